@@ -1,0 +1,164 @@
+"""The types that pass between the parts.
+
+Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> `LossFn` -> `TrainState`.
+Model flow: a `Posterior` and a decoder give latents and parameters, a `Likelihood` and a `Prior` score them, the
+result is `ELBOTerms`, and an objective of `jaxvae.objectives` makes it one number an example.
+
+Letters in the shapes: S samples of the latent, B examples, L groups of latents, D latent dimensions, V values of a pixel.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import optax
+
+Array = jax.Array
+PRNGKey = jax.Array  # a typed key, `jax.random.key(seed)`
+Params = Any  # a pytree of arrays, the "params" collection of a Linen module
+ModelState = Any  # the other Linen collections (`batch_stats`, `codebook`, ...), {} where there are none
+Metrics = dict[str, Array]
+
+
+# ------------------------------------------------------------------------------------------------------------ data
+
+
+class Dataset(NamedTuple):
+    """Examples in host memory: `x[i]` belongs to `labels[i]`."""
+
+    x: Any  # uint8 or float32 images [N, H, W, C], codes [N, h, w] int32, or any pytree of such
+    labels: Any  # [N] int32, or None
+
+
+class Splits(NamedTuple):
+    """The fixed parts of a data set. Choices use `valid`; `test` is looked at once, at the end."""
+
+    train: Dataset
+    valid: Dataset
+    test: Dataset
+
+
+class DataSpec(NamedTuple):
+    """All that `build(config, spec)` needs to know of the data."""
+
+    shape: tuple[int, ...]  # of one example, (H, W, C)
+    num_values: int  # values that a pixel takes: 2 binary, 256 for 8 bits
+    num_classes: int  # 0 without labels
+
+
+class Batch(NamedTuple):
+    """Examples that enter one step, B of them."""
+
+    x: Any  # [B, ...] as in Dataset
+    labels: Any  # [B] or None
+    mask: Array  # [B] float32, 0 for padding
+
+
+# ------------------------------------------------------------------------------------------------------------ steps
+
+
+class StepKeys(NamedTuple):
+    """The randomness of one step."""
+
+    examples: PRNGKey  # [B], fold_in(fold_in(key, step), index of the example in the global batch)
+    shared: PRNGKey  # [], the same on all replicas: draws that are not of an example
+
+
+class StepInput(NamedTuple):
+    """Everything that enters a loss beside the model."""
+
+    batch: Batch
+    keys: StepKeys
+    step: Array  # [] int32
+    hparams: Mapping[str, Array]  # what a sweep varies (beta, ...): arrays, never closed over
+
+
+class LossFn(Protocol):
+    """(params, model_state, inputs) -> loss [], (new model_state, metrics)."""
+
+    def __call__(
+        self, params: Params, model_state: ModelState, inputs: StepInput
+    ) -> tuple[Array, tuple[ModelState, Metrics]]: ...
+
+
+class TrainState(NamedTuple):
+    """All that changes from step to step, and the key, which never does."""
+
+    step: Array  # [] int32, steps done
+    params: Params
+    opt_state: optax.OptState
+    model_state: ModelState
+    ema_params: Params  # None where no average is kept
+    hparams: Mapping[str, Array]
+    key: PRNGKey  # [], folded with the step, never consumed
+
+
+class LoopState(NamedTuple):
+    """What early stopping remembers; it is in every checkpoint."""
+
+    best: float  # best validation value so far, smaller is better
+    best_step: int
+    patience: int  # evaluations since the best one
+
+
+# ------------------------------------------------------------------------------------------------------------ models
+
+
+class ELBOTerms(NamedTuple):
+    """The three log-densities of a variational bound, in nats."""
+
+    log_px: Array  # [S, B]     log p(x | z)
+    log_pz: Array  # [S, B, L]  log p(z), a column a group of latents
+    log_qz: Array  # [S, B, L]  log q(z | x), flow corrections included
+
+
+class Likelihood(NamedTuple):
+    """p(x | parameters) of one image: closures without learned parameters."""
+
+    param_shapes: Callable[[tuple[int, ...]], Any]  # event shape -> pytree of ShapeDtypeStruct for one image
+    log_prob: Callable[[Any, Array], Array]  # (params, x) -> [], nats
+    sample: Callable[[PRNGKey, Any], Array]  # (key, params) -> x
+    mean: Callable[[Any], Array]  # (params) -> E[x]
+    log_pmf: Callable[[Any], Array] | None  # (params) -> [..., V], where pixels are discrete and independent
+    init_bias: Callable[[Array], Any] | None  # (mean image) -> params of an untrained decoder's output, where known
+
+
+class Prior(Protocol):
+    """p(z) of one latent: a NamedTuple of functions, or a Linen module where it has learned parameters."""
+
+    @property
+    def log_prob(self) -> Callable[[Array], Array]: ...  # z [D] -> []
+
+    @property
+    def sample(self) -> Callable[[PRNGKey, tuple[int, ...]], Array]: ...  # (key, shape) -> z
+
+
+class GaussianParams(NamedTuple):
+    """A diagonal Gaussian."""
+
+    mean: Array  # [..., D]
+    log_var: Array  # [..., D]
+
+
+class Posterior(Protocol):
+    """q(z | x) as a Linen module: one key an example, S samples each."""
+
+    def __call__(self, keys: PRNGKey, features: Array, num_samples: int) -> tuple[Array, Array, Any]:
+        """keys [B], features [B, F] -> z [S, B, D], log q(z | x) [S, B], statistics of q."""
+        ...
+
+
+# -------------------------------------------------------------------------------------------------------- experiments
+
+
+class Experiment(NamedTuple):
+    """One system, ready to be trained: what `build(config, spec)` returns."""
+
+    name: str
+    spec: DataSpec
+    optimizer: optax.GradientTransformation
+    init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
+    loss: LossFn
+    evaluate: Callable[[Params, ModelState, PRNGKey, Batch], Metrics]  # keys [B] -> {name: [B]}, no reduction
+    sample: Callable[[PRNGKey, Params, ModelState, int], Array]  # (key, params, model_state, num) -> images
+    hparams: Mapping[str, float]  # the starting values of StepInput.hparams
