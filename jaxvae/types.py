@@ -2,9 +2,9 @@
 
 Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> `LossFn` -> `TrainState`.
 Model flow: a `Posterior` and a decoder give latents and parameters, a `Likelihood` and a `Prior` score them, the
-result is `ELBOTerms`, and an objective of `jaxvae.objectives` makes it one number an example.
+result is `ELBOTerms`, and an objective of `jaxvae.objectives` makes it one number per example.
 
-Letters in the shapes: S samples of the latent, B examples, L groups of latents, D latent dimensions, V values of a pixel.
+Letters in the shapes: S samples of the latent, B examples, L groups of latents, D latent dimensions, V pixel values.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ ModelState = Any  # the other Linen collections (`batch_stats`, `codebook`, ...)
 Metrics = dict[str, Array]
 
 
-# ------------------------------------------------------------------------------------------------------------ data
+# ---------- data
 
 
 class Dataset(NamedTuple):
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
     mask: Array  # [B] float32, 0 for padding
 
 
-# ------------------------------------------------------------------------------------------------------------ steps
+# ---------- steps
 
 
 class StepKeys(NamedTuple):
@@ -101,7 +101,7 @@ class LoopState(NamedTuple):
     patience: int  # evaluations since the best one
 
 
-# ------------------------------------------------------------------------------------------------------------ models
+# ---------- models
 
 
 class ELBOTerms(NamedTuple):
@@ -120,7 +120,7 @@ class Likelihood(NamedTuple):
     sample: Callable[[PRNGKey, Any], Array]  # (key, params) -> x
     mean: Callable[[Any], Array]  # (params) -> E[x]
     log_pmf: Callable[[Any], Array] | None  # (params) -> [..., V], where pixels are discrete and independent
-    init_bias: Callable[[Array], Any] | None  # (mean image) -> params of an untrained decoder's output, where known
+    init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
 
 
 class Prior(Protocol):
@@ -144,11 +144,11 @@ class Posterior(Protocol):
     """q(z | x) as a Linen module: one key an example, S samples each."""
 
     def __call__(self, keys: PRNGKey, features: Array, num_samples: int) -> tuple[Array, Array, Any]:
-        """keys [B], features [B, F] -> z [S, B, D], log q(z | x) [S, B], statistics of q."""
+        """Keys [B], features [B, F] -> z [S, B, D], log q(z | x) [S, B], statistics of q."""
         ...
 
 
-# -------------------------------------------------------------------------------------------------------- experiments
+# ---------- experiments
 
 
 class Experiment(NamedTuple):
