@@ -94,11 +94,12 @@ class TrainState(NamedTuple):
 
 
 class LoopState(NamedTuple):
-    """What early stopping remembers; it is in every checkpoint."""
+    """What the loop remembers beside the state; it is in every checkpoint."""
 
     best: float  # best validation value so far, smaller is better
     best_step: int
     patience: int  # evaluations since the best one
+    seconds: float  # of training, those before a resumption included
 
 
 # ---------- models
@@ -152,13 +153,20 @@ class Posterior(Protocol):
 
 
 class Experiment(NamedTuple):
-    """One system, ready to be trained: what `build(config, spec)` returns."""
+    """One system, ready to be trained: what `build(config, spec)` returns.
+
+    The functions from `prepare` on are what a trained model is used for; None where a system has no such thing.
+    """
 
     name: str
     spec: DataSpec
     optimizer: optax.GradientTransformation
+    hparams: Mapping[str, float]  # the starting values of StepInput.hparams
     init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
     loss: LossFn
-    evaluate: Callable[[Params, ModelState, PRNGKey, Batch], Metrics]  # keys [B] -> {name: [B]}, no reduction
+    evaluate: Callable[[Params, ModelState, PRNGKey, Batch], Metrics]  # keys [B] -> {"loss" and others: [B]}
     sample: Callable[[PRNGKey, Params, ModelState, int], Array]  # (key, params, model_state, num) -> images
-    hparams: Mapping[str, float]  # the starting values of StepInput.hparams
+    prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
+    encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]
+    decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], images
+    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None  # keys [B], prepared x -> one sample each

@@ -1,0 +1,1 @@
+"""What the experiments share beside the library."""

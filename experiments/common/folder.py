@@ -1,0 +1,153 @@
+"""A run's folder: `config.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, `figures/`, `summary.json`."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jaxvae.errors import UserError
+from jaxvae.types import DataSpec
+
+# What may differ when a run is resumed: the rest shapes the model, the data or the optimizer.
+FREE_FIELDS = frozenset({"steps", "log_every", "eval_every", "patience", "nll_samples"})
+
+
+def open_folder(folder: Path, resume: bool) -> Path:
+    """Make the folder of a run, or find it again.
+
+    Raises:
+      UserError: if it exists and is not resumed, or cannot be made.
+    """
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise UserError(f"The run {folder} exists already: pass --resume to continue it, or another --name.")
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The run folder {folder} cannot be made ({error.strerror}): choose another --out.") from error
+    return folder
+
+
+def write_config(folder: Path, experiment: str, config: Any, spec: DataSpec) -> None:
+    """Write `config.json`, or check it where a resumed run has left one.
+
+    Raises:
+      UserError: if a field that shapes the model, the data or the optimizer differs.
+    """
+    path = folder / "config.json"
+    record = {"experiment": experiment, "config": dataclasses.asdict(config), "spec": spec._asdict()}
+    record = json.loads(json.dumps(record))  # tuples become lists, as they will be read
+    if path.exists():
+        before = read_json(path)
+        if before["experiment"] != experiment:
+            raise UserError(f"{folder} is a run of {before['experiment']}, not of {experiment}: choose another --name.")
+        for part in ("config", "spec"):
+            for field, value in record[part].items():
+                old = before[part].get(field)
+                if value != old and field not in FREE_FIELDS:
+                    flag = "--" + field.replace("_", "-")
+                    what = f"{flag} {old}" if part == "config" else f"data of {field} {old}"
+                    raise UserError(
+                        f"The run {folder} was started with {what}, now it is {value}: resume it with the old value, "
+                        "or start another run with another --name."
+                    )
+    write_json(path, record)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+      UserError: if it is missing or broken.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): expected the folder of a run.") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON ({error.msg} at line {error.lineno}): the run's folder is damaged.") from error
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=2, allow_nan=True) + "\n")
+    os.replace(temporary, path)
+
+
+class Recorder:
+    """Where the numbers of a training go: `metrics.jsonl`, TensorBoard events and a progress bar.
+
+    Events and bar are written where their packages are installed; the file always.
+
+    Args:
+      folder: of the run.
+      done: steps that a resumed training has done; later records, of work that was lost, are dropped.
+      steps: of the whole training.
+    """
+
+    def __init__(self, folder: Path, done: int, steps: int) -> None:
+        self.path = folder / "metrics.jsonl"
+        kept = [record for record in read_records(folder) if record["step"] <= done]
+        self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self._file = self.path.open("a")
+        self._events = _event_writer(folder, done)
+        self._bar = progress_bar(total=steps, initial=done, unit="step", desc=folder.name)
+        self._valid: dict[str, float] = {}
+
+    def __call__(self, step: int, part: str, metrics: dict[str, float]) -> None:
+        """Record mean metrics of one part, "train" or "valid"."""
+        self._file.write(json.dumps({"step": step, "part": part, **metrics}) + "\n")
+        self._file.flush()
+        if self._events:
+            for name, value in metrics.items():
+                self._events.add_scalar(f"{part}/{name}", value, step)
+        if part == "valid":
+            self._valid = {f"valid_{name}": round(value, 2) for name, value in metrics.items() if name == "elbo"}
+        if self._bar is not None:
+            self._bar.n = step
+            shown = {name: round(metrics[name], 2) for name in ("loss", "elbo") if name in metrics}
+            if "images_per_second" in metrics:
+                self._bar.set_postfix({**shown, **self._valid, "images/s": round(metrics["images_per_second"])})
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._events:
+            self._events.close()
+        if self._bar is not None:
+            self._bar.close()
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of `metrics.jsonl`; a last line cut short by a crash is left out."""
+    path = folder / "metrics.jsonl"
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return a tqdm bar, or None where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(dynamic_ncols=True, **options)
+
+
+def _event_writer(folder: Path, done: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "events"), purge_step=done + 1 if done else None, write_to_disk=True)

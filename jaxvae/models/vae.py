@@ -1,0 +1,93 @@
+"""The variational autoencoder: encoder, posterior, decoder, likelihood and prior put together."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxvae.priors import standard_normal
+from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey
+
+
+class VAE(nn.Module):
+    """A latent variable model of images with one group of latents (Kingma & Welling 2014, arXiv:1312.6114).
+
+    The module names its parts and vmaps the maths over samples and examples; every density is in `jaxvae.distributions`,
+    `jaxvae.likelihoods` and `jaxvae.priors`, every bound in `jaxvae.objectives`.
+
+    Attributes:
+      encoder: images [B, H, W, C] -> features [B, F].
+      posterior: a `Posterior`.
+      decoder: (z [..., D], x) -> the likelihood's parameters [..., *param_shapes]; factorised decoders ignore x.
+      likelihood: of one image given those parameters.
+      prior: of one latent.
+    """
+
+    encoder: nn.Module
+    posterior: nn.Module
+    decoder: nn.Module
+    likelihood: Likelihood
+    prior: Prior = standard_normal()
+
+    def __call__(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> ELBOTerms:
+        """Return the terms of the bound: keys [B], x [B, H, W, C] -> log-densities [S, B] and [S, B, 1]."""
+        return self.terms_and_stats(keys, x, num_samples)[0]
+
+    def terms_and_stats(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Any]:
+        """Return the terms of the bound and the posterior's statistics, which a closed KL needs, from one pass."""
+        z, log_qz, stats = self.posterior(keys, self.encoder(x), num_samples)
+        log_pz = jax.vmap(jax.vmap(self.prior.log_prob))(z)
+        return ELBOTerms(self._log_px(z, x), log_pz[..., None], log_qz[..., None]), stats
+
+    # The three functions of `objectives.dreg`.
+
+    def draw(self, keys: PRNGKey, x: Array, num_samples: int) -> Array:
+        """Return samples of q(z | x), [S, B, D]."""
+        return self.posterior(keys, self.encoder(x), num_samples)[0]
+
+    def log_joint(self, x: Array, z: Array) -> Array:
+        """Return log p(x, z), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
+        return self._log_px(z, x) + jax.vmap(jax.vmap(self.prior.log_prob))(z)
+
+    def log_posterior(self, x: Array, z: Array) -> Array:
+        """Return log q(z | x), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
+        return self.posterior.log_prob(self.encoder(x), z)
+
+    # What a trained model is used for.
+
+    def encode(self, x: Array) -> Any:
+        """Return the posterior's statistics of images [B, H, W, C]."""
+        return self.posterior.params_of(self.encoder(x))
+
+    def latent_means(self, keys: PRNGKey, x: Array, num_samples: int) -> tuple[Array, ...]:
+        """Return E_q[z | x] of every group of latents, ([B, D],); exact here, so keys and num_samples are not used."""
+        del keys, num_samples
+        return (self.encode(x).mean,)
+
+    def decode(self, z: Array) -> Any:
+        """Return the likelihood's parameters for latents [..., D]."""
+        return self.decoder(z, None)
+
+    def prior_latents(self, keys: PRNGKey) -> Array:
+        """Return latents of the prior, keys [N] -> [N, D]."""
+        return jax.vmap(lambda key: self.prior.sample(key, (self.posterior.latent_dim,)))(keys)
+
+    def _log_px(self, z: Array, x: Array) -> Array:
+        params = self.decoder(z, x)
+        return jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(params, x)
+
+
+def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) -> Params:
+    """Return the parameters with the decoder's output bias at the mean of the data, where the likelihood knows how.
+
+    An untrained decoder then predicts the pixel means, and training starts from the independent-pixels model rather
+    than from noise (Burda et al. 2016, their code).
+
+    Args:
+      params: parameters of a model whose `decoder` is an `ImageDecoder`.
+      likelihood: its likelihood.
+      mean_image: mean of the training images in the likelihood's unit, [H, W, C].
+    """
+    if likelihood.init_bias is None:
+        return params
+    return {**params, "decoder": {**params["decoder"], "bias": likelihood.init_bias(mean_image)}}

@@ -1,0 +1,122 @@
+"""Convolutions of NHWC images with SAME padding, in two implementations of one meaning.
+
+`lax` is XLA's own convolution, for GPU and TPU; `gemm` is one matrix product, for the CPU (see `gemm.py`). Parameters,
+outputs and gradients agree. Sizes and layouts are those of `flax.linen` with padding="SAME": a stride s takes n to
+ceil(n / s), transposed n to n * s, and parameters can be exchanged with `nn.Conv` and `nn.ConvTranspose`.
+"""
+
+import math
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxvae.nets.gemm import conv_gemm, conv_transpose_gemm
+from jaxvae.types import Array
+
+Initializer = nn.initializers.Initializer
+Implementation = Literal["lax", "gemm"]
+Pair = tuple[int, int]
+
+_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def fan_in_normal(scale: float = 1.0, strides: Pair = (1, 1)) -> Initializer:
+    """Initialise kernels [kh, kw, cin, cout] by the number of terms that a pixel of the output sums.
+
+      variance = scale / fan_in,    fan_in = kh * kw * cin / (strides[0] * strides[1])
+
+    In a transposed convolution of stride s only every s-th row and column of the kernel meets a pixel, so the fan-in of
+    its shape would be s * s times too large. In a convolution the strides do not matter: leave them at one.
+
+    Args:
+      scale: 1 keeps the variance of the signal, 2 does so before a relu.
+      strides: of a transposed convolution.
+
+    Returns:
+      A truncated normal initialiser.
+    """
+    return nn.initializers.variance_scaling(scale * math.prod(strides), "fan_in", "truncated_normal")
+
+
+class Conv(nn.Module):
+    """Convolution with SAME padding: [..., H, W, cin] -> [..., ceil(H / s), ceil(W / s), features].
+
+    Parameters, as in `nn.Conv`: `kernel` [kh, kw, cin, features] and `bias` [features].
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: (kh, kw).
+      strides: of the windows.
+      use_bias: whether to add one bias for each channel.
+      kernel_init: variance 1 / (kh * kw * cin) by default.
+      implementation: "lax" or "gemm"; None takes gemm where the default backend is a CPU, else lax.
+    """
+
+    features: int
+    kernel_size: Pair = (3, 3)
+    strides: Pair = (1, 1)
+    use_bias: bool = True
+    kernel_init: Initializer | None = None
+    implementation: Implementation | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel_init = self.kernel_init or fan_in_normal()
+        kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
+        if _resolve(self.implementation) == "lax":
+            y = lax.conv_general_dilated(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
+        else:
+            y = conv_gemm(images, kernel, self.strides)
+        return _add_bias(self, y).reshape(*x.shape[:-3], *y.shape[1:])
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution with SAME padding: [..., H, W, cin] -> [..., H * s, W * s, features].
+
+    Parameters, as in `nn.ConvTranspose`: `kernel` [kh, kw, cin, features] and `bias` [features].
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: (kh, kw); a multiple of the strides treats all pixels of the output alike.
+      strides: how many times larger the output is.
+      use_bias: whether to add one bias for each channel.
+      kernel_init: variance s * s / (kh * kw * cin) by default, see `fan_in_normal`.
+      implementation: "lax" or "gemm"; None takes gemm where the default backend is a CPU, else lax.
+    """
+
+    features: int
+    kernel_size: Pair = (3, 3)
+    strides: Pair = (1, 1)
+    use_bias: bool = True
+    kernel_init: Initializer | None = None
+    implementation: Implementation | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel_init = self.kernel_init or fan_in_normal(strides=self.strides)
+        kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
+        if _resolve(self.implementation) == "lax":
+            y = lax.conv_transpose(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
+        else:
+            y = conv_transpose_gemm(images, kernel, self.strides)
+        return _add_bias(self, y).reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def _resolve(implementation: Implementation | None) -> Implementation:
+    if implementation is None:
+        return "gemm" if jax.default_backend() == "cpu" else "lax"
+    if implementation not in ("lax", "gemm"):
+        raise ValueError(f'implementation is {implementation!r}, expected "lax", "gemm" or None.')
+    return implementation
+
+
+def _add_bias(module: Conv | ConvTranspose, y: Array) -> Array:
+    if not module.use_bias:
+        return y
+    bias = module.param("bias", nn.initializers.zeros_init(), (module.features,))
+    return y + jnp.broadcast_to(bias, y.shape)

@@ -1,0 +1,160 @@
+"""Convolutions as one matrix product, for the CPU: XLA's own are several times slower there, most of all inside loops.
+
+The textbook form copies the whole window of every pixel of the output, kh * kw times the image, and spends more time on
+memory than on arithmetic. Here the windows are only as high as the stride: a window of s rows and kw columns is
+multiplied by all slices of s rows of the kernel at once, and the products of neighbouring rows of windows are added,
+
+  convolution:             y = collect(cut(x) K)
+  transposed convolution:  y = merge(spread(x) K')
+
+so that both intermediate arrays grow by one side of the kernel instead of by its area. The four functions are linear,
+merge is the transpose of cut and spread that of collect: each is the other's gradient. XLA would transpose them into
+slower code, therefore the gradients are given by hand; forward-mode derivatives are not.
+
+References:
+  Chellapilla et al., "High performance convolutional neural networks for document processing", 2006 (windows and GEMM).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxvae.types import Array
+
+Pair = tuple[int, int]
+
+
+class Grid(NamedTuple):
+    """Where the windows of a kernel lie: number i covers the pixels i * stride - low + [0, ..., blocks * stride - 1].
+
+    Each entry is for (rows, columns). The kernel counts in blocks of one stride, its last ones padded with zeros.
+    """
+
+    image: Pair  # pixels
+    num: Pair  # windows
+    strides: Pair
+    blocks: Pair  # strides that a kernel spans
+    low: Pair  # zeros before the first pixel
+
+
+def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
+    """Convolve images with SAME padding.
+
+    Args:
+      x: images, [B, H, W, cin].
+      kernel: [kh, kw, cin, cout].
+      strides: of the windows.
+
+    Returns:
+      [B, ceil(H / strides[0]), ceil(W / strides[1]), cout].
+    """
+    image = (x.shape[1], x.shape[2])
+    num = (-(-image[0] // strides[0]), -(-image[1] // strides[1]))
+    low = tuple(
+        max((n - 1) * s + k - size, 0) // 2 for n, s, k, size in zip(num, strides, kernel.shape, image, strict=False)
+    )
+    grid = Grid(image, num, strides, _blocks(kernel, strides), low)
+    # [rows of blocks, row in a block, columns, cin, cout] -> [row in a block, columns, cin; rows of blocks, cout]
+    matrix = _pad_to_blocks(kernel, grid).transpose(1, 2, 3, 0, 4).reshape(-1, grid.blocks[0] * kernel.shape[-1])
+    return collect(_matmul(cut(x, grid), matrix), grid)
+
+
+def conv_transpose_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
+    """Convolve dilated images with SAME padding.
+
+    Args:
+      x: images, [B, H, W, cin].
+      kernel: [kh, kw, cin, cout], not flipped: as in `lax.conv_transpose` it meets the dilated image as it is.
+      strides: how many times larger the output is.
+
+    Returns:
+      [B, H * strides[0], W * strides[1], cout].
+    """
+    num = (x.shape[1], x.shape[2])
+    image = (num[0] * strides[0], num[1] * strides[1])
+    low = (max(kernel.shape[0] - strides[0], 0) // 2, max(kernel.shape[1] - strides[1], 0) // 2)
+    grid = Grid(image, num, strides, _blocks(kernel, strides), low)
+    # A pixel is spread over its window by the flipped kernel.
+    blocks = _pad_to_blocks(kernel[::-1, ::-1], grid)
+    matrix = blocks.transpose(0, 3, 1, 2, 4).reshape(grid.blocks[0] * kernel.shape[2], -1)
+    return merge(_matmul(spread(x, grid), matrix), grid)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def cut(x: Array, grid: Grid) -> Array:
+    """Cut the windows of one stride of rows out of images, zeros outside.
+
+    Args:
+      x: [B, H, W, C].
+      grid: with num = (h, w) and blocks = (m, _).
+
+    Returns:
+      [B, h + m - 1, w, F]: F runs over the rows of a stride, the columns of the window and C.
+    """
+    (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
+    span = (rows + mh - 1, columns + mw - 1)  # strides that all windows cover
+    pads = [(lo, n * s - lo - size) for lo, n, s, size in zip(grid.low, span, grid.strides, grid.image, strict=True)]
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    x = x.reshape(x.shape[0], span[0], sh, span[1], sw * x.shape[-1])
+    slices = [x[:, :, a, j : j + columns] for a in range(sh) for j in range(mw)]
+    return jnp.stack(slices, 3).reshape(x.shape[0], span[0], columns, -1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def merge(p: Array, grid: Grid) -> Array:
+    """Add windows up to images, the transpose of `cut`: [B, h + m - 1, w, F] -> [B, H, W, C]."""
+    (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
+    p = p.reshape(p.shape[0], rows + mh - 1, columns, sh, mw, -1)
+    zero = jnp.zeros((), p.dtype)
+    shifted = [
+        lax.pad(p[:, :, :, :, j], zero, ((0, 0, 0), (0, 0, 0), (j, mw - 1 - j, 0), (0, 0, 0), (0, 0, 0)))
+        for j in range(mw)
+    ]
+    x = sum(shifted[1:], shifted[0]).transpose(0, 1, 3, 2, 4)  # [B, row of strides, sh, column of strides, sw * C]
+    x = x.reshape(p.shape[0], x.shape[1] * sh, x.shape[3] * sw, -1)
+    top, left = grid.low
+    return x[:, top : top + grid.image[0], left : left + grid.image[1]]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def collect(p: Array, grid: Grid) -> Array:
+    """Add what the m rows of blocks of a kernel give to one row: [B, h + m - 1, w, m * C] -> [B, h, w, C].
+
+    y[h, w] = sum_i p[h + i, w, i]
+    """
+    rows, mh = grid.num[0], grid.blocks[0]
+    p = p.reshape(*p.shape[:3], mh, -1)
+    return functools.reduce(jnp.add, [p[:, i : i + rows, :, i] for i in range(mh)])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def spread(x: Array, grid: Grid) -> Array:
+    """Give each row to the m rows that it meets, the transpose of `collect`: [B, h, w, C] -> [B, h + m - 1, w, m * C]."""
+    rows, mh = grid.num[0], grid.blocks[0]
+    x = jnp.pad(x, ((0, 0), (mh - 1, mh - 1), (0, 0), (0, 0)))
+    return jnp.concatenate([x[:, mh - 1 - i : 2 * mh - 2 - i + rows] for i in range(mh)], -1)
+
+
+cut.defvjp(lambda x, grid: (cut(x, grid), None), lambda grid, _, g: (merge(g, grid),))
+merge.defvjp(lambda p, grid: (merge(p, grid), None), lambda grid, _, g: (cut(g, grid),))
+collect.defvjp(lambda p, grid: (collect(p, grid), None), lambda grid, _, g: (spread(g, grid),))
+spread.defvjp(lambda x, grid: (spread(x, grid), None), lambda grid, _, g: (collect(g, grid),))
+
+
+def _matmul(p: Array, matrix: Array) -> Array:
+    return (p.reshape(-1, p.shape[-1]) @ matrix).reshape(*p.shape[:-1], -1)
+
+
+def _blocks(kernel: Array, strides: Pair) -> Pair:
+    return -(-kernel.shape[0] // strides[0]), -(-kernel.shape[1] // strides[1])
+
+
+def _pad_to_blocks(kernel: Array, grid: Grid) -> Array:
+    """[kh, kw, cin, cout] -> [rows of blocks, rows of a block, columns, cin, cout]."""
+    kh, kw, cin, cout = kernel.shape
+    size = [m * s for m, s in zip(grid.blocks, grid.strides, strict=True)]
+    kernel = jnp.pad(kernel, ((0, size[0] - kh), (0, size[1] - kw), (0, 0), (0, 0)))
+    return kernel.reshape(grid.blocks[0], grid.strides[0], size[1], cin, cout)

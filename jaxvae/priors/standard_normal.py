@@ -1,0 +1,21 @@
+"""The prior N(0, I) of Kingma & Welling 2014."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+
+from jaxvae import distributions
+from jaxvae.types import Array, PRNGKey
+
+
+class StandardNormal(NamedTuple):
+    """N(0, I): a `Prior` without learned parameters."""
+
+    log_prob: Callable[[Array], Array]
+    sample: Callable[[PRNGKey, tuple[int, ...]], Array]
+
+
+def standard_normal() -> StandardNormal:
+    """Return the prior N(0, I), for latents of any dimension."""
+    return StandardNormal(log_prob=distributions.standard_normal_log_prob, sample=jax.random.normal)

@@ -1,0 +1,49 @@
+"""The state of a training before its first step."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.types import Batch, Experiment, Params, PRNGKey, TrainState
+
+
+def create_train_state(
+    experiment: Experiment,
+    key: PRNGKey,
+    batch: Batch,
+    *,
+    keep_ema: bool = False,
+    params: Params = None,
+    hparams: Mapping[str, float] | None = None,
+) -> TrainState:
+    """Return the state at step 0, built inside `jax.jit`, so that every leaf has a buffer of its own to donate.
+
+    Args:
+      experiment: gives the initialiser and the optimizer.
+      key: split once for the parameters and for the steps.
+      batch: real examples, for biases that follow the data.
+      keep_ema: whether to keep a moving average of the parameters.
+      params: start from these parameters instead of the initialiser's (another run's, for transfer).
+      hparams: values that differ from the experiment's own.
+
+    Returns:
+      The state; `init` and `optimizer.init` run compiled.
+    """
+    values = {**experiment.hparams, **(hparams or {})}
+
+    def create(key: PRNGKey, batch: Batch, given: Params) -> TrainState:
+        init_key, step_key = jax.random.split(key)
+        params, model_state = experiment.init(init_key, batch)
+        params = params if given is None else given
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state=experiment.optimizer.init(params),
+            model_state=model_state,
+            ema_params=jax.tree.map(jnp.copy, params) if keep_ema else None,
+            hparams={name: jnp.asarray(value, jnp.float32) for name, value in values.items()},
+            key=step_key,
+        )
+
+    return jax.jit(create)(key, batch, params)

@@ -1,0 +1,91 @@
+"""One training step, the same for every model and every device layout."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae.types import Batch, LossFn, Metrics, PRNGKey, StepInput, StepKeys, TrainState
+
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+_SHARED = 0xFFFFFFFF  # an index that no example of a batch has
+
+
+def make_train_step(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    ema_decay: float = 0.0,
+    axis_name: str | None = None,
+) -> TrainStep:
+    """Return a pure step, (state, batch) -> (state, metrics), to be compiled by `jaxvae.training.parallel`.
+
+    A step whose loss or gradients are not finite changes nothing, not even the step counter: the state stays the last
+    good one, and the metric `finite` is 0, so that the loop can stop and name the step.
+
+    Args:
+      loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm` or `finite`.
+      optimizer: applied to the mean gradient.
+      ema_decay: of the moving average in `state.ema_params`; unused where the state keeps none.
+      axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
+
+    Returns:
+      The step. Metrics are those of the loss, averaged over replicas, and loss, grad_norm (global l2 norm) and finite.
+    """
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        inputs = StepInput(batch, step_keys(state, batch.mask.shape[0], axis_name), state.step, state.hparams)
+        # The gradient of the local loss, then the mean: differentiating through a mean over replicas would be wrong.
+        gradient = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, (model_state, metrics)), grads = gradient(state.params, state.model_state, inputs)
+        if axis_name:
+            loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
+
+        grad_norm = optax.global_norm(grads)
+        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema_params = state.ema_params
+        if ema_params is not None:
+            ema_params = optax.incremental_update(params, ema_params, 1.0 - ema_decay)
+
+        proposed = state._replace(
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            model_state=model_state,
+            ema_params=ema_params,
+        )
+        new_state = proposed._replace(
+            **{
+                field: jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, old)
+                for field, new, old in zip(state._fields, proposed, state, strict=True)
+                if field not in ("hparams", "key")
+            }
+        )
+        return new_state, {**metrics, "loss": loss, "grad_norm": grad_norm, "finite": finite.astype(jnp.float32)}
+
+    return train_step
+
+
+def step_keys(state: TrainState, num_local: int, axis_name: str | None = None) -> StepKeys:
+    """Return the keys of one step: noise belongs to an example of the global batch, never to a device.
+
+    Args:
+      state: its key and step are folded, never consumed.
+      num_local: examples of this replica's part of the batch.
+      axis_name: mapped axis of replicas; replica r holds examples r * num_local and following.
+    """
+    key = jax.random.fold_in(state.key, state.step)
+    first = jax.lax.axis_index(axis_name) * num_local if axis_name else 0
+    return StepKeys(
+        examples=example_keys(key, first + jnp.arange(num_local)),
+        shared=jax.random.fold_in(key, _SHARED),
+    )
+
+
+def example_keys(key: PRNGKey, indices: jax.Array) -> PRNGKey:
+    """Return one key per example, key [] and indices [B] -> [B]."""
+    return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)

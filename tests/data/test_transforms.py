@@ -1,0 +1,134 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvae.data import binarize, dequantize, flip, to_unit
+from jaxvae.data.transforms import NOISE_LEVELS, _noise
+
+
+def _keys(num, seed=0):
+    return jax.random.split(jax.random.key(seed), num)
+
+
+@pytest.mark.parametrize("num_values", [2, 8, 256])
+def test_to_unit_divides_by_the_largest_value(num_values):
+    x = to_unit(jnp.arange(num_values, dtype=jnp.uint8), num_values)
+    assert x.dtype == jnp.float32
+    np.testing.assert_allclose(x, np.linspace(0, 1, num_values), rtol=1e-6)
+
+
+def test_to_unit_leaves_floats():
+    x = to_unit(jnp.array([0.0, 0.3, 1.0]))
+    np.testing.assert_array_equal(x, np.float32([0.0, 0.3, 1.0]))
+
+
+@pytest.mark.parametrize("as_float", [False, True])
+def test_binarize_draws_ones_as_often_as_the_pixel_says(as_float):
+    values = np.arange(256).reshape(16, 16, 1)
+    x = jnp.asarray(np.broadcast_to(values, (4000, 16, 16, 1)).astype(np.uint8))
+    y = binarize(_keys(4000), x / 255 if as_float else x)
+    assert y.dtype == jnp.float32
+    assert set(np.unique(y)) == {0.0, 1.0}
+    p = values / 255
+    error = (y.mean(axis=0) - p) / np.sqrt(p * (1 - p) / 4000 + 1e-12)
+    assert np.abs(error).max() < 4.5
+    assert abs(np.sqrt((error[1:-1] ** 2).mean()) - 1) < 0.15  # spread as independent draws are
+    assert (y[:, 0, 0] == 0).all()
+    assert (y[:, 15, 15] == 1).all()
+
+
+def test_binarize_is_exact_for_every_value():
+    """Over all noise levels, each pixel value gives its share of ones to within half a level."""
+    level = np.arange(NOISE_LEVELS, dtype=np.float32)
+    for value in (0, 1, 2, 127, 254, 255):
+        threshold = jnp.round(to_unit(jnp.uint8(value)) * NOISE_LEVELS)
+        share = (level < np.float32(threshold)).mean()
+        assert abs(share - value / 255) <= 2**-17
+
+
+def test_binarize_passes_binary_images():
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 2, (5, 4, 4, 1)), jnp.uint8)
+    y = binarize(_keys(5), x, num_values=2)
+    assert y.dtype == jnp.float32
+    np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("transform", [binarize, dequantize])
+def test_noise_belongs_to_the_example(transform):
+    x = jnp.full((6, 5, 3, 1), 100, jnp.uint8)
+    keys = _keys(6)
+    whole = transform(keys, x)
+    np.testing.assert_array_equal(whole[2:4], transform(keys[2:4], x[2:4]))
+    assert not np.array_equal(whole[0], whole[1])
+    assert not np.array_equal(whole, transform(_keys(6, seed=1), x))
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 3, 1), (7, 28, 28, 1), (7, 4, 4, 3)])
+def test_noise_is_uniform_and_independent(shape):
+    """Both halves of a word are used, neither twice, in odd sizes too."""
+    noise = np.asarray(_noise(_keys(7), shape))
+    assert noise.shape == shape
+    flat = np.concatenate(
+        [np.asarray(_noise(_keys(200, seed=s), (200, *shape[1:]))).reshape(200, -1) for s in range(3)]
+    )
+    assert flat.min() >= 0
+    assert flat.max() <= NOISE_LEVELS - 1
+    np.testing.assert_allclose(flat.mean() / NOISE_LEVELS, 0.5, atol=0.01)
+    np.testing.assert_allclose(flat.std() / NOISE_LEVELS, 12**-0.5, atol=0.005)
+    correlations = np.corrcoef(flat[:, :60].T) - np.eye(min(60, flat.shape[1]))
+    assert np.abs(correlations).max() < 0.25
+
+
+def test_dequantize_stays_in_the_cell_of_the_pixel():
+    x = jnp.asarray(np.tile(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), (500, 1, 1, 1)))
+    y = np.asarray(dequantize(_keys(500), x))
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(np.floor(256 * y), x)
+    u = 256 * y - np.asarray(x)
+    np.testing.assert_allclose(u.mean(axis=(1, 2, 3)), 0.5, atol=0.1)
+    np.testing.assert_allclose([u.mean(), u.std()], [0.5, 12**-0.5], atol=2e-3)
+
+
+def test_dequantize_never_reaches_one():
+    worst = (jnp.float32(255) + jnp.float32(NOISE_LEVELS - 1) / NOISE_LEVELS) / 256
+    assert worst < 1
+
+
+@pytest.mark.parametrize("num_values", [2, 8])
+def test_dequantize_knows_other_numbers_of_values(num_values):
+    x = jnp.full((3, 4, 4, 1), num_values - 1, jnp.uint8)
+    y = dequantize(_keys(3), x, num_values)
+    assert y.min() >= 1 - 1 / num_values
+    assert y.max() < 1
+
+
+def test_dequantize_refuses_floats():
+    with pytest.raises(ValueError, match="float32, expected integer pixels"):
+        dequantize(_keys(2), jnp.zeros((2, 3, 3, 1)))
+
+
+def test_flip_mirrors_half_of_the_images():
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (1000, 3, 4, 2)), jnp.uint8)
+    y = flip(_keys(1000), x)
+    assert y.dtype == x.dtype
+    mirrored = (np.asarray(y) == np.asarray(x)[:, :, ::-1]).all(axis=(1, 2, 3))
+    same = (np.asarray(y) == np.asarray(x)).all(axis=(1, 2, 3))
+    assert (mirrored ^ same).all()
+    assert 430 < mirrored.sum() < 570
+
+
+@pytest.mark.parametrize("transform", [binarize, dequantize])
+def test_one_key_an_example_is_expected(transform):
+    with pytest.raises(ValueError, match=r"keys have shape \[2\], expected one an image, \[3\]"):
+        transform(_keys(2), jnp.zeros((3, 2, 2, 1), jnp.uint8))
+
+
+@pytest.mark.parametrize("transform", [binarize, dequantize, flip])
+def test_transforms_trace_once_under_jit(transform):
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 5, 5, 1)), jnp.uint8)
+    chex.clear_trace_counter()
+    jitted = jax.jit(chex.assert_max_traces(transform, n=1))
+    for seed in range(3):
+        np.testing.assert_array_equal(jitted(_keys(4, seed), x), transform(_keys(4, seed), x))
