@@ -12,7 +12,7 @@ from typing import Literal
 import flax.linen as nn
 import optax
 
-from experiments.common.vae import vae_experiment
+from experiments.common.vae import binary_pixels, vae_experiment
 from experiments.run import Config as RunConfig
 from experiments.run import Options, main, require, run_single
 from jaxvae import objectives
@@ -68,6 +68,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         name="iwae",
         spec=spec,
         vae=vae,
+        prepare=binary_pixels(spec),
         bound=bound,
         score=objectives.elbo if config.objective == "vae" else objectives.iwae,
         optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps, alpha=0.02), eps=1e-4),

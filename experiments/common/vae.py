@@ -1,20 +1,26 @@
-"""From a VAE module and a bound to an `Experiment`: what every experiment with a VAE shares."""
+"""What every experiment with a VAE shares: its networks by name, the bound of a Gaussian posterior, the `Experiment`."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae import objectives
+from jaxvae import objectives, schedules
 from jaxvae.data import binarize, to_unit
+from jaxvae.distributions import normal_kl_to_standard
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
+from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
+from jaxvae.posteriors import GaussianPosterior
 from jaxvae.types import (
     Array,
     Batch,
     DataSpec,
     ELBOTerms,
     Experiment,
+    Likelihood,
     Metrics,
     ModelState,
     Params,
@@ -22,8 +28,63 @@ from jaxvae.types import (
     StepInput,
 )
 
+Net = Literal["mlp", "conv", "resnet"]
+Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> what the likelihood scores
 # (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []
 Bound = Callable[[Params, PRNGKey, Array, StepInput], tuple[Array, Metrics]]
+
+
+def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSpec) -> VAE:
+    """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
+
+    Args:
+      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2; `resnet`, residual blocks.
+      latent_dim: D.
+      likelihood: of the images.
+      spec: of the data.
+    """
+    shapes = likelihood.param_shapes(spec.shape)
+    encoder: nn.Module
+    decoder: nn.Module
+    if net == "mlp":
+        encoder, decoder = MLPEncoder((400, 400)), MLP((400, 400))
+    elif net == "conv":
+        encoder, decoder = ConvEncoder((32, 64)), ConvDecoder((64, 32), spec.shape)
+    else:
+        encoder, decoder = ResNetEncoder(), ResNetDecoder(spec.shape)
+    return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes), likelihood)
+
+
+def gaussian_bound(vae: VAE) -> Bound:
+    """Return the ELBO with the KL in closed form, and three ways to weigh it, all read from `hparams`.
+
+    beta: weight of the KL; warmup_steps and warmup_cycles: its rise from 0, once or in cycles; free_bits: nats per
+    dimension below which the KL is not lowered.
+    """
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        hparams = inputs.hparams
+        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        kl = normal_kl_to_standard(q)
+        rise = jnp.where(hparams["warmup_cycles"] > 1, 0.5, 1.0)
+        warmup = schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"], rise)
+        penalty = objectives.free_bits(kl, hparams["free_bits"])  # a minimum of 0 is the plain KL
+        value = objectives.elbo_analytic(terms.log_px, penalty, hparams["beta"] * warmup)
+        total = jnp.sum(kl, axis=-1)
+        reconstruction = -jnp.mean(terms.log_px, axis=0)
+        return value, {"elbo": -reconstruction - total, "reconstruction": reconstruction, "kl": total}
+
+    return bound
+
+
+def binary_pixels(spec: DataSpec) -> Prepare:
+    """Return the function that binarises images anew at every visit, with their intensity as the probability of 1."""
+    return lambda keys, x: binarize(keys, x, spec.num_values)
+
+
+def unit_pixels(spec: DataSpec) -> Prepare:
+    """Return the function that scales images to [0, 1]."""
+    return lambda keys, x: to_unit(x, spec.num_values)
 
 
 def vae_experiment(
@@ -31,27 +92,26 @@ def vae_experiment(
     name: str,
     spec: DataSpec,
     vae: VAE | HierarchicalVAE,
+    prepare: Prepare,
     bound: Bound,
     score: Callable[[ELBOTerms], Array],
     optimizer: optax.GradientTransformation,
     hparams: Mapping[str, float],
     num_samples: int = 1,
 ) -> Experiment:
-    """Return the experiment that maximises a bound of a VAE on binary images, binarised anew at every visit.
+    """Return the experiment that maximises a bound of a VAE.
 
     Args:
       name: of the experiment.
-      spec: of the data; images with more than two values are binarised with their intensity as probability.
+      spec: of the data.
       vae: the model.
+      prepare: makes what the likelihood scores of the images.
       bound: the training objective.
       score: what the validation part is judged by, larger is better: terms [S, B] -> [B].
       optimizer: of the negative bound.
       hparams: starting values of what the bound reads from `StepInput.hparams`.
       num_samples: S, latents per example in validation.
     """
-
-    def prepare(keys: PRNGKey, x: Array) -> Array:
-        return binarize(keys, x, spec.num_values)
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         keys = jax.random.split(key, batch.mask.shape[0])
@@ -66,10 +126,22 @@ def vae_experiment(
 
     def evaluate(params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch) -> Metrics:
         noise, draw = split_each(keys)
-        sampled = vae.apply({"params": params}, draw, prepare(noise, batch.x), num_samples)
+        x = prepare(noise, batch.x)
+        metrics = {}
+        if isinstance(vae, VAE):
+            sampled, q = vae.apply({"params": params}, draw, x, num_samples, method="terms_and_stats")
+            metrics["kl_per_dimension"] = normal_kl_to_standard(q)
+        else:
+            sampled = vae.apply({"params": params}, draw, x, num_samples)
+        elbo = objectives.elbo(sampled)
         reconstruction = -jnp.mean(sampled.log_px, axis=0)
-        bound = objectives.elbo(sampled)
-        return {"loss": -score(sampled), "elbo": bound, "reconstruction": reconstruction, "kl": -bound - reconstruction}
+        return {
+            **metrics,
+            "loss": -score(sampled),
+            "elbo": elbo,
+            "reconstruction": reconstruction,
+            "kl": -elbo - reconstruction,
+        }
 
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Array:
         latents, pixels = split_each(jax.random.split(key, num))

@@ -90,9 +90,7 @@ def subset(dataset: Dataset, num: int, seed: int) -> Dataset:
 
 @functools.lru_cache(maxsize=4)  # a loop that asks step by step stays within one or two epochs
 def _permutation(seed: int, epoch: int, num: int) -> np.ndarray:
-    rows = np.random.default_rng((seed, epoch)).permutation(num).astype(np.int32)
-    rows.setflags(write=False)
-    return rows
+    return np.random.default_rng((seed, epoch)).permutation(num).astype(np.int32)
 
 
 def _num_examples(dataset: Dataset) -> int:

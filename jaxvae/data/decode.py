@@ -30,8 +30,8 @@ def pixels(path: Path) -> np.ndarray:
     with _open(path) as image:
         upright: Any = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
-            values = np.asarray(upright)
-            return (np.clip(values, 0, 65535) // 257).astype(np.uint8)[..., None]
+            values = np.asarray(upright).astype(np.int64).clip(0, 65535)
+            return ((values + 128) // 257).astype(np.uint8)[..., None]  # to the nearest
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)

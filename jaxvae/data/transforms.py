@@ -30,8 +30,8 @@ def to_unit(x: Array, num_values: int = 256) -> Array:
 def binarize(keys: PRNGKey, x: Array, num_values: int = 256) -> Array:
     """Draw each pixel as 0 or 1 with its intensity as the probability of 1, anew at every call.
 
-    The probability is exact at 0 and 1 and rounded to a multiple of 2^-16 between, off by at most 2^-17. Binary images
-    pass unchanged.
+    The probability is exact at 0 and 1 and rounded to a multiple of 2^-16 between. Binary images pass
+    unchanged, whatever the keys.
 
     Args:
       keys: one key an example, [B].

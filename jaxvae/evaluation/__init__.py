@@ -1,0 +1,26 @@
+"""What a trained model is judged by: likelihood, latents, images."""
+
+from jaxvae.evaluation.images import histogram_nll, intensity_histogram, pixel_histogram, psnr, ssim
+from jaxvae.evaluation.latents import (
+    active_units,
+    activity,
+    diagnose_collapse,
+    kl_per_dimension,
+    mutual_information,
+)
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
+
+__all__ = [
+    "LikelihoodEstimate",
+    "active_units",
+    "activity",
+    "diagnose_collapse",
+    "histogram_nll",
+    "importance_estimate",
+    "intensity_histogram",
+    "kl_per_dimension",
+    "mutual_information",
+    "pixel_histogram",
+    "psnr",
+    "ssim",
+]

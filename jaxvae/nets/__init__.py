@@ -1,4 +1,18 @@
-from jaxvae.nets.image import ImageDecoder
+from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
+from jaxvae.nets.image import ConvDecoder, ConvEncoder, ImageDecoder
 from jaxvae.nets.mlp import MLP, MLPEncoder
+from jaxvae.nets.resnet import ResidualBlock, ResNetDecoder, ResNetEncoder
 
-__all__ = ["MLP", "ImageDecoder", "MLPEncoder"]
+__all__ = [
+    "MLP",
+    "Conv",
+    "ConvDecoder",
+    "ConvEncoder",
+    "ConvTranspose",
+    "ImageDecoder",
+    "MLPEncoder",
+    "ResNetDecoder",
+    "ResNetEncoder",
+    "ResidualBlock",
+    "fan_in_normal",
+]

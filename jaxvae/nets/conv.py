@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxvae.nets.gemm import conv_gemm, conv_transpose_gemm
+from jaxvae.nets.gemm import Pair, conv_gemm, conv_transpose_gemm
 from jaxvae.types import Array
 
 Initializer = nn.initializers.Initializer
 Implementation = Literal["lax", "gemm"]
-Pair = tuple[int, int]
+
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 

@@ -53,9 +53,7 @@ def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
     """
     image = (x.shape[1], x.shape[2])
     num = (-(-image[0] // strides[0]), -(-image[1] // strides[1]))
-    low = tuple(
-        max((n - 1) * s + k - size, 0) // 2 for n, s, k, size in zip(num, strides, kernel.shape, image, strict=False)
-    )
+    low = (_low(image[0], num[0], kernel.shape[0], strides[0]), _low(image[1], num[1], kernel.shape[1], strides[1]))
     grid = Grid(image, num, strides, _blocks(kernel, strides), low)
     # [rows of blocks, row in a block, columns, cin, cout] -> [row in a block, columns, cin; rows of blocks, cout]
     matrix = _pad_to_blocks(kernel, grid).transpose(1, 2, 3, 0, 4).reshape(-1, grid.blocks[0] * kernel.shape[-1])
@@ -132,7 +130,7 @@ def collect(p: Array, grid: Grid) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def spread(x: Array, grid: Grid) -> Array:
-    """Give each row to the m rows that it meets, the transpose of `collect`: [B, h, w, C] -> [B, h + m - 1, w, m * C]."""
+    """Give each row to m rows of windows, the transpose of `collect`: [B, h, w, C] -> [B, h + m - 1, w, m * C]."""
     rows, mh = grid.num[0], grid.blocks[0]
     x = jnp.pad(x, ((0, 0), (mh - 1, mh - 1), (0, 0), (0, 0)))
     return jnp.concatenate([x[:, mh - 1 - i : 2 * mh - 2 - i + rows] for i in range(mh)], -1)
@@ -146,6 +144,11 @@ spread.defvjp(lambda x, grid: (spread(x, grid), None), lambda grid, _, g: (colle
 
 def _matmul(p: Array, matrix: Array) -> Array:
     return (p.reshape(-1, p.shape[-1]) @ matrix).reshape(*p.shape[:-1], -1)
+
+
+def _low(size: int, num: int, kernel: int, stride: int) -> int:
+    """Half of the zeros that SAME padding needs, the smaller half."""
+    return max((num - 1) * stride + kernel - size, 0) // 2
 
 
 def _blocks(kernel: Array, strides: Pair) -> Pair:

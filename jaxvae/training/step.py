@@ -28,7 +28,8 @@ def make_train_step(
     Args:
       loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm` or `finite`.
       optimizer: applied to the mean gradient.
-      ema_decay: of the moving average in `state.ema_params`; unused where the state keeps none.
+      ema_decay: of the moving average in `state.ema_params`, from below: (1 + t) / (10 + t) at step t while that is less;
+        unused where the state keeps none.
       axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
 
     Returns:
@@ -43,13 +44,15 @@ def make_train_step(
         if axis_name:
             loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
 
-        grad_norm = optax.global_norm(grads)
+        grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         ema_params = state.ema_params
         if ema_params is not None:
-            ema_params = optax.incremental_update(params, ema_params, 1.0 - ema_decay)
+            # Early on a shorter memory, so that the initial parameters are soon forgotten.
+            decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            ema_params = optax.incremental_update(params, ema_params, 1.0 - decay)
 
         proposed = state._replace(
             step=state.step + 1,

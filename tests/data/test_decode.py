@@ -38,8 +38,8 @@ def test_pixels_puts_transparency_on_white(tmp_path):
 
 
 def test_pixels_brings_16_bits_to_8(tmp_path):
-    Image.fromarray(np.array([[0, 257, 65535]], np.uint16)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(pixels(tmp_path / "a.png")[..., 0], [[0, 1, 255]])
+    Image.fromarray(np.array([[0, 128, 129, 257, 65535]], np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png")[..., 0], [[0, 0, 1, 1, 255]])
 
 
 def test_pixels_respects_the_orientation_of_a_camera(tmp_path):

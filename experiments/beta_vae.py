@@ -1,0 +1,140 @@
+"""beta-VAEs: total = reconstruction + beta * KL over a list of betas, drawn as a rate-distortion picture.
+
+Each beta is a run of its own in a sub-folder (Higgins et al. 2017; Alemi et al. 2018). With `--data-sizes` the same is
+done for parts of the training set, which gives a learning curve; with `--init-from RUN` as well, a second curve that
+starts from that run's parameters: transfer to a small data set.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import optax
+
+from experiments.common.folder import open_folder, write_config
+from experiments.common.report import report, write_summary
+from experiments.common.vae import Net, binary_pixels, gaussian_bound, gaussian_vae, unit_pixels, vae_experiment
+from experiments.run import Config as RunConfig
+from experiments.run import Options, main, require, run_folder, train
+from jaxvae import data, objectives, viz
+from jaxvae.likelihoods import bernoulli, gaussian
+from jaxvae.types import Array, DataSpec, ELBOTerms, Experiment
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    """What shapes a run."""
+
+    betas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    """weights of the KL, a run each"""
+    data_sizes: tuple[int, ...] = ()
+    """numbers of training images, a run each; none uses them all"""
+    net: Net = "mlp"
+    """networks of encoder and decoder"""
+    latent_dim: int = 16
+    """dimensions of the latent"""
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """cross-entropy on binarised images, or squared error on intensities"""
+    sigma: float = 0.1
+    """standard deviation of a pixel in [0, 1], for the gaussian likelihood"""
+    warmup_steps: int = 0
+    """steps over which the weight of the KL rises from 0 to beta"""
+    free_bits: float = 0.0
+    """nats per dimension below which the KL is not lowered"""
+    steps: int = 2_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("betas", self.betas, bool(self.betas) and min(self.betas) >= 0, "one or more numbers of at least 0")
+        require("data_sizes", self.data_sizes, min(self.data_sizes, default=1) >= 1, "numbers of at least 1")
+        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
+        require("sigma", self.sigma, self.sigma > 0, "more than 0")
+        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
+        require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, betas=(1.0, 4.0), steps=100, eval_every=50, nll_samples=20)
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system of one beta together, the first of the list."""
+    (beta, *_) = config.betas
+    binary = config.likelihood == "bernoulli"
+    vae = gaussian_vae(config.net, config.latent_dim, bernoulli() if binary else gaussian(config.sigma), spec)
+
+    def score(terms: ELBOTerms) -> Array:
+        return objectives.elbo(terms, beta)
+
+    return vae_experiment(
+        name="beta_vae",
+        spec=spec,
+        vae=vae,
+        prepare=(binary_pixels if binary else unit_pixels)(spec),
+        bound=gaussian_bound(vae),
+        score=score,
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps, alpha=0.02)),
+        hparams={
+            "beta": beta,
+            "warmup_steps": config.warmup_steps,
+            "warmup_cycles": 1,
+            "free_bits": config.free_bits,
+        },
+    )
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train every beta and every data size, and draw them together."""
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    folder = open_folder(run_folder("beta_vae", options), options.resume)
+    write_config(folder, "beta_vae", config, spec)
+
+    starts = {"": replace(options, init_from=None)}
+    if options.init_from:
+        starts = {"_transfer": options, **(starts if config.data_sizes else {})}
+    rows: list[dict[str, Any]] = []
+    for beta in config.betas:
+        for size in config.data_sizes or (len(splits.train.x),):
+            part = splits._replace(train=data.subset(splits.train, size, config.seed))
+            for suffix, start in starts.items():
+                one = replace(config, betas=(beta,), data_sizes=(size,))
+                finished = train(one, build, part, spec, folder / f"beta={beta:g}_images={size}{suffix}", start)
+                summary = report(finished, part)
+                rows.append({"beta": beta, "images": size, "init_from": bool(suffix), **summary})
+
+    best = min(rows, key=lambda row: row["valid"]["loss"])
+    totals = {name: sum(row[name] for row in rows) for name in ("steps", "seconds", "compile_seconds")}
+    totals["images_per_second"] = totals["steps"] * config.batch_size / totals["seconds"]
+    compact = [{k: row[k] for k in ("beta", "images", "init_from", "metrics", "valid")} for row in rows]
+    write_summary(folder, "beta_vae", totals, {**best["metrics"], "beta": best["beta"]}, runs=compact)
+    draw(folder, rows)
+    return folder
+
+
+def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Draw rate against distortion over the betas, and the bound against the number of training images."""
+    sizes = sorted({row["images"] for row in rows})
+    full = [row for row in rows if row["images"] == sizes[-1]]
+    if len({row["beta"] for row in rows}) > 1:
+        viz.save_rate_distortion(
+            folder / "figures" / "rate_distortion.png",
+            np.array([row["metrics"]["kl"] for row in full]),
+            np.array([row["metrics"]["reconstruction"] for row in full]),
+            [f"{row['beta']:g}" + (" (transfer)" if row["init_from"] else "") for row in full],
+        )
+    if len(sizes) > 1:
+        curves: dict[str, list[float]] = {}
+        for row in sorted(rows, key=lambda row: row["images"]):
+            name = f"beta = {row['beta']:g}" + (", from another run" if row["init_from"] else "")
+            curves.setdefault(name, []).append(row["metrics"]["elbo"])
+        viz.save_learning_curve(
+            folder / "figures" / "learning_curve.png",
+            np.array(sizes),
+            {name: np.array(values) for name, values in curves.items()},
+            "test ELBO (nats)",
+        )
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

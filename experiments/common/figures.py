@@ -1,0 +1,63 @@
+"""The figures of a finished VAE, in `figures/`."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.common.folder import read_records
+from jaxvae import sampling, viz
+from jaxvae.evaluation import latents
+from jaxvae.types import Splits
+
+if TYPE_CHECKING:
+    from experiments.common.report import Inspected
+    from experiments.run import Finished
+
+NUM_SAMPLES = 100
+NUM_RECONSTRUCTIONS = 30
+NUM_POINTS = 5_000
+MANIFOLD_SIDE = 20
+INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
+
+
+def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: dict[str, Any]) -> None:
+    """Draw everything that the model allows."""
+    folder = finished.folder / "figures"
+    experiment, params, model_state = finished.experiment, finished.params, finished.model_state
+    decode = jax.jit(experiment.decode)
+    key = jax.random.key(finished.config.seed)
+
+    samples = jax.jit(experiment.sample, static_argnums=3)(key, params, model_state, NUM_SAMPLES)
+    viz.save_grid(folder / "samples.png", np.clip(samples, 0, 1), title="Samples")
+
+    # Parts of a data set can be in the order of their classes: pictures are of images drawn at random.
+    some = np.random.default_rng(finished.config.seed).permutation(len(inspected.x))
+    shown = some[:NUM_RECONSTRUCTIONS]
+    viz.save_reconstructions(
+        folder / "reconstructions.png",
+        inspected.x[shown],
+        inspected.reconstructions[shown],
+        title="Test images over reconstructions",
+    )
+    points = some[:NUM_POINTS]
+    labels = None if splits.test.labels is None else np.asarray(splits.test.labels)[points]
+    viz.save_latents(folder / "latents.png", inspected.means[0][points], labels, title="Posterior means of test images")
+
+    # In the latent that is decoded, between images and not between samples of the prior.
+    pairs, steps = INTERPOLATIONS
+    ends = inspected.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, inspected.means[0].shape[1])
+    paths = jnp.stack([sampling.spherical(a, b, steps) for a, b in ends]) if len(ends) else None
+    if paths is not None:
+        decoded = decode(params, model_state, paths.reshape(-1, paths.shape[-1]))
+        viz.save_interpolations(
+            folder / "interpolations.png", np.clip(decoded, 0, 1).reshape(len(ends), steps, *decoded.shape[1:])
+        )
+    if inspected.means[0].shape[1] == 2 and len(inspected.means) == 1:
+        grid = decode(params, model_state, sampling.manifold(MANIFOLD_SIDE))
+        viz.save_manifold(folder / "manifold.png", np.clip(grid, 0, 1))
+    if "kl_per_dimension" in metrics:
+        active = np.asarray(latents.active_units(inspected.means[0]))
+        viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
+    viz.save_curves(folder / "curves.png", read_records(finished.folder))

@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvae.nets import Conv, ResidualBlock, ResNetDecoder, ResNetEncoder
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_block_starts_as_the_identity_and_learns(gated):
+    x = jax.random.normal(jax.random.key(0), (2, 5, 4, 3))
+    block = ResidualBlock(gated=gated)
+    variables = block.init(jax.random.key(1), x)
+    np.testing.assert_array_equal(block.apply(variables, x), x)
+    gradient = jax.grad(lambda v: jnp.sum(jnp.sin(block.apply(v, x))))(variables)["params"]
+    assert np.any(gradient["conv_1"]["kernel"])
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_block_equals_formula(gated):
+    x = jax.random.normal(jax.random.key(0), (5, 4, 3))
+    block = ResidualBlock(jnp.tanh, gated)
+    params = jax.tree.map(
+        lambda a: jax.random.normal(jax.random.key(a.ndim), a.shape), block.init(jax.random.key(1), x)["params"]
+    )
+    h = Conv(3).apply({"params": params["conv_0"]}, jnp.tanh(x))
+    h = Conv(6 if gated else 3).apply({"params": params["conv_1"]}, jnp.tanh(h))
+    if gated:
+        h = h[..., :3] / (1 + jnp.exp(-h[..., 3:]))
+    np.testing.assert_allclose(block.apply({"params": params}, x), x + h, rtol=1e-5, atol=1e-5)
+
+
+def test_stages_and_blocks():
+    params = jax.eval_shape(
+        ResNetEncoder((4, 8), num_blocks=2, gated=True).init, jax.random.key(0), jnp.zeros((28, 28, 1))
+    )["params"]
+    assert sorted(params) == ["block_0_0", "block_0_1", "block_1_0", "block_1_1", "conv_0", "conv_1"]
+    assert params["conv_1"]["kernel"].shape == (4, 4, 4, 8)
+    assert params["block_1_0"]["conv_1"]["kernel"].shape == (3, 3, 8, 16)
+
+
+def test_decoder_mirrors_the_encoder():
+    z = jnp.zeros((2, 5))
+    y, variables = jax.eval_shape(ResNetDecoder((28, 20, 1), (8, 4), 1).init_with_output, jax.random.key(0), z)
+    assert y.shape == (2, 14, 10, 4)
+    assert variables["params"]["dense"]["kernel"].shape == (5, 7 * 5 * 8)
+    assert sorted(variables["params"]) == ["block_0_0", "block_1_0", "conv_1", "dense"]
+
+
+def test_signal_keeps_its_scale():
+    """Blocks are the identity and the convolutions between them keep the variance, up to the borders' zeros."""
+    x = jax.random.normal(jax.random.key(0), (16, 28, 28, 1))
+    encoder = ResNetEncoder((32, 64), activation=lambda h: h)
+    features, _ = jax.jit(encoder.init_with_output)(jax.random.key(1), x)
+    assert 0.5 < np.var(features) < 1.3

@@ -1,0 +1,200 @@
+"""What all members of a kind have in common: names of arguments, jit, and one trace for many steps."""
+
+import inspect
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxvae import likelihoods, objectives, posteriors, priors
+from jaxvae.models import VAE, HierarchicalVAE
+from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
+from jaxvae.types import ELBOTerms, GaussianParams
+
+SHAPE, DIM, NUM_EXAMPLES, NUM_SAMPLES = (2, 2, 1), 2, 3, 2
+KEYS = jax.random.split(jax.random.key(0), NUM_EXAMPLES)
+
+LIKELIHOODS = {"bernoulli": likelihoods.bernoulli, "gaussian": likelihoods.gaussian}
+PRIORS = {"standard_normal": priors.standard_normal}
+POSTERIORS = {"gaussian": lambda: posteriors.GaussianPosterior(DIM)}
+
+
+def vae():
+    likelihood = likelihoods.bernoulli()
+    decoder = ImageDecoder(MLP((4,)), likelihood.param_shapes(SHAPE))
+    return VAE(MLPEncoder((4,)), posteriors.GaussianPosterior(DIM), decoder, likelihood)
+
+
+def hierarchical():
+    likelihood = likelihoods.bernoulli()
+    return HierarchicalVAE(
+        encoders=(MLPEncoder((4,)), MLP((4,))),
+        posteriors=(posteriors.GaussianPosterior(DIM), posteriors.GaussianPosterior(DIM)),
+        generators=(MLP((4,)),),
+        conditionals=(posteriors.GaussianPosterior(DIM),),
+        decoder=ImageDecoder(MLP((4,)), likelihood.param_shapes(SHAPE)),
+        likelihood=likelihood,
+    )
+
+
+MODELS = {"vae": vae, "hierarchical": hierarchical}
+OBJECTIVES = {"elbo": objectives.elbo, "iwae": objectives.iwae}
+
+
+def names(function):
+    return tuple(inspect.signature(function).parameters)
+
+
+def images():
+    return jax.random.bernoulli(jax.random.key(1), 0.5, (NUM_EXAMPLES, *SHAPE)).astype(jnp.float32)
+
+
+# ---------- names of arguments
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihood_argument_names(name):
+    likelihood = LIKELIHOODS[name]()
+    assert names(likelihood.param_shapes) == ("shape",)
+    # The parameters go by the name that the likelihood has for them: logits, mean, ...
+    parameters = names(likelihood.log_prob)[0]
+    assert names(likelihood.log_prob) == (parameters, "x")
+    assert names(likelihood.sample) == ("key", parameters)
+    assert len(names(likelihood.mean)) == 1
+    assert likelihood.log_pmf is None or names(likelihood.log_pmf) == (parameters,)
+    assert likelihood.init_bias is None or names(likelihood.init_bias) == ("mean",)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_prior_argument_names(name):
+    prior = PRIORS[name]()
+    assert names(prior.log_prob) == ("z",)
+    assert names(prior.sample)[:2] == ("key", "shape")
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_posterior_argument_names(name):
+    posterior = POSTERIORS[name]()
+    assert names(posterior.__call__) == ("keys", "features", "num_samples")
+    assert names(posterior.params_of) == ("features",)
+    assert names(posterior.log_prob) == ("features", "z")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_argument_names(name):
+    model = MODELS[name]()
+    expected = {
+        "__call__": ("keys", "x", "num_samples"),
+        "draw": ("keys", "x", "num_samples"),
+        "log_joint": ("x", "z"),
+        "log_posterior": ("x", "z"),
+        "latent_means": ("keys", "x", "num_samples"),
+        "decode": ("z",),
+        "prior_latents": ("keys",),
+    }
+    assert {method: names(getattr(model, method)) for method in expected} == expected
+
+
+# ---------- types and shapes of what comes back
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_prior_output_shapes(name):
+    prior = PRIORS[name]()
+    z = prior.sample(jax.random.key(0), (DIM,))
+    assert z.shape == (DIM,)
+    assert prior.log_prob(z).shape == ()
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_posterior_output_shapes(name):
+    posterior = POSTERIORS[name]()
+    (z, log_qz, statistics), _ = jax.eval_shape(
+        lambda: posterior.init_with_output(jax.random.key(0), KEYS, jnp.ones((NUM_EXAMPLES, 4)), NUM_SAMPLES)
+    )
+    assert z.shape == (NUM_SAMPLES, NUM_EXAMPLES, DIM)
+    assert log_qz.shape == (NUM_SAMPLES, NUM_EXAMPLES)
+    assert isinstance(statistics, GaussianParams)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_output_shapes(name):
+    model, x = MODELS[name](), images()
+    variables = jax.eval_shape(model.init, jax.random.key(0), KEYS, x)
+
+    def shape_of(method, *args):
+        return jax.eval_shape(
+            lambda v, k: model.apply(v, *(k if a is KEYS else a for a in args), method=method),
+            *(
+                variables,
+                KEYS,
+            ),
+        )
+
+    terms = shape_of("__call__", KEYS, x, NUM_SAMPLES)
+    assert isinstance(terms, ELBOTerms)
+    assert terms.log_px.shape == (NUM_SAMPLES, NUM_EXAMPLES)
+    assert terms.log_pz.shape == terms.log_qz.shape
+    assert terms.log_pz.shape[:2] == (NUM_SAMPLES, NUM_EXAMPLES)
+    assert [mean.shape for mean in shape_of("latent_means", KEYS, x, NUM_SAMPLES)] == [
+        (NUM_EXAMPLES, DIM) for _ in range(terms.log_pz.shape[-1])
+    ]
+    assert shape_of("prior_latents", KEYS).shape == (NUM_EXAMPLES, DIM)
+    assert shape_of("decode", jnp.ones((5, 7, DIM))).shape == (5, 7, *SHAPE)
+
+
+# ---------- jit
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("name", MODELS)
+def test_bound_gradient_traces_once_and_equals_that_without_jit(name, objective):
+    model, x = MODELS[name](), images()
+    params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]
+    optimizer = optax.sgd(0.1)
+
+    def loss(params, keys, x):
+        terms = model.apply({"params": params}, keys, x, NUM_SAMPLES)
+        return -jnp.mean(OBJECTIVES[objective](terms))
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def step(params, opt_state, index):
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, index))(KEYS)
+        value, gradient = jax.value_and_grad(loss)(params, keys, x)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return optax.apply_updates(params, updates), opt_state, value, gradient
+
+    keys = jax.vmap(lambda key: jax.random.fold_in(key, 0))(KEYS)
+    value, gradient = loss(params, keys, x), None
+    opt_state, current, values = optimizer.init(params), params, []
+    for index in range(3):
+        current, opt_state, jitted_value, jitted_gradient = step(current, opt_state, jnp.array(index))
+        gradient = jitted_gradient if gradient is None else gradient
+        values.append(float(jitted_value))
+    assert np.all(np.isfinite(values))
+    assert len(set(values)) == 3
+    np.testing.assert_allclose(values[0], value, rtol=1e-5)
+    with jax.disable_jit():
+        plain = jax.grad(loss)(params, keys, x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), gradient, plain)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihood_functions_under_jit_equal_those_without(name):
+    likelihood = LIKELIHOODS[name]()
+    params = jnp.array([-1.0, 0.0, 0.5, 2.0]).reshape(SHAPE)
+    calls = {
+        "log_prob": (params, jnp.ones(SHAPE)),
+        "sample": (jax.random.key(0), params),
+        "mean": (params,),
+        "log_pmf": (params,),
+        "init_bias": (jnp.full(SHAPE, 0.3),),
+    }
+    for field, arguments in calls.items():
+        function = getattr(likelihood, field)
+        if function is not None:
+            np.testing.assert_allclose(jax.jit(function)(*arguments), function(*arguments), rtol=1e-6, err_msg=field)

@@ -1,0 +1,120 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxvae.training import create_train_state, make_train_step
+from jaxvae.training.step import example_keys, step_keys
+from jaxvae.types import Batch
+from tests.training.conftest import make_experiment
+
+
+def batch_of(splits, num=16):
+    return Batch(jnp.asarray(splits.train.x[:num]), None, jnp.ones(num))
+
+
+def test_make_train_step_equals_sgd_by_hand(splits):
+    experiment = make_experiment(optax.sgd(0.1))
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    new, metrics = jax.jit(make_train_step(experiment.loss, experiment.optimizer))(state, batch)
+
+    from jaxvae.types import StepInput
+
+    inputs = StepInput(batch, step_keys(state, 16), state.step, state.hparams)
+    (loss, _), grads = jax.value_and_grad(experiment.loss, has_aux=True)(state.params, {}, inputs)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
+    chex.assert_trees_all_close(new.params, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-6)
+    np.testing.assert_allclose(metrics["grad_norm"], optax.tree.norm(grads), rtol=1e-5)
+    assert int(new.step) == 1
+    assert metrics["finite"] == 1
+
+
+def test_make_train_step_traces_once_over_steps(experiment, splits):
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    step = jax.jit(chex.assert_max_traces(make_train_step(experiment.loss, experiment.optimizer), n=1))
+    for _ in range(4):
+        state, _ = step(state, batch)
+    assert int(state.step) == 4
+
+
+def test_make_train_step_freezes_at_a_loss_that_is_not_finite(splits):
+    experiment = make_experiment(optax.adam(1e-2), poison_at=2)
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
+    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.5))
+    finite = []
+    states = [state]
+    for _ in range(4):
+        state, metrics = step(state, batch)
+        finite.append(float(metrics["finite"]))
+        states.append(state)
+    assert finite == [1, 1, 0, 0]
+    assert int(state.step) == 2
+    chex.assert_trees_all_equal(state._replace(key=None), states[2]._replace(key=None))
+    chex.assert_tree_all_finite((state.params, state.opt_state, state.ema_params))
+
+
+def test_make_train_step_keeps_the_moving_average(experiment, splits):
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
+    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.15))
+    expected = jax.tree.map(np.asarray, state.params)
+    for decay in (1 / 10, 0.15, 0.15):  # (1 + t) / (10 + t) until that exceeds the decay
+        state, _ = step(state, batch)
+        expected = jax.tree.map(lambda e, p: decay * e + (1 - decay) * np.asarray(p), expected, state.params)  # noqa: B023
+    chex.assert_trees_all_close(state.ema_params, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_make_train_step_on_replicas_equals_one_device(splits):
+    # SGD, not Adam, which would hide a wrong factor in the gradient.
+    experiment = make_experiment(optax.sgd(0.1))
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    one = jax.jit(make_train_step(experiment.loss, experiment.optimizer))
+    replicated = jax.pmap(
+        make_train_step(experiment.loss, experiment.optimizer, axis_name="data"), axis_name="data", in_axes=(None, 0)
+    )
+    sharded = Batch(batch.x.reshape(8, 2, *batch.x.shape[1:]), None, batch.mask.reshape(8, 2))
+    expected, metrics = one(state, batch)
+    new, replica_metrics = replicated(state, sharded)
+    for device in range(8):
+        chex.assert_trees_all_close(jax.tree.map(lambda p: p[device], new.params), expected.params, rtol=1e-5, atol=1e-6)  # noqa: B023
+    np.testing.assert_allclose(replica_metrics["loss"], np.full(8, metrics["loss"]), rtol=1e-5)
+
+
+def test_step_keys_belong_to_step_and_example(experiment, splits):
+    state = create_train_state(experiment, jax.random.key(0), batch_of(splits))
+    at = lambda step, num: step_keys(state._replace(step=jnp.int32(step)), num)  # noqa: E731
+    data = lambda key: np.asarray(jax.random.key_data(key))  # noqa: E731
+    np.testing.assert_array_equal(data(at(3, 4).examples), data(at(3, 9).examples)[:4])
+    everything = np.concatenate([data(at(step, 5).examples) for step in range(3)] + [data(at(0, 5).shared)[None]])
+    assert len(np.unique(everything, axis=0)) == 16
+
+
+def test_example_keys_fold_in_the_index():
+    key = jax.random.key(1)
+    keys = example_keys(key, jnp.array([4, 0]))
+    expected = [jax.random.key_data(jax.random.fold_in(key, index)) for index in (4, 0)]
+    np.testing.assert_array_equal(jax.random.key_data(keys), np.stack(expected))
+
+
+@pytest.mark.parametrize("keep_ema", [False, True])
+def test_create_train_state_can_be_donated(experiment, splits, keep_ema):
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=keep_ema)
+    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.9), donate_argnums=0)
+    new, _ = step(state, batch)
+    assert int(new.step) == 1
+
+
+def test_create_train_state_takes_given_params_and_hparams(experiment, splits):
+    batch = batch_of(splits)
+    other = create_train_state(experiment, jax.random.key(5), batch).params
+    state = create_train_state(experiment, jax.random.key(0), batch, params=other, hparams={"beta": 3.0})
+    chex.assert_trees_all_equal(state.params, other)
+    assert float(state.hparams["beta"]) == 3.0
