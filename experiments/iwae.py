@@ -1,8 +1,8 @@
 """Importance weighted autoencoders on dynamically binarised images (Burda, Grosse & Salakhutdinov 2016).
 
 The nets are Burda's: tanh layers of 200 units, 50 latents (one stochastic layer) or 100 and 50 (two). The bound is the
-ELBO of k samples (`vae`), the importance weighted bound (`iwae`), or the latter with the doubly reparameterised gradient
-of Tucker et al. 2019 (`dreg`).
+ELBO of k samples (`vae`), the importance weighted bound (`iwae`), or the latter with the doubly reparameterised
+gradient of Tucker et al. 2019 (`dreg`).
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,6 @@
-"""Likelihoods p(x | parameters) of one image, as values: `bernoulli()` returns a `Likelihood` as `optax.adam()` returns
-a transformation.
+"""Likelihoods p(x | parameters) of one image, as values.
 
-A decoder asks `param_shapes` what to produce and knows nothing else of the likelihood; an objective asks `log_prob`.
+`bernoulli()` returns a `Likelihood` as `optax.adam()` returns a transformation. A decoder asks `param_shapes` what to produce and knows nothing else of the likelihood; an objective asks `log_prob`.
 Build them once, in `build()`: they are closures, and two calls give two different values to `jax.jit`.
 """
 
@@ -43,8 +42,8 @@ def gaussian(sigma: float = 1.0) -> Likelihood:
 
       log p(x) = -sum_i [ (x_i - mean_i)^2 / (2 sigma^2) + log(sigma) + log(2 pi) / 2 ]
 
-    Parameters of one image: the mean, of the shape of the image. This is a density: on images of 8 bits it is comparable
-    between models only for the same sigma and scale of x, and never with the nats of a discrete likelihood.
+    Parameters of one image: the mean, of the shape of the image. This is a density: it is comparable between
+    models only for the same sigma and scale of x, and never with the nats of a discrete likelihood.
 
     Args:
       sigma: standard deviation of a pixel, in the unit of x.

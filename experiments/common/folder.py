@@ -66,7 +66,9 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): expected the folder of a run.") from error
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON ({error.msg} at line {error.lineno}): the run's folder is damaged.") from error
+        raise UserError(
+            f"{path} is not JSON ({error.msg} at line {error.lineno}): the run's folder is damaged."
+        ) from error
 
 
 def write_json(path: Path, record: Any) -> None:

@@ -100,7 +100,9 @@ def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) 
     def estimate(params: Any, model_state: Any, keys: jax.Array, x: jax.Array) -> LikelihoodEstimate:
         noise, draw = split_each(keys)
         prepared = experiment.prepare(noise, x)
-        return importance_estimate(lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, NLL_CHUNK)
+        return importance_estimate(
+            lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, NLL_CHUNK
+        )
 
     parts = []
     size = min(NLL_BATCH, len(dataset.x))

@@ -1,4 +1,4 @@
-"""What every experiment with a VAE shares: its networks by name, the bound of a Gaussian posterior, the `Experiment`."""
+"""What every experiment with a VAE shares: its networks by name, its bound, its `Experiment`."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal

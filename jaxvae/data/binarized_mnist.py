@@ -64,7 +64,7 @@ def read_amat(path: Path) -> np.ndarray:
 
 def _unpack(rows: np.ndarray, name: str) -> np.ndarray:
     if rows.ndim == 2 and rows.shape[1] == SIDE**2 // 8 and rows.dtype == np.uint8:
-        rows = np.unpackbits(rows, axis=1)
+        return np.unpackbits(rows, axis=1).reshape(-1, SIDE, SIDE)
     if rows.ndim < 2 or rows[:1].size != SIDE**2:
         raise UserError(
             f"{name} has shape {list(rows.shape)}, expected rows of {SIDE**2} pixels or of {SIDE**2 // 8} packed bytes."

@@ -56,8 +56,6 @@ def importance_estimate(
         return (log_sum, weight_sum, px_sum), None
 
     zeros = jnp.zeros(keys.shape)
-    (log_sum, weight_sum, px_sum), _ = jax.lax.scan(
-        one_chunk, (zeros - jnp.inf, zeros, zeros), jnp.arange(num_chunks)
-    )
+    (log_sum, weight_sum, px_sum), _ = jax.lax.scan(one_chunk, (zeros - jnp.inf, zeros, zeros), jnp.arange(num_chunks))
     elbo, log_px = weight_sum / num_samples, px_sum / num_samples
     return LikelihoodEstimate(log_sum - jnp.log(float(num_samples)), elbo, -log_px, log_px - elbo)

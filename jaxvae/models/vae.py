@@ -12,8 +12,8 @@ from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey
 class VAE(nn.Module):
     """A latent variable model of images with one group of latents (Kingma & Welling 2014, arXiv:1312.6114).
 
-    The module names its parts and vmaps the maths over samples and examples; every density is in `jaxvae.distributions`,
-    `jaxvae.likelihoods` and `jaxvae.priors`, every bound in `jaxvae.objectives`.
+    The module names its parts and vmaps the maths over samples and examples; densities are in `jaxvae.distributions`,
+    `jaxvae.likelihoods` and `jaxvae.priors`, bounds in `jaxvae.objectives`.
 
     Attributes:
       encoder: images [B, H, W, C] -> features [B, F].

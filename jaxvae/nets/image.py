@@ -79,8 +79,8 @@ class ConvDecoder(nn.Module):
 class ImageDecoder(nn.Module):
     """z -> the parameters of the likelihood, a pytree like `param_shapes` with the leading axes of z.
 
-    From features [..., F] every leaf is read by a dense layer. From a map [..., h, w, C] leaves of shape (h, w, ...) are
-    read by a 3x3 convolution, leaves of up to twice its size, ceil(H / 2) = h, by a 4x4 transposed convolution of
+    From features [..., F] every leaf is read by a dense layer. From a map [..., h, w, C] leaves of shape (h, w, ...)
+    are read by a 3x3 convolution, leaves of up to twice its size, ceil(H / 2) = h, by a 4x4 transposed convolution of
     stride 2, and leaves that are not images, as mixture weights, by a dense layer on the whole map.
 
     Parameters: `net`; for every leaf a bias-free layer, `readout` where `param_shapes` is a single leaf and

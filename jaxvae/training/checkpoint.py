@@ -21,7 +21,10 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | Path, keep: int = 2) -> None:
-        policies = [preservation_policy.LatestN(keep), preservation_policy.BestN(get_metric_fn=_rank, reverse=True, n=1)]
+        policies = [
+            preservation_policy.LatestN(keep),
+            preservation_policy.BestN(get_metric_fn=_rank, reverse=True, n=1),
+        ]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
             cleanup_tmp_directories=True,

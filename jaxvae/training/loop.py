@@ -136,8 +136,8 @@ def make_evaluator(experiment: Experiment, batch_size: int) -> Evaluator:
 
     Args:
       experiment: gives `evaluate`.
-      batch_size: examples at a time; the last batch is padded. It does not change the result: an example's noise depends
-        on its index alone.
+      batch_size: examples at a time; the last batch is padded. It does not change the result: an example's noise
+        depends on its index alone.
 
     Returns:
       (params, model_state, dataset) -> {name: [N, ...]}, an entry an example.

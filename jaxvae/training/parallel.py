@@ -1,6 +1,5 @@
 """How the step is run on devices: the one file that knows them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,15 +8,13 @@ import jax.numpy as jnp
 from jaxvae.training.step import TrainStep
 from jaxvae.types import Array, Batch, Dataset, Metrics, TrainState
 
-ManySteps = Callable[[TrainState, Dataset, Array], tuple[TrainState, Metrics]]
-
 
 def on_device(dataset: Dataset) -> Dataset:
     """Return the data set in device memory, as it is: 60,000 MNIST images are 47 MB of uint8."""
     return jax.tree.map(jnp.asarray, dataset)
 
 
-def scan_steps(train_step: TrainStep) -> ManySteps:
+def scan_steps(train_step: TrainStep) -> jax.stages.Wrapped:
     """Return a program that runs many steps on data that stay on the device, without returning to Python between them.
 
     Args:

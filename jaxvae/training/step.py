@@ -28,8 +28,8 @@ def make_train_step(
     Args:
       loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm` or `finite`.
       optimizer: applied to the mean gradient.
-      ema_decay: of the moving average in `state.ema_params`, from below: (1 + t) / (10 + t) at step t while that is less;
-        unused where the state keeps none.
+      ema_decay: of the moving average in `state.ema_params`, (1 + t) / (10 + t) at step t while that is less; unused
+        where the state keeps none.
       axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
 
     Returns:

@@ -89,10 +89,15 @@ def test_read_refuses_a_header_of_huge_lengths(tmp_path):
         read(tmp_path / "f", 2051)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "not gzip"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "block", "not gzip"])
 def test_read_refuses_a_corrupt_gz(tmp_path, rng, damage):
     raw = gzip.compress((2049).to_bytes(4, "big") + (500).to_bytes(4, "big") + rng.bytes(500))
-    broken = {"cut": raw[:-20], "flip": raw[:200] + bytes([raw[200] ^ 255]) + raw[201:], "not gzip": b"<html>" + raw}
+    broken = {
+        "cut": raw[:-20],
+        "flip": raw[:200] + bytes([raw[200] ^ 255]) + raw[201:],
+        "block": raw[:10] + b"\xff" + raw[11:],  # a block of no known type
+        "not gzip": b"<html>" + raw,
+    }
     (tmp_path / "f.gz").write_bytes(broken[damage])
     with pytest.raises(UserError, match="cannot be read .*fetch the file again"):
         read(tmp_path / "f.gz", LABELS)

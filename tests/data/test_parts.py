@@ -45,6 +45,14 @@ def test_finish_decides_for_all_parts_together():
     np.testing.assert_allclose(splits.train.x, 9 / 255, rtol=1e-6)
 
 
+def test_finish_looks_at_all_images_before_it_calls_them_binary():
+    x = np.zeros((40, 2, 2), np.uint8)
+    x[:, 0] = 255
+    assert finish(_all_parts(x), "s")[1].num_values == 2
+    x[39, 1, 1] = 100
+    assert finish(_all_parts(x), "s")[1].num_values == 256
+
+
 def test_finish_counts_the_classes_of_all_parts():
     x = np.zeros((2, 2, 2), np.uint8)
     parts = {"train": Dataset(x, [0, 1]), "valid": Dataset(x, None), "test": Dataset(x, [[3], [2]])}

@@ -10,11 +10,18 @@ from jaxvae.training.loop import evaluated_params
 from tests.training.conftest import make_experiment
 
 SETTINGS = {"seed": 3, "batch_size": 16, "eval_every": 4, "log_every": 2, "ema_decay": 0.8}
+NO_EMA = SETTINGS | {"ema_decay": 0.0}
 
 
 def test_fit_learns_and_reports(experiment, splits):
     reports = []
-    result = fit(experiment, splits, steps=200, **SETTINGS | {"eval_every": 100, "log_every": 50}, report=lambda *a: reports.append(a))
+    result = fit(
+        experiment,
+        splits,
+        steps=200,
+        **SETTINGS | {"eval_every": 100, "log_every": 50},
+        report=lambda *a: reports.append(a),
+    )
     train = [metrics["loss"] for _, part, metrics in reports if part == "train"]
     assert train[-1] < train[0] - 1.0
     assert [(step, part) for step, part, _ in reports][:3] == [(50, "train"), (100, "train"), (100, "valid")]
@@ -38,11 +45,19 @@ def test_fit_returns_the_best_params_and_stops_early(splits, tmp_path):
     # A rate so high that the bound gets worse: the best evaluation is an early one.
     experiment = make_experiment(optax.adam(0.3))
     with Checkpoints(tmp_path) as checkpoints:
-        result = fit(experiment, splits, steps=400, checkpoints=checkpoints, patience=2, **SETTINGS | {"ema_decay": 0.0})
+        result = fit(experiment, splits, steps=400, checkpoints=checkpoints, patience=2, **NO_EMA)
         assert int(result.state.step) == result.loop.best_step + 2 * SETTINGS["eval_every"] < 400
         best, _ = checkpoints.restore(result.loop.best_step, result.state)
         chex.assert_trees_all_equal(result.params, evaluated_params(best)[0])
-        again = fit(experiment, splits, steps=400, checkpoints=checkpoints, patience=2, resume=True, **SETTINGS | {"ema_decay": 0.0})
+        again = fit(
+            experiment,
+            splits,
+            steps=400,
+            checkpoints=checkpoints,
+            patience=2,
+            resume=True,
+            **NO_EMA,
+        )
     assert int(again.state.step) == int(result.state.step)
     chex.assert_trees_all_equal(again.params, result.params)
 
