@@ -1,7 +1,8 @@
 """Likelihoods p(x | parameters) of one image, as values.
 
-`bernoulli()` returns a `Likelihood` as `optax.adam()` returns a transformation. A decoder asks `param_shapes` what to produce and knows nothing else of the likelihood; an objective asks `log_prob`.
-Build them once, in `build()`: they are closures, and two calls give two different values to `jax.jit`.
+`bernoulli()` returns a `Likelihood` as `optax.adam()` returns a transformation. A decoder asks `param_shapes` what to
+produce and knows nothing else of the likelihood; an objective asks `log_prob`. Build them once, in `build()`: they are
+closures, and two calls give two different values to `jax.jit`.
 """
 
 import math

@@ -9,12 +9,10 @@ from jaxvae.nets import Conv, ConvTranspose, fan_in_normal
 # image, cin, kernel, strides: odd sizes, kernels smaller than, equal to and larger than the stride, unequal sides
 GEOMETRIES = [
     ((28, 28), 1, (4, 4), (2, 2)),
-    ((7, 7), 3, (4, 4), (2, 2)),
     ((105, 105), 1, (5, 5), (2, 2)),
     ((20, 28), 16, (3, 3), (1, 1)),
     ((7, 7), 3, (3, 3), (2, 2)),
     ((7, 7), 16, (4, 4), (1, 1)),
-    ((6, 7), 3, (5, 5), (1, 1)),
     ((7, 6), 3, (1, 1), (1, 1)),
     ((7, 6), 3, (1, 1), (2, 2)),
     ((8, 9), 2, (2, 3), (3, 1)),
@@ -22,26 +20,49 @@ GEOMETRIES = [
 PAIRS = [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)]
 
 
-def outputs_and_gradients(module, variables, x):
-    def run(variables, x):
+def output_and_gradients(module, variables, x):
+    def weighted_mean(variables, x):
         y = module.apply(variables, x)
         weights = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
-        return jnp.vdot(weights, jnp.sin(y)), y
+        return jnp.mean(weights * jnp.sin(y)) * y.shape[-1], y
 
-    (_, y), gradients = jax.jit(jax.value_and_grad(run, (0, 1), has_aux=True))(variables, x)
+    (_, y), gradients = jax.value_and_grad(weighted_mean, (0, 1), has_aux=True)(variables, x)
     return y, gradients
 
 
 @pytest.mark.parametrize(("ours", "flax"), PAIRS)
 @pytest.mark.parametrize(("image", "cin", "kernel", "strides"), GEOMETRIES)
-def test_implementations_equal_flax(ours, flax, image, cin, kernel, strides):
-    x = jax.random.normal(jax.random.key(0), (2, *image, cin))
-    reference = flax(4, kernel, strides, padding="SAME", bias_init=nn.initializers.normal())
-    variables = reference.init(jax.random.key(1), x)
-    want = outputs_and_gradients(reference, variables, x)
-    for implementation in ("gemm", "lax"):
-        got = outputs_and_gradients(ours(4, kernel, strides, implementation=implementation), variables, x)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), got, want)
+def test_gemm_equals_flax(ours, flax, image, cin, kernel, strides):
+    """Outputs, gradients of the parameters and gradients of the image."""
+    reference = flax(4, kernel, strides, padding="SAME", bias_init=nn.initializers.ones_init())
+    module = ours(4, kernel, strides, implementation="gemm")
+
+    @jax.jit
+    def both(key):
+        x = jax.random.normal(key, (2, *image, cin))
+        variables = reference.init(key, x)
+        return output_and_gradients(module, variables, x), output_and_gradients(reference, variables, x)
+
+    def check(got, want):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.max(np.abs(want)))
+
+    jax.tree.map(check, *both(jax.random.key(0)))
+
+
+@pytest.mark.parametrize(("ours", "flax"), PAIRS)
+@pytest.mark.parametrize(("image", "cin", "kernel", "strides"), GEOMETRIES)
+def test_lax_is_the_convolution_of_flax(ours, flax, image, cin, kernel, strides):
+    """The same operation with the same arguments, so nothing need be computed."""
+    x = jnp.zeros((2, *image, cin))
+
+    def convolutions(module):
+        variables = jax.eval_shape(module.init, jax.random.key(0), x)
+        equations = jax.make_jaxpr(module.apply)(variables, x).eqns
+        return [eqn.params for eqn in equations if eqn.primitive.name == "conv_general_dilated"]
+
+    (want,) = convolutions(flax(4, kernel, strides, padding="SAME"))
+    (got,) = convolutions(ours(4, kernel, strides, implementation="lax"))
+    assert got == want
 
 
 @pytest.mark.parametrize("module", [Conv, ConvTranspose])
@@ -51,22 +72,23 @@ def test_parameters_have_the_shapes_of_flax(module):
     ours = module(5, (4, 3), (2, 2))
     shapes = jax.eval_shape(flax.init, jax.random.key(0), x)
     assert jax.eval_shape(ours.init, jax.random.key(0), x) == shapes
-    assert "bias" not in module(5, use_bias=False).init(jax.random.key(0), x)["params"]
+    assert "bias" not in jax.eval_shape(module(5, use_bias=False).init, jax.random.key(0), x)["params"]
 
 
 def test_sizes_of_stride_two():
     """4x4 kernels of stride 2 give the sizes of PyTorch's Conv2d(k=4, s=2, p=1) and its transpose."""
     for size, halved in ((28, 14), (14, 7), (105, 53)):
         x = jnp.zeros((1, size, size, 1))
-        assert Conv(1, (4, 4), (2, 2)).init_with_output(jax.random.key(0), x)[0].shape == (1, halved, halved, 1)
-        y = ConvTranspose(1, (4, 4), (2, 2)).init_with_output(jax.random.key(0), x)[0]
-        assert y.shape == (1, 2 * size, 2 * size, 1)
+        for module, want in ((Conv, halved), (ConvTranspose, 2 * size)):
+            y, _ = jax.eval_shape(module(1, (4, 4), (2, 2)).init_with_output, jax.random.key(0), x)
+            assert y.shape == (1, want, want, 1)
 
 
 def test_conv_equals_loop():
     """The formula itself, of one pixel: y[i, j] = sum_ab x[2 i + a - 1, 2 j + b - 1] K[a, b]."""
     x, kernel = jax.random.normal(jax.random.key(0), (6, 6, 2)), jax.random.normal(jax.random.key(1), (4, 4, 2, 3))
-    y = Conv(3, (4, 4), (2, 2), use_bias=False, implementation="gemm").apply({"params": {"kernel": kernel}}, x)
+    conv = Conv(3, (4, 4), (2, 2), use_bias=False, implementation="gemm")
+    y = jax.jit(conv.apply)({"params": {"kernel": kernel}}, x)
     padded = np.pad(np.asarray(x), ((1, 1), (1, 1), (0, 0)))
     want = [
         [np.einsum("abc,abcf->f", padded[2 * i : 2 * i + 4, 2 * j : 2 * j + 4], kernel) for j in range(3)]
@@ -80,17 +102,22 @@ def test_conv_equals_loop():
 def test_leading_axes_equal_flattened_ones(module, implementation):
     conv = module(4, (4, 4), (2, 2), implementation=implementation)
     x = jax.random.normal(jax.random.key(0), (3, 2, 6, 7, 2))
-    y, variables = conv.init_with_output(jax.random.key(1), x)
-    flat = conv.apply(variables, x.reshape(6, 6, 7, 2))
+
+    @jax.jit
+    def run(key):
+        y, variables = conv.init_with_output(key, x)
+        return y, conv.apply(variables, x.reshape(6, 6, 7, 2)), conv.apply(variables, x[1, 0])
+
+    y, flat, single = run(jax.random.key(1))
     np.testing.assert_allclose(y, flat.reshape(y.shape), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(y[1, 0], conv.apply(variables, x[1, 0]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y[1, 0], single, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("module", "kernel", "strides"), [(Conv, 4, 2), (Conv, 3, 1), (ConvTranspose, 4, 2)])
 def test_initial_kernels_keep_the_variance(module, kernel, strides):
     """True fan-in: away from the borders, unit variance in, unit variance out."""
     x = jax.random.normal(jax.random.key(0), (8, 16, 16, 32))
-    y, _ = module(64, (kernel, kernel), (strides, strides)).init_with_output(jax.random.key(1), x)
+    y, _ = jax.jit(module(64, (kernel, kernel), (strides, strides)).init_with_output)(jax.random.key(1), x)
     assert np.var(y[:, 2:-2, 2:-2]) == pytest.approx(1.0, abs=0.1)
 
 
@@ -103,9 +130,9 @@ def test_gemm_under_vmap_and_scan(module):
     """Sweeps vmap over parameters, training scans over steps."""
     conv = module(2, (3, 3), (2, 2), implementation="gemm")
     x = jax.random.normal(jax.random.key(0), (5, 5, 1))
-    variables = jax.vmap(conv.init, (0, None))(jax.random.split(jax.random.key(1), 3), x)
+    variables = jax.jit(jax.vmap(conv.init, (0, None)))(jax.random.split(jax.random.key(1), 3), x)
     gradient = jax.grad(lambda v, x: jnp.sum(jnp.square(conv.apply(v, x))))
-    together = jax.vmap(gradient, (0, None))(variables, x)
+    together = jax.jit(jax.vmap(gradient, (0, None)))(variables, x)
     _, one_by_one = jax.lax.scan(lambda carry, v: (carry, gradient(v, x)), None, variables)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), together, one_by_one)
 
@@ -125,10 +152,10 @@ def test_backend_chooses_the_implementation(monkeypatch):
 def test_lowers_for_other_platforms(implementation):
     conv = Conv(2, (4, 4), (2, 2), implementation=implementation)
     x = jnp.zeros((2, 8, 8, 1))
-    variables = conv.init(jax.random.key(0), x)
-    jax.jit(lambda x: conv.apply(variables, x)).trace(x).lower(lowering_platforms=("cuda", "tpu"))
+    variables = jax.eval_shape(conv.init, jax.random.key(0), x)
+    jax.jit(conv.apply).trace(variables, x).lower(lowering_platforms=("cuda", "tpu"))
 
 
 def test_unknown_implementation_is_an_error():
-    with pytest.raises(ValueError, match='implementation is "?\'?fft\'?"?, expected "lax", "gemm" or None'):
+    with pytest.raises(ValueError, match='implementation is \'fft\', expected "lax", "gemm" or None'):
         Conv(1, implementation="fft").init(jax.random.key(0), jnp.zeros((4, 4, 1)))
