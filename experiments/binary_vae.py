@@ -24,7 +24,7 @@ class Config(RunConfig):
 
     net: Net = "conv"
     """networks of encoder and decoder"""
-    latent_dim: int = 32
+    latent_dim: int = 16
     """dimensions of the latent"""
     warmup_steps: int = 0
     """steps over which the weight of the KL rises from 0 to 1, against posterior collapse"""
@@ -32,6 +32,7 @@ class Config(RunConfig):
     """rises within those steps; more than 1 is the cyclical schedule"""
     free_bits: float = 0.0
     """nats per dimension below which the KL is not lowered, against posterior collapse"""
+    learning_rate: float = 2e-3
     ema_decay: float = 0.999
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import jax
 
 from experiments.common.folder import Recorder, open_folder, read_json, write_config
 from jaxvae import data
+from jaxvae.data.cache import cache_folder
 from jaxvae.errors import UserError
 from jaxvae.training import Checkpoints, create_train_state, evaluated_params, fit
 from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, Splits
@@ -259,7 +260,6 @@ def run_folder(experiment: str, options: Options) -> Path:
 
 def _keep_compiled_programs() -> None:
     """Keep compiled programs on disk: the second start of an experiment skips most of its compilation."""
-    cache = Path.home() / ".cache" / "jaxvae" / "compiled"
-    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -49,6 +49,9 @@ def gaussian(sigma: float = 1.0) -> Likelihood:
     Args:
       sigma: standard deviation of a pixel, in the unit of x.
 
+    Returns:
+      The likelihood; its `log_pmf` is None.
+
     Raises:
       ValueError: if sigma is not positive.
     """

@@ -237,7 +237,9 @@ def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
                 drawn.append((steps, values))
         if drawn:
             low, high = _robust_limits(*np.concatenate(drawn, axis=1))
-            axes.set_ylim(min(low, 0.0) if metric == "kl" else low, high)  # a collapse is a KL near 0
+            if metric == "kl":  # from 0, which a collapse is near
+                low, high = min(low, 0.0), 1.06 * high
+            axes.set_ylim(low, high)
             axes.legend(frameon=False, fontsize=8)
         axes.locator_params(axis="x", nbins=5, integer=True)
         axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -395,9 +397,8 @@ def _plane(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
             'pip install "jaxvae[experiments]".'
         ) from error
     pca = PCA(n_components=2, random_state=0)
-    with np.errstate(
-        invalid="ignore"
-    ):  # means that are all equal, of a collapsed posterior, have no variance to explain
+    # The means of a collapsed posterior are all equal and have no variance to explain.
+    with np.errstate(invalid="ignore"):
         points = pca.fit_transform(means)
     shares = 100.0 * np.nan_to_num(pca.explained_variance_ratio_)
     first, second = (f"principal component {n + 1} ({share:.0f}% of variance)" for n, share in enumerate(shares))

@@ -12,8 +12,9 @@ NUM_EXAMPLES, NUM_FEATURES, DIM = 4, 5, 3
 KEYS = jax.random.split(jax.random.key(1), NUM_EXAMPLES)
 FEATURES = jax.random.normal(jax.random.key(2), (NUM_EXAMPLES, NUM_FEATURES))
 POSTERIOR = GaussianPosterior(DIM)
-PARAMS = POSTERIOR.init(jax.random.key(0), KEYS, FEATURES, 1)
+PARAMS = jax.jit(POSTERIOR.init, static_argnums=3)(jax.random.key(0), KEYS, FEATURES, 1)
 call = jax.jit(POSTERIOR.apply, static_argnums=3)
+log_prob = jax.jit(lambda params, features, z: POSTERIOR.apply(params, features, z, method="log_prob"))
 
 
 def test_posterior_shapes():
@@ -49,9 +50,9 @@ def test_posterior_draws_do_not_depend_on_the_rest_of_the_batch():
 
 
 def test_posterior_fewer_samples_are_the_first_ones():
-    three, five = call(PARAMS, KEYS, FEATURES, 3), call(PARAMS, KEYS, FEATURES, 5)
-    np.testing.assert_allclose(three[0], five[0][:3], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(three[1], five[1][:3], rtol=1e-5, atol=1e-6)
+    two, five = call(PARAMS, KEYS, FEATURES, 2), call(PARAMS, KEYS, FEATURES, 5)
+    np.testing.assert_allclose(two[0], five[0][:2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(two[1], five[1][:2], rtol=1e-5, atol=1e-6)
 
 
 def test_posterior_examples_and_samples_differ():
@@ -65,17 +66,17 @@ def test_posterior_log_qz_equals_log_prob_of_the_draws():
     scale = np.exp(np.asarray(statistics.log_var) / 2)
     expected = stats.norm.logpdf(np.asarray(z), np.asarray(statistics.mean), scale).sum(-1)
     np.testing.assert_allclose(log_qz, expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(POSTERIOR.apply(PARAMS, FEATURES, z, method="log_prob"), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(log_prob(PARAMS, FEATURES, z), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_posterior_log_prob_takes_features_of_each_sample():
     z, _, _ = call(PARAMS, KEYS, FEATURES, 2)
     features = jnp.stack([FEATURES, FEATURES[::-1]])
-    got = POSTERIOR.apply(PARAMS, features, z, method="log_prob")
+    got = log_prob(PARAMS, features, z)
     assert got.shape == (2, NUM_EXAMPLES)
     for s in range(2):
-        one = POSTERIOR.apply(PARAMS, features[s], z[s : s + 1], method="log_prob")
-        np.testing.assert_allclose(got[s : s + 1], one, rtol=1e-5, atol=1e-6)
+        one = log_prob(PARAMS, features[s], z)[s]
+        np.testing.assert_allclose(got[s], one, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("axis", ["samples", "examples"])
@@ -108,15 +109,14 @@ def test_posterior_draws_are_reparameterised():
     np.testing.assert_allclose(bias[DIM:], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("log_var", [-1e3, 1e3])
-def test_posterior_extreme_log_variance_gives_finite_values_and_gradients(log_var):
-    bias = jnp.concatenate([jnp.zeros(DIM), jnp.full(DIM, log_var)])
+def test_posterior_extreme_log_variance_gives_finite_values_and_gradients():
+    bias = jnp.array([0.0, 1e4, -1e4, -1e3, 1e3, 100.0])
     dense = {"kernel": jnp.zeros((NUM_FEATURES, 2 * DIM)), "bias": bias}
 
     def total(dense):
-        z, log_qz, _ = POSTERIOR.apply({"params": {"statistics": dense}}, KEYS, FEATURES, 2)
-        log_prob = POSTERIOR.apply({"params": {"statistics": dense}}, FEATURES, z, method="log_prob")
-        return jnp.sum(z) + jnp.sum(log_qz) + jnp.sum(log_prob)
+        params = {"params": {"statistics": dense}}
+        z, log_qz, _ = call(params, KEYS, FEATURES, 2)
+        return jnp.sum(z) + jnp.sum(log_qz) + jnp.sum(log_prob(params, FEATURES, z))
 
     value, gradient = jax.jit(jax.value_and_grad(total))(dense)
     assert np.isfinite(value)

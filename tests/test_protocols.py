@@ -6,7 +6,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from jaxvae import likelihoods, objectives, posteriors, priors
@@ -41,7 +40,6 @@ def hierarchical():
 
 
 MODELS = {"vae": vae, "hierarchical": hierarchical}
-OBJECTIVES = {"elbo": objectives.elbo, "iwae": objectives.iwae}
 
 
 def names(function):
@@ -149,38 +147,33 @@ def test_model_output_shapes(name):
 # ---------- jit
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", MODELS)
-def test_bound_gradient_traces_once_and_equals_that_without_jit(name, objective):
+def test_bound_gradient_traces_once_and_equals_that_without_jit(name):
     model, x = MODELS[name](), images()
     params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]
-    optimizer = optax.sgd(0.1)
+    chex.clear_trace_counter()
 
-    def loss(params, keys, x):
+    def loss(params, index, x):
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(KEYS, index)
         terms = model.apply({"params": params}, keys, x, NUM_SAMPLES)
-        return -jnp.mean(OBJECTIVES[objective](terms))
+        return -jnp.mean(objectives.elbo(terms) + objectives.iwae(terms))
 
     @jax.jit
     @chex.assert_max_traces(n=1)
-    def step(params, opt_state, index):
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, index))(KEYS)
-        value, gradient = jax.value_and_grad(loss)(params, keys, x)
-        updates, opt_state = optimizer.update(gradient, opt_state)
-        return optax.apply_updates(params, updates), opt_state, value, gradient
+    def step(params, index):
+        value, gradient = jax.value_and_grad(loss)(params, index, x)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient), value
 
-    keys = jax.vmap(lambda key: jax.random.fold_in(key, 0))(KEYS)
-    value, gradient = loss(params, keys, x), None
-    opt_state, current, values = optimizer.init(params), params, []
+    current, values = params, []
     for index in range(3):
-        current, opt_state, jitted_value, jitted_gradient = step(current, opt_state, jnp.array(index))
-        gradient = jitted_gradient if gradient is None else gradient
-        values.append(float(jitted_value))
+        current, value = step(current, index)
+        values.append(float(value))
     assert np.all(np.isfinite(values))
     assert len(set(values)) == 3
+    value, gradient = jax.value_and_grad(loss)(params, 0, x)
     np.testing.assert_allclose(values[0], value, rtol=1e-5)
-    with jax.disable_jit():
-        plain = jax.grad(loss)(params, keys, x)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), gradient, plain)
+    after = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), step(params, 0)[0], after)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

@@ -71,7 +71,7 @@ def test_save_grid_makes_room_for_a_title(tmp_path):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((4, 28, 28)), "images has shape"),
+        (np.zeros((4, 28, 3)), r"expected \[any, any, any, any\]"),
         (np.zeros((4, 28, 28, 2)), "1 or 3 channels"),
         (np.zeros((0, 28, 28, 1)), "no empty axis"),
         (np.full((1, 8, 8, 1), 255, np.uint8), "integers up to 255"),
@@ -215,6 +215,13 @@ def test_save_curves_is_not_flattened_by_its_first_value_nor_by_a_spike(drawn):
     low, high = drawn[0].axes[0].get_ylim()
     assert -93.0 < low < -91.0
     assert -89.0 < high < -87.0
+
+
+def test_save_curves_shows_the_kl_from_zero(drawn):
+    viz.save_curves("", [{"step": n, "part": "valid", "kl": 20.0 + n / 100} for n in range(50)])
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low == 0.0
+    assert 21.0 < high < 23.0
 
 
 def test_save_rate_distortion_draws_lines_of_equal_elbo_through_the_points(drawn):

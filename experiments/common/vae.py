@@ -38,7 +38,8 @@ def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSp
     """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
 
     Args:
-      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2; `resnet`, residual blocks.
+      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2 and a dense layer of 256,
+        without which samples of the prior fall apart into strokes; `resnet`, residual blocks.
       latent_dim: D.
       likelihood: of the images.
       spec: of the data.
@@ -49,7 +50,8 @@ def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSp
     if net == "mlp":
         encoder, decoder = MLPEncoder((400, 400)), MLP((400, 400))
     elif net == "conv":
-        encoder, decoder = ConvEncoder((32, 64)), ConvDecoder((64, 32), spec.shape)
+        encoder = nn.Sequential([ConvEncoder((32, 64)), MLP((256,))])
+        decoder = nn.Sequential([MLP((256,)), ConvDecoder((64, 32), spec.shape)])
     else:
         encoder, decoder = ResNetEncoder(), ResNetDecoder(spec.shape)
     return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes), likelihood)

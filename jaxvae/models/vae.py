@@ -87,6 +87,9 @@ def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) 
       params: parameters of a model whose `decoder` is an `ImageDecoder`.
       likelihood: its likelihood.
       mean_image: mean of the training images in the likelihood's unit, [H, W, C].
+
+    Returns:
+      The parameters, all others as they were.
     """
     if likelihood.init_bias is None:
         return params
