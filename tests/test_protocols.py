@@ -148,7 +148,7 @@ def test_model_output_shapes(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_bound_gradient_traces_once_and_equals_that_without_jit(name):
+def test_bound_step_traces_once_and_its_value_equals_that_without_jit(name):
     model, x = MODELS[name](), images()
     params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]
     chex.clear_trace_counter()
@@ -170,10 +170,7 @@ def test_bound_gradient_traces_once_and_equals_that_without_jit(name):
         values.append(float(value))
     assert np.all(np.isfinite(values))
     assert len(set(values)) == 3
-    value, gradient = jax.value_and_grad(loss)(params, 0, x)
-    np.testing.assert_allclose(values[0], value, rtol=1e-5)
-    after = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), step(params, 0)[0], after)
+    np.testing.assert_allclose(values[0], loss(params, 0, x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

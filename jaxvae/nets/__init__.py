@@ -1,3 +1,5 @@
+"""Networks: features and parameters, nothing probabilistic."""
+
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, ImageDecoder
 from jaxvae.nets.mlp import MLP, MLPEncoder
