@@ -8,6 +8,8 @@ from PIL import Image
 
 from jaxvae import viz
 from jaxvae.errors import UserError
+from jaxvae.viz import plots
+from jaxvae.viz.canvas import ORANGE
 
 RNG = np.random.default_rng(0)
 DPI = 128
@@ -114,7 +116,7 @@ def test_save_interpolations_frames_the_ends(tmp_path):
             top = 16 + 94 * row
             expected = np.kron(images[row, column, ..., 0], np.ones((3, 3), int)) * 255
             np.testing.assert_array_equal(pixels[top : top + 84, left : left + 84, 0], expected)
-            assert has_color(pixels[top : top + 84, left - 3 : left], viz._ORANGE) == (column in (0, 3))
+            assert has_color(pixels[top : top + 84, left - 3 : left], ORANGE) == (column in (0, 3))
 
 
 # ---------- plots
@@ -156,7 +158,7 @@ def test_plots_are_drawn_at_their_size(tmp_path, name):
 def drawn(monkeypatch):
     """The figures that are written, in place of their files."""
     figures = []
-    monkeypatch.setattr(viz, "_write", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plots, "write", lambda figure, path: figures.append(figure))
     return figures
 
 

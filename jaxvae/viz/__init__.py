@@ -1,0 +1,22 @@
+"""Every figure: functions that take arrays and a path and write a PNG."""
+
+from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions
+from jaxvae.viz.plots import (
+    save_curves,
+    save_kl_per_dimension,
+    save_latents,
+    save_learning_curve,
+    save_rate_distortion,
+)
+
+__all__ = [
+    "save_curves",
+    "save_grid",
+    "save_interpolations",
+    "save_kl_per_dimension",
+    "save_latents",
+    "save_learning_curve",
+    "save_manifold",
+    "save_rate_distortion",
+    "save_reconstructions",
+]

@@ -1,0 +1,231 @@
+"""Plots of numbers: latents, training curves, rate against distortion, learning curves."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxvae.errors import UserError, check_shape
+from jaxvae.viz.canvas import BLUE, INK, MUTED, ORANGE, figure_of, plot, styled, write
+
+# Panels of the training curves: metric, title, unit.
+_PANELS = (
+    ("loss", "Loss", "nats per image"),
+    ("elbo", "ELBO", "nats per image"),
+    ("reconstruction", "Reconstruction, $-$log p(x | z)", "nats per image"),
+    ("kl", "KL", "nats per image"),
+)
+
+
+def save_latents(path: str | Path, means: Any, labels: Any = None, title: str = "Posterior means") -> None:
+    """Draw where the posterior puts the examples: two latent dimensions, or the first two principal components of more.
+
+    Args:
+      path: PNG file to write.
+      means: [N, D]. A single dimension is drawn with random heights.
+      labels: classes [N], or None. Up to ten have a legend; more are shades of one colour scale.
+      title: above the plot.
+
+    Raises:
+      UserError: if matplotlib or scikit-learn is not installed.
+    """
+    means = np.asarray(means, np.float64)
+    check_shape("means", means, (None, None))
+    points, names = _plane(means)
+    figure, axes = plot(title, *names, width=7.5, height=6.0)
+    order = np.random.default_rng(0).permutation(len(points))  # else the last class covers the others
+    style: dict[str, Any] = {"s": float(np.clip(20_000 / len(points), 4.0, 30.0)), "alpha": 0.6, "linewidths": 0}
+    if labels is None:
+        axes.scatter(*points[order].T, color=BLUE, **style)
+    else:
+        check_shape("labels", labels, (len(points),))
+        classes, index = np.unique(np.asarray(labels), return_inverse=True)
+        if len(classes) <= 10:
+            cloud = axes.scatter(*points[order].T, c=index[order], cmap="tab10", vmin=0, vmax=9, **style)
+            colors = cloud.cmap(range(len(classes)))
+            dots = [axes.plot([], [], "o", color=color, markersize=7)[0] for color in colors]
+            axes.legend(
+                dots, [str(name) for name in classes], title="class", loc="center left", bbox_to_anchor=(1, 0.5)
+            )
+            axes.get_legend().set_frame_on(False)
+        else:
+            axes.scatter(*points[order].T, c=index[order], cmap="viridis", **style)
+    if means.shape[1] > 1:
+        axes.set_aspect("equal", adjustable="datalim")
+    else:
+        axes.set_yticks([])
+    write(figure, path)
+
+
+def save_kl_per_dimension(path: str | Path, kl: Any, active: Any) -> None:
+    """Draw the KL of every latent dimension as a bar, the largest first.
+
+    Args:
+      path: PNG file to write.
+      kl: mean KL, [D], nats.
+      active: which units are active, [D] bool.
+    """
+    kl, active = np.asarray(kl, np.float64), np.asarray(active, bool)
+    check_shape("kl", kl, (None,))
+    check_shape("active", active, kl.shape)
+    order = np.argsort(-kl, kind="stable")
+    title = f"{active.sum()} of {len(kl)} latent units active, KL {kl.sum():.1f} nats"
+    figure, axes = plot(title, "latent dimension, sorted by its KL", "mean KL [nats]", width=8.0, height=4.2)
+    axes.grid(axis="x", visible=False)
+    for shown, color, name in ((active, BLUE, "active"), (~active, MUTED, "inactive")):
+        places = np.flatnonzero(shown[order])
+        if len(places):
+            axes.bar(places, kl[order][places], width=0.8, color=color, label=f"{name} ({len(places)})")
+    axes.legend(frameon=False)
+    if len(kl) <= 64:  # more would not be legible
+        axes.set_xticks(range(len(kl)), [str(n) for n in order], fontsize=8 if len(kl) <= 32 else 6)
+    else:
+        axes.set_xticks([])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.8, len(kl) - 0.2)
+    write(figure, path)
+
+
+def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Draw loss, ELBO, reconstruction and KL against the step; what was not recorded has no panel.
+
+    The range of a panel is that of the later nine tenths of the training, so that its first steps do not flatten the
+    rest. A loss that is the negative ELBO is not drawn a second time.
+
+    Args:
+      path: PNG file to write.
+      records: lines of `metrics.jsonl`, {"step": int, "part": "train" or "valid", metric: float, ...}.
+
+    Raises:
+      ValueError: if no metric of a panel was recorded.
+    """
+    panels = [panel for panel in _PANELS if any(panel[0] in record for record in records)]
+    if not panels:
+        raise ValueError(
+            f"None of {', '.join(panel[0] for panel in _PANELS)} is in the records, expected one at least."
+        )
+    both = [(record["loss"], record["elbo"]) for record in records if "loss" in record and "elbo" in record]
+    if len(panels) > 1 and both and all(math.isclose(loss, -elbo, rel_tol=1e-4) for loss, elbo in both):
+        panels = [panel for panel in panels if panel[0] != "loss"]
+    columns = 2 if len(panels) in (2, 4) else len(panels)
+    rows = math.ceil(len(panels) / columns)
+    figure = figure_of(4.6 * columns + 0.4, 3.5 * rows)
+    for number, (metric, title, unit) in enumerate(panels):
+        axes = styled(figure.add_subplot(rows, columns, number + 1), title, "step", unit)
+        drawn = []
+        for part, color in (("train", BLUE), ("valid", ORANGE)):
+            lines = [(r["step"], r[metric]) for r in records if r.get("part") == part and metric in r]
+            if lines:
+                steps, values = np.array(lines, np.float64).T
+                marker = "o" if len(steps) <= 40 else ""
+                label = f"{part}, last {values[-1]:,.2f}".replace("-", "\N{MINUS SIGN}")
+                axes.plot(steps, values, color=color, linewidth=1.5, marker=marker, markersize=3.5, label=label)
+                drawn.append((steps, values))
+        if drawn:
+            low, high = _robust_limits(*np.concatenate(drawn, axis=1))
+            if metric == "kl":  # from 0, which a collapse is near
+                low, high = min(low, 0.0), 1.06 * high
+            axes.set_ylim(low, high)
+            axes.legend(frameon=False, fontsize=8)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+    write(figure, path)
+
+
+def save_rate_distortion(
+    path: str | Path, rates: Any, distortions: Any, labels: Sequence[str], title: str = "Rate and distortion"
+) -> None:
+    """Draw models in the rate-distortion plane (Alemi et al. 2018, arXiv:1711.00464), with their lines of equal ELBO.
+
+    Args:
+      path: PNG file to write.
+      rates: mean KL(q(z|x) || p(z)) of P models, [P], nats.
+      distortions: mean -log p(x | z), [P], nats.
+      labels: beside the points, as "β = 4"; P of them.
+      title: above the plot.
+    """
+    rates, distortions = np.asarray(rates, np.float64), np.asarray(distortions, np.float64)
+    check_shape("rates", rates, (len(labels),))
+    check_shape("distortions", distortions, rates.shape)
+    figure, axes = plot(title, "rate, KL [nats]", "distortion, $-$log p(x | z) [nats]", width=7.0, height=5.4)
+    for point in zip(rates, distortions, strict=True):
+        axes.axline(point, slope=-1.0, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    axes.plot([], [], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="equal ELBO")
+    axes.legend(frameon=False)
+    order = np.argsort(rates, kind="stable")
+    axes.plot(rates[order], distortions[order], "o-", color=BLUE, linewidth=1.5, markersize=7, zorder=3)
+    for rate, distortion, label in zip(rates, distortions, labels, strict=True):
+        axes.annotate(label, (rate, distortion), (7, 6), textcoords="offset points", fontsize=9, color=INK, zorder=4)
+    for low, high, set_limits in (
+        (rates.min(), rates.max(), axes.set_xlim),
+        (distortions.min(), distortions.max(), axes.set_ylim),
+    ):
+        span = max(high - low, 1.0)
+        set_limits(low - 0.12 * span, high + 0.25 * span)  # room for the labels
+    write(figure, path)
+
+
+def save_learning_curve(
+    path: str | Path, sizes: Any, curves: Mapping[str, Any], ylabel: str, title: str = "Learning curve"
+) -> None:
+    """Draw results against the number of training images, which is on a logarithmic axis.
+
+    Args:
+      path: PNG file to write.
+      sizes: training images, [P].
+      curves: name -> values [P].
+      ylabel: quantity and unit of the values.
+      title: above the plot.
+    """
+    sizes = np.asarray(sizes)
+    check_shape("sizes", sizes, (None,))
+    figure, axes = plot(title, "training images", ylabel, width=7.0, height=4.6)
+    for name, values in curves.items():
+        check_shape(name, np.asarray(values), sizes.shape)
+        axes.plot(sizes, np.asarray(values), "o-", linewidth=1.5, markersize=5, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes.tolist()])
+    axes.set_xticks([], minor=True)
+    axes.legend(frameon=False)
+    write(figure, path)
+
+
+# ---------- private
+
+
+def _plane(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
+    """Return points [N, 2] and what their axes are."""
+    if means.shape[1] == 2:
+        return means, ("$z_1$", "$z_2$")
+    if means.shape[1] == 1:
+        return np.column_stack([means, np.random.default_rng(1).random(len(means))]), ("$z_1$", "")
+    try:
+        from sklearn.decomposition import PCA
+    except ImportError as error:
+        raise UserError(
+            "A figure of more than two latent dimensions needs scikit-learn, which is not installed; "
+            'pip install "jaxvae[experiments]".'
+        ) from error
+    pca = PCA(n_components=2, random_state=0)
+    # The means of a collapsed posterior are all equal and have no variance to explain.
+    with np.errstate(invalid="ignore"):
+        points = pca.fit_transform(means)
+    shares = 100.0 * np.nan_to_num(pca.explained_variance_ratio_)
+    first, second = (f"principal component {n + 1} ({share:.0f}% of variance)" for n, share in enumerate(shares))
+    return points, (first, second)
+
+
+def _robust_limits(steps: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """Return a range of y that shows how training went on, whatever its first values and single spikes were."""
+    finite = np.isfinite(values)
+    steps, values = steps[finite], values[finite]
+    if not len(values):
+        return 0.0, 1.0
+    later = values[steps >= steps.min() + 0.1 * (steps.max() - steps.min())] if len(values) >= 10 else values
+    low, high = np.percentile(later, [1, 99])
+    spread = 0.3 * (high - low)
+    low, high = max(low - spread, values.min()), min(high + spread, values.max())
+    margin = 0.06 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
