@@ -152,6 +152,13 @@ class Posterior(Protocol):
 # ---------- experiments
 
 
+class Samples(NamedTuple):
+    """Generated images."""
+
+    x: Array  # [N, H, W, C], drawn from p(x | z)
+    mean: Array | None  # [N, H, W, C], E[x | z] of the same z, where the decoder has one
+
+
 class Experiment(NamedTuple):
     """One system, ready to be trained: what `build(config, spec)` returns.
 
@@ -165,7 +172,7 @@ class Experiment(NamedTuple):
     init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
     loss: LossFn
     evaluate: Callable[[Params, ModelState, PRNGKey, Batch], Metrics]  # keys [B] -> {"loss" and others: [B]}
-    sample: Callable[[PRNGKey, Params, ModelState, int], Array]  # (key, params, model_state, num) -> images
+    sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
     prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]
     decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], images

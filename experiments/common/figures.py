@@ -30,7 +30,10 @@ def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: 
     key = jax.random.key(finished.config.seed)
 
     samples = jax.jit(experiment.sample, static_argnums=3)(key, params, model_state, NUM_SAMPLES)
-    viz.save_grid(folder / "samples.png", np.clip(samples, 0, 1), title="Samples")
+    viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title="Samples of the prior")
+    if samples.mean is not None:
+        title = "Pixel means of the same samples"
+        viz.save_grid(folder / "sample_means.png", np.clip(samples.mean, 0, 1), title=title)
 
     # Parts of a data set can be in the order of their classes: pictures are of images drawn at random.
     some = np.random.default_rng(finished.config.seed).permutation(len(inspected.x))

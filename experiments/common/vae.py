@@ -25,6 +25,7 @@ from jaxvae.types import (
     ModelState,
     Params,
     PRNGKey,
+    Samples,
     StepInput,
 )
 
@@ -145,10 +146,11 @@ def vae_experiment(
             "kl": -elbo - reconstruction,
         }
 
-    def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Array:
+    def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         latents, pixels = split_each(jax.random.split(key, num))
         z = vae.apply({"params": params}, latents, method="prior_latents")
-        return jax.vmap(vae.likelihood.sample)(pixels, vae.apply({"params": params}, z, method="decode"))
+        of_x = vae.apply({"params": params}, z, method="decode")
+        return Samples(jax.vmap(vae.likelihood.sample)(pixels, of_x), jax.vmap(vae.likelihood.mean)(of_x))
 
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         return vae.apply({"params": params}, keys, x, num_samples, method="latent_means")

@@ -57,8 +57,8 @@ def test_build_gives_a_finite_loss_and_images(name, images):
     assert int(state.step) == 2
     assert np.isfinite(metrics["loss"])
     samples = experiment.sample(jax.random.key(1), state.params, state.model_state, 3)
-    assert samples.shape == (3, *SPEC.shape)
-    assert set(np.unique(samples)) <= {0.0, 1.0}
+    assert samples.x.shape == samples.mean.shape == (3, *SPEC.shape)
+    assert set(np.unique(samples.x)) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("name", NAMES)
