@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import optax
 
-from experiments.common.folder import open_folder, write_config
+from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
 from experiments.common.report import report, write_summary
 from experiments.common.vae import Net, binary_pixels, gaussian_bound, gaussian_vae, unit_pixels, vae_experiment
 from experiments.run import Config as RunConfig
@@ -46,8 +46,8 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("betas", self.betas, bool(self.betas) and min(self.betas) >= 0, "one or more numbers of at least 0")
-        require("data_sizes", self.data_sizes, min(self.data_sizes, default=1) >= 1, "numbers of at least 1")
+        require("betas", self.betas, _distinct(self.betas, 0) and bool(self.betas), "distinct numbers of at least 0")
+        require("data_sizes", self.data_sizes, _distinct(self.data_sizes, 1), "distinct numbers of at least 1")
         require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
         require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
@@ -87,8 +87,12 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 def run(config: Config, options: Options) -> Path:
     """Train every beta and every data size, and draw them together."""
     splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = open_folder(run_folder("beta_vae", options), options.resume)
-    write_config(folder, "beta_vae", config, spec)
+    most = len(splits.train.x)
+    require("data_sizes", config.data_sizes, max(config.data_sizes, default=1) <= most, f"at most {most} images")
+    folder = run_folder("beta_vae", options)
+    record = run_record("beta_vae", config, spec, most, options.init_from)
+    open_folder(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes"})  # the parts check their own
+    write_json(folder / "config.json", record)
 
     starts = {"": replace(options, init_from=None)}
     if options.init_from:
@@ -99,17 +103,24 @@ def run(config: Config, options: Options) -> Path:
             part = splits._replace(train=data.subset(splits.train, size, config.seed))
             for suffix, start in starts.items():
                 one = replace(config, betas=(beta,), data_sizes=(size,))
-                finished = train(one, build, part, spec, folder / f"beta={beta:g}_images={size}{suffix}", start)
+                place = folder / f"beta={beta:g}_images={size}{suffix}"
+                start = replace(start, resume=(place / "config.json").exists())  # noqa: PLW2901
+                finished = train(one, build, part, spec, place, start)
                 summary = report(finished, part)
                 rows.append({"beta": beta, "images": size, "init_from": bool(suffix), **summary})
 
-    best = min(rows, key=lambda row: row["valid"]["loss"])
+    # Losses of different betas are no common measure; the bound is.
+    best = max(rows, key=lambda row: row["valid"]["elbo"])
     totals = {name: sum(row[name] for row in rows) for name in ("steps", "seconds", "compile_seconds")}
     totals["images_per_second"] = totals["steps"] * config.batch_size / totals["seconds"]
     compact = [{k: row[k] for k in ("beta", "images", "init_from", "metrics", "valid")} for row in rows]
     write_summary(folder, "beta_vae", totals, {**best["metrics"], "beta": best["beta"]}, runs=compact)
     draw(folder, rows)
     return folder
+
+
+def _distinct(values: tuple[float, ...], minimum: float) -> bool:
+    return len({f"{value:g}" for value in values}) == len(values) and all(value >= minimum for value in values)
 
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:

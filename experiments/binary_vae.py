@@ -44,7 +44,7 @@ class Config(RunConfig):
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, net="mlp", steps=200, eval_every=100, nll_samples=50)
+        return replace(self, steps=200, eval_every=100, nll_samples=50)
 
 
 def build(config: Config, spec: DataSpec) -> Experiment:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import itertools
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.common.folder import Recorder, open_folder, read_json, write_config
+from experiments.common.folder import Recorder, open_folder, read_json, run_record, write_json
 from jaxvae import data
 from jaxvae.data.cache import cache_folder
 from jaxvae.errors import UserError
@@ -30,7 +32,7 @@ class Config:
     seed: int = 0
     """of parameters, batches and noise"""
     steps: int = 3_000
-    """training steps; a resumed run may ask for more"""
+    """training steps; a resumed run may ask for more, over which its learning rate then falls anew"""
     batch_size: int = 128
     """images a step"""
     learning_rate: float = 1e-3
@@ -55,7 +57,7 @@ class Config:
         require("log_every", self.log_every, self.log_every >= 1, "at least 1")
         require("patience", self.patience, self.patience >= 0, "at least 0")
         require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
-        require("seed", self.seed, self.seed >= 0, "at least 0")
+        require("seed", self.seed, 0 <= self.seed < 2**32, "0 to 2^32 - 1")
         require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
 
 
@@ -111,11 +113,15 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
       UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
     """
     experiment = build(config, spec)
-    open_folder(folder, options.resume)
-    write_config(folder, experiment.name, config, spec)
     init_params = load_params(options.init_from, experiment, spec) if options.init_from else None
+    _abstract_state(experiment, keep_ema=False)  # a model that does not fit the images fails before a folder is made
+    record = run_record(experiment.name, config, spec, len(splits.train.x), options.init_from)
+    open_folder(folder, record, options.resume)
     with Checkpoints(folder / "checkpoints") as checkpoints:
-        done = checkpoints.latest_step() or 0 if options.resume else 0
+        done = checkpoints.latest_step() or 0
+        if done > config.steps:
+            raise UserError(f"The run {folder} has done {done} steps already: resume it with --steps {done} or more.")
+        write_json(folder / "config.json", record)
         with Recorder(folder, done, config.steps) as recorder:
             result = fit(
                 experiment,
@@ -132,6 +138,8 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
                 init_params=init_params,
                 report=recorder,
             )
+    if int(result.state.step) < config.steps:
+        print(f"Stopped early after {int(result.state.step)} steps: the best was {result.loop.best_step}.")
     training = {
         "steps": int(result.state.step),
         "best_step": result.loop.best_step,
@@ -156,11 +164,21 @@ def load(folder: str | Path) -> Finished:
     """
     folder = Path(folder)
     record = read_json(folder / "config.json")
-    module = importlib.import_module(f"experiments.{record['experiment']}")
-    config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
-    spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+    try:
+        module = importlib.import_module(f"experiments.{record['experiment']}")
+        config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
+        spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+    except (KeyError, TypeError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
+        ) from error
     experiment = module.build(config, spec)
-    with Checkpoints(folder / "checkpoints") as checkpoints:
+    if not (folder / "checkpoints").is_dir():
+        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
+        raise UserError(
+            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
+        )
+    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         latest = checkpoints.latest_step()
         if latest is None:
             raise UserError(f"{folder} has no finished checkpoint: train it first, with --resume if it was stopped.")
@@ -221,6 +239,7 @@ def main(config_class: type[Any], run: Callable[[Any, Options], Path], descripti
     except ImportError:
         sys.exit('The command line needs tyro: pip install "jaxvae[experiments]".')
     _keep_compiled_programs()
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     try:
         default = config_class()
         if "--quick" in sys.argv:
@@ -254,8 +273,13 @@ def run_folder(experiment: str, options: Options) -> Path:
     """Return OUT/EXPERIMENT/NAME, the name being date and time where none was given."""
     if options.name is None and options.resume:
         raise UserError("--resume needs the --name of the run to continue.")
-    name = options.name or time.strftime("%Y%m%d-%H%M%S")
-    return options.out / experiment / name
+    if options.name:
+        return options.out / experiment / options.name
+    folder = options.out / experiment / time.strftime("%Y%m%d-%H%M%S")
+    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    while folder.exists():  # started in the same second
+        folder = next(others)
+    return folder
 
 
 def _keep_compiled_programs() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from experiments.common.report import Inspected
     from experiments.run import Finished
 
+SAMPLES = 0x73616D70  # folded into the seed's key, so that samples share no key with the training
 NUM_SAMPLES = 100
 NUM_RECONSTRUCTIONS = 30
 NUM_POINTS = 5_000
@@ -27,7 +28,7 @@ def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: 
     folder = finished.folder / "figures"
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
     decode = jax.jit(experiment.decode)
-    key = jax.random.key(finished.config.seed)
+    key = jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)
 
     samples = jax.jit(experiment.sample, static_argnums=3)(key, params, model_state, NUM_SAMPLES)
     viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title="Samples of the prior")

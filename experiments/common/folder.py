@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,45 +15,70 @@ from jaxvae.types import DataSpec
 FREE_FIELDS = frozenset({"steps", "log_every", "eval_every", "patience", "nll_samples"})
 
 
-def open_folder(folder: Path, resume: bool) -> Path:
-    """Make the folder of a run, or find it again.
+def run_record(
+    experiment: str, config: Any, spec: DataSpec, num_train: int, init_from: Path | None = None
+) -> dict[str, Any]:
+    """Return what `config.json` says of a run: all that its result depends on, but the images themselves."""
+    record = {
+        "experiment": experiment,
+        "config": dataclasses.asdict(config),
+        "spec": spec._asdict(),
+        "num_train": num_train,
+        "init_from": init_from and str(init_from),
+    }
+    return json.loads(json.dumps(record))  # tuples become lists, as they will be read
+
+
+def open_folder(folder: Path, record: dict[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
+    """Make the folder of a new run, or check that a resumed one is the same; nothing is written there yet.
+
+    Args:
+      folder: of the run.
+      record: `run_record` of what is asked for now.
+      resume: whether the folder has to exist, or must not.
+      free: fields of the configuration that may differ.
 
     Raises:
-      UserError: if it exists and is not resumed, or cannot be made.
-    """
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        raise UserError(f"The run {folder} exists already: pass --resume to continue it, or another --name.")
-    try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The run folder {folder} cannot be made ({error.strerror}): choose another --out.") from error
-    return folder
-
-
-def write_config(folder: Path, experiment: str, config: Any, spec: DataSpec) -> None:
-    """Write `config.json`, or check it where a resumed run has left one.
-
-    Raises:
-      UserError: if a field that shapes the model, the data or the optimizer differs.
+      UserError: if it exists and is not resumed, is resumed and does not exist or is another run, or cannot be made.
     """
     path = folder / "config.json"
-    record = {"experiment": experiment, "config": dataclasses.asdict(config), "spec": spec._asdict()}
-    record = json.loads(json.dumps(record))  # tuples become lists, as they will be read
-    if path.exists():
-        before = read_json(path)
-        if before["experiment"] != experiment:
-            raise UserError(f"{folder} is a run of {before['experiment']}, not of {experiment}: choose another --name.")
-        for part in ("config", "spec"):
-            for field, value in record[part].items():
-                old = before[part].get(field)
-                if value != old and field not in FREE_FIELDS:
-                    flag = "--" + field.replace("_", "-")
-                    what = f"{flag} {old}" if part == "config" else f"data of {field} {old}"
-                    raise UserError(
-                        f"The run {folder} was started with {what}, now it is {value}: resume it with the old value, "
-                        "or start another run with another --name."
-                    )
-    write_json(path, record)
+    if not resume:
+        try:
+            (folder / "figures").mkdir(parents=True)
+        except FileExistsError as error:
+            raise UserError(
+                f"The run {folder} exists already: pass --resume to continue it, or another --name."
+            ) from error
+        except OSError as error:
+            raise UserError(f"The run {folder} cannot be made ({error.strerror}): choose another --out.") from error
+        return
+    if not path.exists():
+        found = ", ".join(sorted(other.parent.name for other in folder.parent.glob("*/config.json"))) or "none"
+        raise UserError(f"There is no run {folder} to resume; runs there: {found}.")
+    before = read_json(path)
+    for name, old, now in _settings(before, record):
+        if old != now and name not in free:
+            raise UserError(
+                f"The run {folder} was started with {_said(name, old)}, now it is {now}: resume it with the old value, "
+                "or start another run with another --name."
+            )
+
+
+def _settings(before: dict[str, Any], record: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name of every setting with its old and its new value; what an older version did not write is equal."""
+    for field, now in record.items():
+        old = before.get(field, now)
+        if isinstance(now, dict):
+            yield from ((name, old.get(name, value), value) for name, value in now.items())
+        else:
+            yield field, old, now
+
+
+def _said(name: str, value: Any) -> str:
+    names = {"experiment": "the experiment", "num_train": "training images numbering"}
+    if name in DataSpec._fields:
+        return f"data of {name} {value}"
+    return f"{names.get(name, '--' + name.replace('_', '-'))} {value}"
 
 
 def read_json(path: Path) -> Any:

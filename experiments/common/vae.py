@@ -14,6 +14,7 @@ from jaxvae.distributions import normal_kl_to_standard
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
 from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
 from jaxvae.posteriors import GaussianPosterior
+from jaxvae.priors import StandardNormal
 from jaxvae.types import (
     Array,
     Batch,
@@ -29,6 +30,7 @@ from jaxvae.types import (
     StepInput,
 )
 
+MEAN_SAMPLES = 100  # for E_q[z_2 | x], whose noise would otherwise count as activity of the unit
 Net = Literal["mlp", "conv", "resnet"]
 Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> what the likelihood scores
 # (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []
@@ -63,14 +65,24 @@ def gaussian_bound(vae: VAE) -> Bound:
 
     beta: weight of the KL; warmup_steps and warmup_cycles: its rise from 0, once or in cycles; free_bits: nats per
     dimension below which the KL is not lowered.
+
+    Raises:
+      ValueError: if the prior is not N(0, I), to which alone the KL is in closed form.
     """
+    if not isinstance(vae.prior, StandardNormal):
+        raise ValueError(
+            f"gaussian_bound is of the prior N(0, I), got {type(vae.prior).__name__}: use objectives.elbo."
+        )
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         hparams = inputs.hparams
         terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
         kl = normal_kl_to_standard(q)
-        rise = jnp.where(hparams["warmup_cycles"] > 1, 0.5, 1.0)
-        warmup = schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"], rise)
+        warmup = jnp.where(
+            hparams["warmup_cycles"] > 1,
+            schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"]),
+            schedules.linear_warmup(inputs.step, hparams["warmup_steps"]),
+        )
         penalty = objectives.free_bits(kl, hparams["free_bits"])  # a minimum of 0 is the plain KL
         value = objectives.elbo_analytic(terms.log_px, penalty, hparams["beta"] * warmup)
         total = jnp.sum(kl, axis=-1)
@@ -117,9 +129,9 @@ def vae_experiment(
     """
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        keys = jax.random.split(key, batch.mask.shape[0])
+        params_key, draw = jax.random.split(key)
         x = to_unit(batch.x, spec.num_values)
-        params = vae.init(key, keys, x)["params"]
+        params = vae.init(params_key, jax.random.split(draw, batch.mask.shape[0]), x)["params"]
         return with_output_bias(params, vae.likelihood, jnp.mean(x, axis=0)), {}
 
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
@@ -131,7 +143,7 @@ def vae_experiment(
         noise, draw = split_each(keys)
         x = prepare(noise, batch.x)
         metrics = {}
-        if isinstance(vae, VAE):
+        if isinstance(vae, VAE) and isinstance(vae.prior, StandardNormal):
             sampled, q = vae.apply({"params": params}, draw, x, num_samples, method="terms_and_stats")
             metrics["kl_per_dimension"] = normal_kl_to_standard(q)
         else:
@@ -153,7 +165,7 @@ def vae_experiment(
         return Samples(jax.vmap(vae.likelihood.sample)(pixels, of_x), jax.vmap(vae.likelihood.mean)(of_x))
 
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
-        return vae.apply({"params": params}, keys, x, num_samples, method="latent_means")
+        return vae.apply({"params": params}, keys, x, MEAN_SAMPLES, method="latent_means")
 
     def decode(params: Params, model_state: ModelState, z: Array) -> Array:
         return jax.vmap(vae.likelihood.mean)(vae.apply({"params": params}, z, method="decode"))

@@ -94,6 +94,6 @@ def diagnose_collapse(num_active: int, latent_dim: int, kl: float) -> str | None
         return None
     return (
         f"The posterior has collapsed: {num_active} of {latent_dim} latent units are active and the KL is {kl:.2f} "
-        "nats, so the decoder ignores z; try a warm-up of beta (--warmup-steps), a minimum KL per unit (--free-bits), "
-        "a smaller beta or a weaker decoder."
+        "nats, so the decoder ignores z; try a lower learning rate, a warm-up of beta, a minimum KL per unit "
+        "(free bits), a smaller beta or a weaker decoder."
     )

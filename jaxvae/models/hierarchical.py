@@ -114,7 +114,7 @@ class HierarchicalVAE(nn.Module):
 
 def _keys_of_samples(keys: PRNGKey, level: int, num_samples: int) -> PRNGKey:
     """Keys [B] -> [S, B] for one layer above the first."""
-    # The first layer folds in sample indices 0, 1, ...: the levels' keys start from a split, apart from all of them.
-    fold = lambda key, sample: jax.random.fold_in(jax.random.split(key, level + 1)[level], sample)  # noqa: E731
+    # The first layer folds in sample indices 0, 1, ...: the levels start from the other end.
+    fold = lambda key, sample: jax.random.fold_in(jax.random.fold_in(key, 0xFFFFFFFF - level), sample)  # noqa: E731
     over_examples = jax.vmap(fold, in_axes=(0, None))
     return jax.vmap(over_examples, in_axes=(None, 0))(keys, jnp.arange(num_samples))

@@ -19,7 +19,6 @@ from jaxvae.types import Array
 Initializer = nn.initializers.Initializer
 Implementation = Literal["lax", "gemm"]
 
-
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 

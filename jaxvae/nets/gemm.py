@@ -7,9 +7,8 @@ multiplied by all slices of s rows of the kernel at once, and the products of ne
   convolution:             y = collect(cut(x) K)
   transposed convolution:  y = merge(spread(x) K')
 
-so that both intermediate arrays grow by one side of the kernel instead of by its area. The four functions are linear,
-merge is the transpose of cut and spread that of collect: each is the other's gradient. XLA would transpose them into
-slower code, therefore the gradients are given by hand; forward-mode derivatives are not.
+so that both intermediate arrays grow by one side of the kernel instead of by its area. The four functions are linear;
+merge is the transpose of cut and spread that of collect, so the gradient of either convolution is of the same kind.
 
 References:
   Chellapilla et al., "High performance convolutional neural networks for document processing", 2006 (windows and GEMM).
@@ -18,7 +17,6 @@ References:
 import functools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -81,7 +79,6 @@ def conv_transpose_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Arra
     return merge(_matmul(spread(x, grid), matrix), grid)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def cut(x: Array, grid: Grid) -> Array:
     """Cut the windows of one stride of rows out of images, zeros outside.
 
@@ -101,7 +98,6 @@ def cut(x: Array, grid: Grid) -> Array:
     return jnp.stack(slices, 3).reshape(x.shape[0], span[0], columns, -1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def merge(p: Array, grid: Grid) -> Array:
     """Add windows up to images, the transpose of `cut`: [B, h + m - 1, w, F] -> [B, H, W, C]."""
     (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
@@ -117,7 +113,6 @@ def merge(p: Array, grid: Grid) -> Array:
     return x[:, top : top + grid.image[0], left : left + grid.image[1]]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def collect(p: Array, grid: Grid) -> Array:
     """Add what the m rows of blocks of a kernel give to one row: [B, h + m - 1, w, m * C] -> [B, h, w, C].
 
@@ -128,18 +123,11 @@ def collect(p: Array, grid: Grid) -> Array:
     return functools.reduce(jnp.add, [p[:, i : i + rows, :, i] for i in range(mh)])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def spread(x: Array, grid: Grid) -> Array:
     """Give each row to m rows of windows, the transpose of `collect`: [B, h, w, C] -> [B, h + m - 1, w, m * C]."""
     rows, mh = grid.num[0], grid.blocks[0]
     x = jnp.pad(x, ((0, 0), (mh - 1, mh - 1), (0, 0), (0, 0)))
     return jnp.concatenate([x[:, mh - 1 - i : 2 * mh - 2 - i + rows] for i in range(mh)], -1)
-
-
-cut.defvjp(lambda x, grid: (cut(x, grid), None), lambda grid, _, g: (merge(g, grid),))
-merge.defvjp(lambda p, grid: (merge(p, grid), None), lambda grid, _, g: (cut(g, grid),))
-collect.defvjp(lambda p, grid: (collect(p, grid), None), lambda grid, _, g: (spread(g, grid),))
-spread.defvjp(lambda x, grid: (spread(x, grid), None), lambda grid, _, g: (collect(g, grid),))
 
 
 def _matmul(p: Array, matrix: Array) -> Array:

@@ -7,6 +7,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from jaxvae.errors import UserError
 from jaxvae.types import LoopState, TrainState
 
 
@@ -18,16 +19,20 @@ class Checkpoints:
     Args:
       folder: made when the first checkpoint is saved.
       keep: how many of the latest to keep, beside the best.
+      read_only: leave the folder as it is, with a save that another process has under way.
     """
 
-    def __init__(self, folder: str | Path, keep: int = 2) -> None:
+    def __init__(self, folder: str | Path, keep: int = 2, read_only: bool = False) -> None:
         policies = [
             preservation_policy.LatestN(keep),
             preservation_policy.BestN(get_metric_fn=_rank, reverse=True, n=1),
         ]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=not read_only,
+            read_only=read_only,
+            create=not read_only,
+            save_interval_steps=0 if read_only else 1,
         )
         self.folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -61,10 +66,17 @@ class Checkpoints:
           like: the same tree of arrays or `jax.ShapeDtypeStruct`s, on the devices where the result is wanted.
 
         Raises:
-          ValueError: from Orbax, if the saved tree has other names or shapes.
+          UserError: if the checkpoint is damaged, or that of another model.
         """
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(like), loop=ocp.args.JsonRestore())
-        restored = self._manager.restore(step, args=arguments)
+        try:
+            restored = self._manager.restore(step, args=arguments)
+        except Exception as error:  # Orbax raises many kinds
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise UserError(
+                f"Checkpoint {step} in {self.folder} cannot be read, it is damaged or of another model ({reason}); "
+                f"move {self.folder / str(step)} away to continue from an older one."
+            ) from error
         return restored["state"], LoopState(**restored["loop"])
 
     def wait(self) -> None:

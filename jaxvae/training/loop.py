@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.data import batch_indices, padded_batches
+from jaxvae.data import batch_indices, padded_batches, subset
 from jaxvae.errors import UserError
 from jaxvae.training.checkpoint import Checkpoints
 from jaxvae.training.parallel import on_device, scan_steps
@@ -19,7 +19,7 @@ from jaxvae.types import Batch, Dataset, Experiment, LoopState, ModelState, Para
 Report = Callable[[int, str, dict[str, float]], None]  # (steps done, "train" or "valid", means)
 Evaluator = Callable[[Params, ModelState, Dataset], dict[str, np.ndarray]]
 
-EVALUATION_SEED = 0  # the same noise for every model and run: comparisons are paired
+EVALUATION = 0x6576616C  # folded into key 0: the same noise for every model and run, and none of a training's keys
 INIT_EXAMPLES = 1000  # enough for pixel means
 
 
@@ -109,6 +109,11 @@ def fit(
 
         if done % eval_every == 0 or done == steps:
             means = _means(evaluate(*evaluated_params(state), splits.valid))
+            if not np.isfinite(means["loss"]):
+                raise UserError(
+                    f"Training stopped at step {done}: the validation loss is {means['loss']}, expected a finite "
+                    "number; lower the learning rate. Checkpoints saved before stay as they are."
+                )
             if report:
                 report(done, "valid", means)
             if means["loss"] < loop.best:
@@ -127,7 +132,7 @@ def fit(
         params=best[0],
         model_state=best[1],
         compile_seconds=program.compile_seconds,
-        images_per_second=done * batch_size / loop.seconds,
+        images_per_second=done * batch_size / max(loop.seconds, 1e-9),
     )
 
 
@@ -158,7 +163,7 @@ def make_evaluator(experiment: Experiment, batch_size: int) -> Evaluator:
 
 def evaluation_keys(start: int, num: int) -> PRNGKey:
     """Return the keys [num] of evaluated examples start, start + 1, ... of a part: the same for every model and run."""
-    return example_keys(jax.random.key(EVALUATION_SEED), start + jnp.arange(num))
+    return example_keys(jax.random.fold_in(jax.random.key(0), EVALUATION), start + jnp.arange(num))
 
 
 def evaluated_params(state: TrainState) -> tuple[Params, ModelState]:
@@ -167,8 +172,8 @@ def evaluated_params(state: TrainState) -> tuple[Params, ModelState]:
 
 
 def first_batch(dataset: Dataset) -> Batch:
-    """Return the first examples of a data set: the real batch that `Experiment.init` asks for."""
-    return next(padded_batches(dataset, min(INIT_EXAMPLES, _length(dataset))))[1]
+    """Return the real batch that `Experiment.init` asks for: random examples, as sources can be sorted by class."""
+    return next(padded_batches(subset(dataset, min(INIT_EXAMPLES, _length(dataset)), seed=0), INIT_EXAMPLES))[1]
 
 
 # ---------- private

@@ -22,8 +22,8 @@ def make_train_step(
 ) -> TrainStep:
     """Return a pure step, (state, batch) -> (state, metrics), to be compiled by `jaxvae.training.parallel`.
 
-    A step whose loss or gradients are not finite changes nothing, not even the step counter: the state stays the last
-    good one, and the metric `finite` is 0, so that the loop can stop and name the step.
+    A step whose loss, gradients or updates are not finite changes nothing, not even the step counter: the state stays
+    the last good one, and the metric `finite` is 0, so that the loop can stop and name the step.
 
     Args:
       loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm` or `finite`.
@@ -45,8 +45,8 @@ def make_train_step(
             loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
 
         grad_norm = optax.tree.norm(grads)
-        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(updates))
         params = optax.apply_updates(state.params, updates)
         ema_params = state.ema_params
         if ema_params is not None:

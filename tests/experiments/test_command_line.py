@@ -70,6 +70,7 @@ def test_mistakes_end_with_one_sentence(root, tmp_path, images, arguments, sente
     assert sentence in line
 
 
+@pytest.mark.slow
 def test_run_and_resume(root, tmp_path, images):
     flags = ["--quick", "--net", "mlp", "--data", images, "--out", str(tmp_path), "--name", "a", "--nll-samples", "2"]
     first = command("experiments.binary_vae", *flags, "--steps", "4", cwd=root)

@@ -23,6 +23,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_binary_vae_learns_sparse_masks(folder, tmp_path):
     source = f"folder:{folder}"
     splits, spec = data.load(source, image_size=16)
@@ -30,7 +31,14 @@ def test_binary_vae_learns_sparse_masks(folder, tmp_path):
     assert splits.train.x.reshape(len(splits.train.x), -1).any(axis=1).all()  # no stroke is lost
 
     config = replace(
-        binary_vae.Config().quick(), data=source, image_size=16, steps=600, eval_every=200, latent_dim=4, ema_decay=0.9
+        binary_vae.Config().quick(),
+        net="mlp",
+        data=source,
+        image_size=16,
+        steps=600,
+        eval_every=200,
+        latent_dim=4,
+        ema_decay=0.9,
     )
     run = binary_vae.run(config, Options(name="a", out=tmp_path))
     metrics = json.loads((run / "summary.json").read_text())["metrics"]

@@ -59,8 +59,10 @@ def test_decoder_gives_the_shapes_asked_for(name, shape):
         decoder = ImageDecoder(DECODER_NETS[name](shape), param_shapes)
         variables = jax.eval_shape(decoder.init, jax.random.key(0), z)
         out = jax.eval_shape(decoder.apply, variables, z)
+        bias = variables["params"]["bias"]
+        assert jax.tree.structure(out) == jax.tree.structure(bias) == jax.tree.structure(param_shapes)
         assert shapes(out) == jax.tree.map(lambda s: (2, 3, *s.shape), param_shapes)
-        assert shapes(variables["params"]["bias"]) == shapes(param_shapes)
+        assert shapes(bias) == shapes(param_shapes)
 
 
 @pytest.mark.parametrize("name", DECODER_NETS)
@@ -92,7 +94,7 @@ def test_bias_is_the_output_where_readouts_are_zero(name, random_like, random_pa
 
 def test_bias_is_zero_at_first():
     decoder = ImageDecoder(MLP((2,)), mixture((2, 2, 1)))
-    bias = decoder.init(jax.random.key(0), jnp.zeros((1, LATENT_DIM)))["params"]["bias"]
+    bias = jax.jit(decoder.init)(jax.random.key(0), jnp.zeros((1, LATENT_DIM)))["params"]["bias"]
     assert isinstance(bias, Mixture)
     assert not any(np.any(a) for a in jax.tree.leaves(bias))
 
@@ -137,10 +139,10 @@ def test_halved_sizes_round_up():
 )
 def test_too_small_image_is_a_user_error(module, argument):
     with pytest.raises(UserError, match="An image of 4x9 pixels cannot be halved 3 times.*give fewer channels"):
-        module.init(jax.random.key(0), argument)
+        jax.eval_shape(module.init, jax.random.key(0), argument)
 
 
 def test_image_of_another_size_than_the_map_is_an_error():
     decoder = ImageDecoder(ConvDecoder((8, 4), (28, 28, 1)), leaf(32, 32, 1))
     with pytest.raises(ValueError, match=r"shape \[32, 32, 1\] cannot be read from a map of 14x14"):
-        decoder.init(jax.random.key(0), jnp.zeros((2, LATENT_DIM)))
+        jax.eval_shape(decoder.init, jax.random.key(0), jnp.zeros((2, LATENT_DIM)))
