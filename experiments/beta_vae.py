@@ -126,13 +126,13 @@ def _distinct(values: tuple[float, ...], minimum: float) -> bool:
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Draw rate against distortion over the betas, and the bound against the number of training images."""
     sizes = sorted({row["images"] for row in rows})
-    full = [row for row in rows if row["images"] == sizes[-1]]
+    full = [row for row in rows if row["images"] == sizes[-1] and row["init_from"] == rows[0]["init_from"]]
     if len({row["beta"] for row in rows}) > 1:
         viz.save_rate_distortion(
             folder / "figures" / "rate_distortion.png",
             np.array([row["metrics"]["kl"] for row in full]),
             np.array([row["metrics"]["reconstruction"] for row in full]),
-            [f"{row['beta']:g}" + (" (transfer)" if row["init_from"] else "") for row in full],
+            [f"{row['beta']:g}" for row in full],
         )
     if len(sizes) > 1:
         curves: dict[str, list[float]] = {}

@@ -162,7 +162,7 @@ class Samples(NamedTuple):
 class Experiment(NamedTuple):
     """One system, ready to be trained: what `build(config, spec)` returns.
 
-    The functions from `prepare` on are what a trained model is used for; None where a system has no such thing.
+    The functions from `sample` on are what a trained model is used for; None where a system has no such thing.
     """
 
     name: str

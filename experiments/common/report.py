@@ -14,16 +14,15 @@ import numpy as np
 from experiments.common.figures import draw
 from experiments.common.folder import progress_bar, read_json, write_json
 from experiments.common.vae import split_each
-from experiments.run import Finished
+from experiments.run import Finished, evaluation_batch
 from jaxvae.data import padded_batches, to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
 from jaxvae.training import make_evaluator
 from jaxvae.training.loop import evaluation_keys
-from jaxvae.types import Dataset, DataSpec, Splits
+from jaxvae.types import Dataset, Splits
 
-PIXELS = 392_000  # evaluated at a time: 500 images of MNIST
 NLL_BATCH = 100  # images at a time in importance sampling
 NLL_PIXELS = 784_000  # decoded at a time: they stay in the processor's caches, and images of any size in memory
 
@@ -52,7 +51,7 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
         print_metrics(finished.folder, before["metrics"])
         return before
     inspected = inspect(finished, splits.test)
-    evaluate = make_evaluator(finished.experiment, batch_size_for(finished.experiment.spec, len(splits.test.x)))
+    evaluate = make_evaluator(finished.experiment, min(evaluation_batch(finished.experiment.spec), len(splits.test.x)))
     per_image = evaluate(finished.params, finished.model_state, splits.test)
     estimate = estimate_likelihood(finished, splits.test, finished.config.nll_samples)
     metrics = {
@@ -91,7 +90,7 @@ def inspect(finished: Finished, dataset: Dataset) -> Inspected:
         means = encode(params, model_state, draw, prepared)
         return Inspected(prepared, means, decode(params, model_state, means[0]))
 
-    size = batch_size_for(experiment.spec, len(dataset.x))
+    size = min(evaluation_batch(experiment.spec), len(dataset.x))
     parts = []
     for start, batch in padded_batches(dataset, size):
         real = batch.mask > 0
@@ -125,11 +124,6 @@ def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) 
     if bar is not None:
         bar.close()
     return LikelihoodEstimate(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def batch_size_for(spec: DataSpec, num_images: int) -> int:
-    """Return how many images to evaluate at a time, fewer of large ones; results do not depend on it."""
-    return max(1, min(num_images, PIXELS // math.prod(spec.shape)))
 
 
 def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[str, Any]:

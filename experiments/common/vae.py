@@ -56,7 +56,7 @@ def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSp
         encoder = nn.Sequential([ConvEncoder((32, 64)), MLP((256,))])
         decoder = nn.Sequential([MLP((256,)), ConvDecoder((64, 32), spec.shape)])
     else:
-        encoder, decoder = ResNetEncoder(), ResNetDecoder(spec.shape)
+        encoder, decoder = ResNetEncoder(num_blocks=1), ResNetDecoder(spec.shape, num_blocks=1)
     return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes), likelihood)
 
 

@@ -85,9 +85,9 @@ def _check_images(x: np.ndarray, name: str) -> np.ndarray:
     if x.ndim not in (3, 4):
         raise UserError(f"{name} images have shape {list(x.shape)}, expected [N, H, W] or [N, H, W, C].")
     x = x[..., None] if x.ndim == 3 else x
-    if x.shape[-1] > 4:
+    if x.shape[-1] not in (1, 3):
         raise UserError(
-            f"{name} images have shape {list(x.shape)}, that is {x.shape[-1]} channels, expected at most 4; "
+            f"{name} images have shape {list(x.shape)}, that is {x.shape[-1]} channels, expected 1 or 3; "
             "channels come last."
         )
     if x.size == 0:

@@ -201,6 +201,8 @@ def _plane(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
         return means, ("$z_1$", "$z_2$")
     if means.shape[1] == 1:
         return np.column_stack([means, np.random.default_rng(1).random(len(means))]), ("$z_1$", "")
+    if len(means) < 2:  # one point has no principal components
+        return means[:, :2], ("$z_1$", "$z_2$")
     try:
         from sklearn.decomposition import PCA
     except ImportError as error:

@@ -69,6 +69,7 @@ def test_finish_counts_the_classes_of_all_parts():
     [
         (np.zeros((3, 4), np.uint8), None, r"shape \[3, 4\], expected \[N, H, W\] or"),
         (np.zeros((3, 3, 32, 32), np.uint8), None, "32 channels.*channels come last"),
+        (np.zeros((3, 8, 8, 4), np.uint8), None, "4 channels, expected 1 or 3"),
         (np.zeros((0, 4, 4), np.uint8), None, "expected at least one image"),
         (np.full((3, 4, 4), -1), None, "integers from -1 to -1, expected 0 to 255"),
         (np.full((3, 4, 4), 256), None, "integers from 256 to 256, expected 0 to 255"),

@@ -113,18 +113,6 @@ def test_fan_in_normal_scales_the_variance():
     assert np.var(fan_in_normal(2.0)(jax.random.key(0), (5, 5, 16, 64))) == pytest.approx(2 / 400, rel=0.05)
 
 
-@pytest.mark.parametrize("module", [Conv, ConvTranspose])
-def test_gemm_under_vmap_and_scan(module, random_like, random_params):
-    """Sweeps vmap over parameters, training scans over steps."""
-    conv = module(2, (3, 3), (2, 2), implementation="gemm")
-    x = random_like(jnp.zeros((5, 5, 1)))
-    variables = jax.tree.map(lambda *a: jnp.stack(a), *(random_params(conv, x) for _ in range(3)))
-    gradient = jax.grad(lambda v, x: jnp.sum(jnp.square(conv.apply(v, x))))
-    together = jax.jit(jax.vmap(gradient, (0, None)))(variables, x)
-    _, one_by_one = jax.lax.scan(lambda carry, v: (carry, gradient(v, x)), None, variables)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), together, one_by_one)
-
-
 def test_backend_chooses_the_implementation(monkeypatch):
     def has_convolution():
         x = jnp.zeros((1, 4, 4, 1))
