@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
-LOG_VAR_LIMIT = 60.0  # exp(60) times a squared deviation of 1e8 is still a float32
+LOG_VAR_LIMIT = 40.0  # the ratio of the largest and the smallest variance, exp(80), is still a float32
 _LOG_2PI = math.log(2.0 * math.pi)
 
 

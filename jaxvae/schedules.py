@@ -39,6 +39,6 @@ def cyclical_warmup(step: ArrayLike, num_steps: ArrayLike, num_cycles: ArrayLike
       Fu et al., "Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing", 2019, arXiv:1903.10145.
     """
     step, num_steps = jnp.asarray(step, jnp.float32), jnp.asarray(num_steps, jnp.float32)
-    period = jnp.maximum(num_steps, 1.0) / num_cycles
-    position = jnp.mod(step, period) / period
+    cycles = step * num_cycles / jnp.maximum(num_steps, 1.0)  # not a remainder, which misses the exact ends of cycles
+    position = cycles - jnp.floor(cycles)
     return jnp.where(step < num_steps, jnp.clip(position / rise, 0.0, 1.0), 1.0)

@@ -67,7 +67,7 @@ def test_diagnose_collapse_is_silent_about_a_healthy_posterior(num_active, kl):
 @pytest.mark.parametrize(("num_active", "kl"), [(0, 0.003), (0, 5.0), (3, 0.4), (0, float("nan"))])
 def test_diagnose_collapse_names_the_finding_and_the_cures(num_active, kl):
     warning = latents.diagnose_collapse(num_active, 50, kl)
-    for part in (f"{num_active} of 50 ", f"{kl:.2f} nats", "--warmup-steps", "--free-bits", "smaller beta", "decoder"):
+    for part in (f"{num_active} of 50 ", f"{kl:.2f} nats", "warm-up", "free bits", "smaller beta", "decoder"):
         assert part in warning
     assert "\n" not in warning
 

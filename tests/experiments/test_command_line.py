@@ -1,6 +1,7 @@
 """What a person sees who types a command: flags, errors of one sentence, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,9 +10,9 @@ import pytest
 
 
 def command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", *arguments], capture_output=True, text=True, cwd=cwd, timeout=300, check=False
-    )
+    environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    line = [sys.executable, "-m", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")

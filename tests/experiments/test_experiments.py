@@ -172,7 +172,7 @@ def test_init_from_starts_from_another_run(tmp_path):
     one, two = shared.load(first).params, shared.load(second).params
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, two)
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
-    with pytest.raises(UserError, match=r"decoder.net.dense_0.kernel is \[2, 400\] there"):
+    with pytest.raises(UserError, match=r"net.layers_0.dense_0.kernel is \[16, 256\] there"):
         module.run(replace(config, latent_dim=5), Options(name="c", out=tmp_path, init_from=first))
     assert not (tmp_path / "binary_vae" / "c").exists()
 
