@@ -270,7 +270,8 @@ def test_prior_latents_have_the_ancestral_mean_and_variance(prior_draws):
 def test_prior_latents_belong_to_their_keys(prior_draws):
     keys, run = prior_draws
     z = run(keys)
-    np.testing.assert_allclose(run(keys[::-1]), z[::-1], rtol=1e-5, atol=1e-6)
+    order = np.roll(np.arange(len(keys)), 1)
+    np.testing.assert_allclose(run(keys[order]), z[order], rtol=1e-5, atol=1e-6)
     assert len(np.unique(z[:20])) == 20 * DIM
 
 
