@@ -61,6 +61,7 @@ def elbo_analytic(log_px: Array, kl: Array, beta: ArrayLike = 1.0) -> Array:
     References:
       Kingma & Welling 2014, arXiv:1312.6114, eq. 7.
     """
+    check_shape("log_px", log_px, (None, None))
     if kl.ndim:
         check_shape("kl", kl, log_px.shape[1:])
     return jnp.mean(log_px, axis=0) - beta * kl
@@ -87,10 +88,10 @@ def free_bits(kl: Array, minimum: ArrayLike, axis_name: str | None = None) -> Ar
     check_shape("kl", kl, (None, None))
     local = jnp.mean(kl, axis=0)
     batch = jax.lax.pmean(local, axis_name) if axis_name else local
-    # The replicas agree on which dimensions are above the minimum, but each differentiates its own mean: averaging the
+    # The replicas agree on which dimensions are below the minimum, but each differentiates its own mean: averaging the
     # replicas' gradients, as the train step does, is then the gradient of the whole batch.
-    above = jax.lax.stop_gradient(batch) > minimum
-    return jnp.sum(jnp.where(above, local, minimum))
+    below = jax.lax.stop_gradient(batch) < minimum  # not "above": a KL that is not a number must show
+    return jnp.sum(jnp.where(below, minimum, local))
 
 
 def iwae(terms: ELBOTerms) -> Array:
@@ -175,5 +176,6 @@ def _with_reweighted_latents(log_weight: Callable[[Params, Any], Array]) -> Call
 
 
 def _check_terms(terms: ELBOTerms) -> None:
+    check_shape("log_px", terms.log_px, (None, None))
     check_shape("log_pz", terms.log_pz, (*terms.log_px.shape, None))
     check_shape("log_qz", terms.log_qz, terms.log_pz.shape)

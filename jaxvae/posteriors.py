@@ -51,6 +51,7 @@ class GaussianPosterior(nn.Module):
 
     def log_prob(self, features: Array, z: Array) -> Array:
         """Return log q(z | x) of given latents, features [B, F] and z [S, B, D] -> [S, B], or both with S, nats."""
+        check_shape("z", z, (None, None, self.latent_dim))
         stats = self.params_of(features)
         over_examples = jax.vmap(distributions.normal_log_prob)
         in_axes = (0 if features.ndim == z.ndim else None, 0)

@@ -393,3 +393,16 @@ def test_elbo_analytic_refuses_kl_of_wrong_shape():
 def test_free_bits_refuses_kl_of_wrong_shape():
     with pytest.raises(ValueError, match=r"kl has shape \[4\], expected \[any, any\]\."):
         objectives.free_bits(jnp.zeros(4), 0.1)
+
+
+def test_bounds_refuse_terms_without_the_axis_of_samples():
+    terms = ELBOTerms(jnp.zeros(4), jnp.zeros((4, 1)), jnp.zeros((4, 1)))
+    for bound in (objectives.elbo, objectives.iwae):
+        with pytest.raises(ValueError, match=r"log_px has shape \[4\], expected \[any, any\]"):
+            bound(terms)
+    with pytest.raises(ValueError, match=r"log_px has shape \[4\]"):
+        objectives.elbo_analytic(jnp.zeros(4), jnp.zeros(()))
+
+
+def test_free_bits_shows_a_kl_that_is_not_a_number():
+    assert jnp.isnan(objectives.free_bits(jnp.array([[0.1, jnp.nan]]), 0.5))
