@@ -62,7 +62,8 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     warning = latents.diagnose_collapse(metrics["active_units"], metrics["latent_dim"], metrics["kl"])
     if warning:
         cures = [name for name in ("warmup_steps", "free_bits", "betas") if hasattr(finished.config, name)]
-        warning += "".join(f" --{name.replace('_', '-')}" for name in cures)
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in cures)
+        warning += f" Flags: {flags}." if cures else ""
         print(f"warning: {warning}")
         metrics["warning"] = warning
     valid = evaluate(finished.params, finished.model_state, splits.valid)
