@@ -1,8 +1,8 @@
 """beta-VAEs: total = reconstruction + beta * KL over a list of betas, drawn as a rate-distortion picture.
 
-Each beta is a run of its own in a sub-folder (Higgins et al. 2017; Alemi et al. 2018). With `--data-sizes` the same is
-done for parts of the training set, which gives a learning curve; with `--init-from RUN` as well, a second curve that
-starts from that run's parameters: transfer to a small data set.
+All betas are trained as one program, each is a run of its own in a sub-folder (Higgins et al. 2017; Alemi et al. 2018).
+With `--data-sizes` the same is done for parts of the training set, which gives a learning curve; with `--init-from RUN`
+as well, a second curve that starts from that run's parameters: transfer to a small data set.
 """
 
 from dataclasses import dataclass, replace
@@ -10,16 +10,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import optax
 
 from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
+from experiments.common.loading import Finished
 from experiments.common.report import report, write_summary
-from experiments.common.vae import Net, binary_pixels, gaussian_bound, gaussian_vae, unit_pixels, vae_experiment
+from experiments.common.sweep import combinations, name_of, table, totals
+from experiments.common.training import on_primary, train_sweep
+from experiments.common.vae import (
+    Net,
+    binary_pixels,
+    cosine_adam,
+    gaussian_bound,
+    gaussian_vae,
+    unit_pixels,
+    vae_experiment,
+)
 from experiments.run import Config as RunConfig
-from experiments.run import Options, main, require, run_folder, train
+from experiments.run import Options, main, require, run_folder
 from jaxvae import data, objectives, viz
 from jaxvae.likelihoods import bernoulli, gaussian
-from jaxvae.types import Array, DataSpec, ELBOTerms, Experiment
+from jaxvae.training import distributed
+from jaxvae.types import Dataset, DataSpec, Experiment
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,8 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system of one beta together, the first of the list."""
     (beta, *_) = config.betas
     binary = config.likelihood == "bernoulli"
-    vae = gaussian_vae(config.net, config.latent_dim, bernoulli() if binary else gaussian(config.sigma), spec)
-
-    def score(terms: ELBOTerms) -> Array:
-        return objectives.elbo(terms, beta)
+    likelihood = bernoulli() if binary else gaussian(config.sigma)
+    vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
 
     return vae_experiment(
         name="beta_vae",
@@ -73,8 +82,8 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         vae=vae,
         prepare=(binary_pixels if binary else unit_pixels)(spec),
         bound=gaussian_bound(vae),
-        score=score,
-        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps, alpha=0.02)),
+        score=lambda terms, hparams: objectives.elbo(terms, hparams["beta"]),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={
             "beta": beta,
             "warmup_steps": config.warmup_steps,
@@ -85,38 +94,63 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 
 
 def run(config: Config, options: Options) -> Path:
-    """Train every beta and every data size, and draw them together."""
+    """Train every beta and every data size, all of them in one program, and draw them together."""
     splits, spec = data.load(config.data, image_size=config.image_size)
     most = len(splits.train.x)
     require("data_sizes", config.data_sizes, max(config.data_sizes, default=1) <= most, f"at most {most} images")
     folder = run_folder("beta_vae", options)
     record = run_record("beta_vae", config, spec, most, options.init_from)
-    open_folder(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes"})  # the parts check their own
-    write_json(folder / "config.json", record)
+    others = combinations(config, options.sweep, build(config, spec))
+    record["sweep"] = others
+    # The parts check their own settings.
+    on_primary(lambda: open_folder(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes", "sweep"}))
+    on_primary(lambda: write_json(folder / "config.json", record))
 
     starts = {"": replace(options, init_from=None)}
     if options.init_from:
         starts = {"_transfer": options, **(starts if config.data_sizes else {})}
+    sizes = config.data_sizes or (most,)
+    settings = [
+        {"beta": beta, "images": size, **values} for beta in config.betas for size in sizes for values in others
+    ]
+    configs = [
+        replace(config, betas=(beta,), data_sizes=(size,), **values)
+        for beta in config.betas
+        for size in sizes
+        for values in others
+    ]
+    parts = [
+        None if one["images"] == most else data.subset_rows(most, one["images"], part.seed)
+        for one, part in zip(settings, configs, strict=True)
+    ]
     rows: list[dict[str, Any]] = []
-    for beta in config.betas:
-        for size in config.data_sizes or (len(splits.train.x),):
-            part = splits._replace(train=data.subset(splits.train, size, config.seed))
-            for suffix, start in starts.items():
-                one = replace(config, betas=(beta,), data_sizes=(size,))
-                place = folder / f"beta={beta:g}_images={size}{suffix}"
-                start = replace(start, resume=(place / "config.json").exists())  # noqa: PLW2901
-                finished = train(one, build, part, spec, place, start)
-                summary = report(finished, part)
-                rows.append({"beta": beta, "images": size, "init_from": bool(suffix), **summary})
+    finished: list[Finished] = []
+    for suffix, start in starts.items():
+        places = [folder / f"{name_of(values)}{suffix}" for values in settings]
+        members = train_sweep(configs, build, splits, spec, places, start, parts)
+        finished.extend(members)
+        if not distributed.is_primary():
+            continue
+        for values, member, part in zip(settings, members, parts, strict=True):
+            summary = report(member, splits if part is None else splits._replace(train=_rows_of(splits.train, part)))
+            rows.append({**values, "init_from": bool(suffix), **summary})
+    if not distributed.is_primary():
+        return folder
 
     # Losses of different betas are no common measure; the bound is.
     best = max(rows, key=lambda row: row["valid"]["elbo"])
-    totals = {name: sum(row[name] for row in rows) for name in ("steps", "seconds", "compile_seconds")}
-    totals["images_per_second"] = totals["steps"] * config.batch_size / totals["seconds"]
-    compact = [{k: row[k] for k in ("beta", "images", "init_from", "metrics", "valid")} for row in rows]
-    write_summary(folder, "beta_vae", totals, {**best["metrics"], "beta": best["beta"]}, runs=compact)
+    names = (*settings[0], "init_from", "metrics", "valid")
+    compact = [{name: row[name] for name in names} for row in rows]
+    shown = ("nll", "elbo", "reconstruction", "kl", "active_units")
+    print(table([{**{n: row[n] for n in settings[0]}, **{n: row["metrics"][n] for n in shown}} for row in rows]))
+    training = {"steps": config.steps, **totals(finished, config.batch_size)}
+    write_summary(folder, "beta_vae", training, {**best["metrics"], "beta": best["beta"]}, runs=compact)
     draw(folder, rows)
     return folder
+
+
+def _rows_of(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    return Dataset(dataset.x[rows], None if dataset.labels is None else dataset.labels[rows])
 
 
 def _distinct(values: tuple[float, ...], minimum: float) -> bool:
@@ -135,14 +169,14 @@ def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
             [f"{row['beta']:g}" for row in full],
         )
     if len(sizes) > 1:
-        curves: dict[str, list[float]] = {}
-        for row in sorted(rows, key=lambda row: row["images"]):
+        measured: dict[str, dict[int, list[float]]] = {}
+        for row in rows:
             name = f"beta = {row['beta']:g}" + (", from another run" if row["init_from"] else "")
-            curves.setdefault(name, []).append(row["metrics"]["elbo"])
+            measured.setdefault(name, {}).setdefault(row["images"], []).append(row["metrics"]["elbo"])
         viz.save_learning_curve(
             folder / "figures" / "learning_curve.png",
             np.array(sizes),
-            {name: np.array(values) for name, values in curves.items()},
+            {name: np.array([np.mean(values[size]) for size in sizes]) for name, values in measured.items()},
             "test ELBO (nats)",
         )
 

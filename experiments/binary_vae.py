@@ -8,9 +8,7 @@ images, not only means.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import optax
-
-from experiments.common.vae import Net, binary_pixels, gaussian_bound, gaussian_vae, vae_experiment
+from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_bound, gaussian_vae, vae_experiment
 from experiments.run import Config as RunConfig
 from experiments.run import Options, main, require, run_single
 from jaxvae import objectives
@@ -26,6 +24,10 @@ class Config(RunConfig):
     """networks of encoder and decoder"""
     latent_dim: int = 16
     """dimensions of the latent"""
+    num_blocks: int = 1
+    """residual blocks in every stage of resnet"""
+    remat: bool = False
+    """compute the blocks of resnet again for the gradient instead of keeping their results: less memory, more time"""
     warmup_steps: int = 0
     """steps over which the weight of the KL rises from 0 to 1, against posterior collapse"""
     warmup_cycles: int = 1
@@ -38,6 +40,7 @@ class Config(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
+        require("num_blocks", self.num_blocks, self.num_blocks >= 1, "at least 1")
         require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
         require("warmup_cycles", self.warmup_cycles, self.warmup_cycles >= 1, "at least 1")
         require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
@@ -49,16 +52,23 @@ class Config(RunConfig):
 
 def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system together."""
-    vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec)
-    schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps, alpha=0.02)
+    vae = gaussian_vae(
+        config.net,
+        config.latent_dim,
+        bernoulli(),
+        spec,
+        precision=config.precision,
+        num_blocks=config.num_blocks,
+        remat=config.remat,
+    )
     return vae_experiment(
         name="binary_vae",
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
         bound=gaussian_bound(vae),
-        score=objectives.elbo,
-        optimizer=optax.adam(schedule),
+        score=lambda terms, hparams: objectives.elbo(terms),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={
             "beta": 1.0,
             "warmup_steps": config.warmup_steps,

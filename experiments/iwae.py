@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
-import optax
 
-from experiments.common.vae import binary_pixels, vae_experiment
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, vae_experiment
 from experiments.run import Config as RunConfig
 from experiments.run import Options, main, require, run_single
 from jaxvae import objectives
@@ -48,7 +47,7 @@ class Config(RunConfig):
 
 def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system together."""
-    vae = burda_vae(config.num_layers, spec)
+    vae = burda_vae(config.num_layers, spec, config.precision)
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         if config.objective == "dreg":
@@ -70,19 +69,21 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         vae=vae,
         prepare=binary_pixels(spec),
         bound=bound,
-        score=objectives.elbo if config.objective == "vae" else objectives.iwae,
-        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps, alpha=0.02), eps=1e-4),
+        score=lambda terms, hparams: (objectives.elbo if config.objective == "vae" else objectives.iwae)(terms),
+        optimizer=cosine_adam(config.learning_rate, config.steps, eps=1e-4),
         hparams={},
         num_samples=config.k,
     )
 
 
-def burda_vae(num_layers: int, spec: DataSpec) -> VAE | HierarchicalVAE:
+def burda_vae(num_layers: int, spec: DataSpec, precision: str = "float32") -> VAE | HierarchicalVAE:
     """Return the model of Burda et al. 2016, sec. 5: 784-200-200-50, or 784-200-200-100-100-100-50."""
     likelihood = bernoulli()
-    net = lambda *hidden: MLP(hidden, activation=nn.tanh, kernel_init=nn.initializers.glorot_uniform())  # noqa: E731
-    encoder = MLPEncoder((200, 200), activation=nn.tanh, kernel_init=nn.initializers.glorot_uniform())
-    decoder = ImageDecoder(net(200, 200), likelihood.param_shapes(spec.shape))
+    dtype = network_dtype(precision)
+    style = {"activation": nn.tanh, "kernel_init": nn.initializers.glorot_uniform(), "dtype": dtype}
+    net = lambda *hidden: MLP(hidden, **style)  # noqa: E731
+    encoder = MLPEncoder((200, 200), **style)
+    decoder = ImageDecoder(net(200, 200), likelihood.param_shapes(spec.shape), dtype)
     if num_layers == 1:
         return VAE(encoder, GaussianPosterior(50), decoder, likelihood)
     return HierarchicalVAE(

@@ -1,25 +1,26 @@
-"""What all experiments share: a base configuration, the command line, training into a folder, loading it again."""
+"""What all experiments share: a base configuration, the command line, the run from data to figures."""
 
 import dataclasses
-import importlib
 import itertools
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import jax
 
-from experiments.common.folder import Recorder, open_folder, read_json, run_record, write_json
+from experiments.common.loading import Build, Finished, load
+from experiments.common.training import train
 from jaxvae import data
 from jaxvae.data.cache import cache_folder
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, create_train_state, evaluated_params, fit
-from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, Splits
+from jaxvae.training import distributed
+from jaxvae.training.parallel import Kind
+
+__all__ = ["Build", "Config", "Finished", "Options", "load", "main", "require", "run_folder", "run_single", "train"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Config:
     """evaluations without improvement after which training stops; 0 never stops early"""
     nll_samples: int = 500
     """importance samples per test image for the NLL"""
+    clip_norm: float | None = None
+    """gradients of a larger global norm are scaled down to it"""
+    skip_norm: float | None = None
+    """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
+    precision: Literal["float32", "bf16"] = "float32"
+    """of the networks' arithmetic; parameters, log-densities and sums over pixels stay float32"""
 
     def __post_init__(self) -> None:
         require("steps", self.steps, self.steps >= 1, "at least 1")
@@ -58,6 +65,9 @@ class Config:
         require("log_every", self.log_every, self.log_every >= 1, "at least 1")
         require("patience", self.patience, self.patience >= 0, "at least 0")
         require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
+        for field in ("clip_norm", "skip_norm"):
+            value = getattr(self, field)
+            require(field, value, value is None or value > 0, "more than 0")
         require("seed", self.seed, 0 <= self.seed < 2**32, "0 to 2^32 - 1")
         require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
 
@@ -80,154 +90,36 @@ class Options:
     """continue the run called NAME from its latest checkpoint"""
     init_from: Path | None = None
     """folder of a finished run of the same model, whose parameters to start from"""
+    sweep: tuple[str, ...] = ()
+    """settings to vary, as seed=0,1,2 learning_rate=1e-3,3e-3: all combinations train as one program"""
+    layout: Kind | None = None
+    """how steps run on devices; by default sharded over several, scan on one"""
+    devices: int | None = None
+    """number of devices; by default all of a GPU or TPU machine, one of a CPU"""
+    shard_params: bool = False
+    """divide large parameters and the optimizer's moments among the devices"""
+    keep: int = 2
+    """checkpoints to keep, the latest ones"""
+    save_every: int = 0
+    """steps between checkpoints; 0 saves at every evaluation"""
+    distributed: bool = False
+    """join the other processes of the same training; a cluster that JAX knows needs none of the next three flags"""
+    coordinator: str | None = None
+    """HOST:PORT of process 0"""
+    num_processes: int | None = None
+    """processes of the training"""
+    process_id: int | None = None
+    """number of this process, from 0"""
+    timeout: int = 300
+    """seconds to wait for the other processes"""
 
-
-Build = Callable[[Any, DataSpec], Experiment]
-
-
-class Finished(NamedTuple):
-    """A trained experiment, as `train` and `load` return it."""
-
-    experiment: Experiment
-    config: Any
-    params: Params  # the best on the validation part
-    model_state: ModelState
-    folder: Path
-    training: dict[str, Any]  # steps, seconds, compile_seconds, images_per_second; {} after `load`
-
-
-def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Path, options: Options) -> Finished:
-    """Train one experiment in its folder.
-
-    Args:
-      config: of the experiment; written to the folder.
-      build: (config, spec) -> Experiment.
-      splits: the data.
-      spec: of the data.
-      folder: made here.
-      options: `resume` and `init_from` are read.
-
-    Returns:
-      The best state on the validation part.
-
-    Raises:
-      UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
-    """
-    experiment = build(config, spec)
-    init_params = load_params(options.init_from, experiment, spec) if options.init_from else None
-    _abstract_state(experiment, keep_ema=False)  # a model that does not fit the images fails before a folder is made
-    record = run_record(experiment.name, config, spec, len(splits.train.x), options.init_from)
-    open_folder(folder, record, options.resume)
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        done = checkpoints.latest_step() or 0
-        if done > config.steps:
-            raise UserError(f"The run {folder} has done {done} steps already: resume it with --steps {done} or more.")
-        write_json(folder / "config.json", record)
-        with Recorder(folder, done, config.steps) as recorder:
-            result = fit(
-                experiment,
-                splits,
-                seed=config.seed,
-                steps=config.steps,
-                batch_size=config.batch_size,
-                eval_every=config.eval_every,
-                log_every=config.log_every,
-                eval_batch_size=evaluation_batch(spec),
-                ema_decay=config.ema_decay,
-                patience=config.patience,
-                checkpoints=checkpoints,
-                resume=options.resume,
-                init_params=init_params,
-                report=recorder,
-            )
-    if int(result.state.step) < config.steps:
-        print(f"Stopped early after {int(result.state.step)} steps: the best was {result.loop.best_step}.")
-    training = {
-        "steps": int(result.state.step),
-        "best_step": result.loop.best_step,
-        "seconds": round(result.loop.seconds, 2),
-        "compile_seconds": round(result.compile_seconds, 2),
-        "images_per_second": round(result.images_per_second, 1),
-    }
-    return Finished(experiment, config, result.params, result.model_state, folder, training)
-
-
-def evaluation_batch(spec: DataSpec) -> int:
-    """Return how many images to evaluate at a time, 500 of MNIST's size: results do not depend on it, memory does."""
-    return max(1, 392_000 // math.prod(spec.shape))
-
-
-def load(folder: str | Path) -> Finished:
-    """Rebuild a finished run from its folder alone, without its data, ready to encode, decode and sample.
-
-    Args:
-      folder: of the run, with `config.json` and `checkpoints/`.
-
-    Returns:
-      The experiment with the best parameters on the validation part.
-
-    Raises:
-      UserError: if the folder is not that of a run, or has no checkpoint.
-    """
-    folder = Path(folder)
-    record = read_json(folder / "config.json")
-    try:
-        module = importlib.import_module(f"experiments.{record['experiment']}")
-        config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
-        spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
-    except (KeyError, TypeError, ModuleNotFoundError) as error:
-        raise UserError(
-            f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
-        ) from error
-    experiment = module.build(config, spec)
-    if not (folder / "checkpoints").is_dir():
-        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
-        raise UserError(
-            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
-        )
-    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
-        latest = checkpoints.latest_step()
-        if latest is None:
-            raise UserError(f"{folder} has no finished checkpoint: train it first, with --resume if it was stopped.")
-        like = _abstract_state(experiment, keep_ema=config.ema_decay > 0)
-        state, loop = checkpoints.restore(latest, like)
-        if loop.best_step != latest:
-            state, _ = checkpoints.restore(loop.best_step, like)
-    params, model_state = evaluated_params(state)
-    return Finished(experiment, config, params, model_state, folder, {})
-
-
-def load_params(folder: Path, experiment: Experiment, spec: DataSpec) -> Params:
-    """Return another run's best parameters, to start from.
-
-    Raises:
-      UserError: if they do not fit the experiment's model.
-    """
-    params = load(folder).params
-    expected = _abstract_state(experiment, keep_ema=False).params
-    found_shapes, shapes = (_shapes(tree) for tree in (params, expected))
-    for path in sorted({*found_shapes, *shapes}):
-        if found_shapes.get(path) != shapes.get(path):
-            raise UserError(
-                f"--init-from {folder} does not fit this model: {path} is {found_shapes.get(path, 'missing')} there, "
-                f"{shapes.get(path, 'missing')} here; expected a run of the same nets on images of {list(spec.shape)}."
-            )
-    return params
-
-
-def _shapes(tree: Params) -> dict[str, list[int]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): list(leaf.shape) for path, leaf in leaves}
-
-
-def _abstract_state(experiment: Experiment, *, keep_ema: bool) -> Any:
-    """The shapes of a training's state: what Orbax needs to restore it, without data."""
-    x = jax.ShapeDtypeStruct((1, *experiment.spec.shape), "uint8")
-    batch = Batch(x, None, jax.ShapeDtypeStruct((1,), "float32"))
-    create = lambda key, batch: create_train_state(experiment, key, batch, keep_ema=keep_ema)  # noqa: E731
-    state = jax.eval_shape(create, jax.random.key(0), batch)
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), state)
+    def __post_init__(self) -> None:
+        require("keep", self.keep, self.keep >= 1, "at least 1")
+        require("save_every", self.save_every, self.save_every >= 0, "at least 0")
+        require("timeout", self.timeout, self.timeout >= 1, "at least 1")
+        for field in ("coordinator", "num_processes", "process_id"):
+            value = getattr(self, field)
+            require(field, value, value is None or self.distributed, "none without --distributed")
 
 
 def main(config_class: type[Any], run: Callable[[Any, Options], Path], description: str) -> None:
@@ -261,23 +153,35 @@ def main(config_class: type[Any], run: Callable[[Any, Options], Path], descripti
             frozen=True,
         )
         arguments = tyro.cli(command, description=description, config=(tyro.conf.OmitArgPrefixes,))
-        run(arguments.config, arguments.options)
+        options = arguments.options
+        if options.distributed:
+            distributed.initialize(options.coordinator, options.num_processes, options.process_id, options.timeout)
+        run(arguments.config, options)
     except UserError as error:
         sys.exit(f"error: {error}")
 
 
 def run_single(config: Any, build: Build, options: Options, experiment: str) -> Path:
-    """Train one experiment on its data, evaluate it on the test part, draw its figures; return the run's folder."""
+    """Train one experiment on its data, evaluate it on the test part, draw its figures; return the run's folder.
+
+    With `options.sweep` its combinations are trained together, and the best on the validation part is evaluated.
+    """
     from experiments.common.report import report
+    from experiments.common.sweep import run_sweep
 
     folder = run_folder(experiment, options)
     splits, spec = data.load(config.data, image_size=config.image_size)
-    report(train(config, build, splits, spec, folder, options), splits)
+    if options.sweep:
+        run_sweep(config, build, splits, spec, folder, options)
+    else:
+        finished = train(config, build, splits, spec, folder, options)
+        if distributed.is_primary():
+            report(finished, splits)
     return folder
 
 
 def run_folder(experiment: str, options: Options) -> Path:
-    """Return OUT/EXPERIMENT/NAME, the name being date and time where none was given."""
+    """Return OUT/EXPERIMENT/NAME, the name being date and time where none was given; the same in all processes."""
     if options.name is None and options.resume:
         raise UserError("--resume needs the --name of the run to continue.")
     if options.name:
@@ -286,7 +190,7 @@ def run_folder(experiment: str, options: Options) -> Path:
     others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
     while folder.exists():  # started in the same second
         folder = next(others)
-    return folder
+    return folder.with_name(distributed.text_of_primary(folder.name))
 
 
 def _keep_compiled_programs() -> None:

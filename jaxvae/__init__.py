@@ -28,6 +28,7 @@ from jaxvae.nets import (
     MLPEncoder,
     ResNetDecoder,
     ResNetEncoder,
+    dropout,
 )
 from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae
 from jaxvae.posteriors import GaussianPosterior
@@ -80,6 +81,7 @@ __all__ = [
     "data",
     "distributions",
     "dreg",
+    "dropout",
     "elbo",
     "elbo_analytic",
     "evaluation",

@@ -100,6 +100,7 @@ class LoopState(NamedTuple):
     best_step: int
     patience: int  # evaluations since the best one
     seconds: float  # of training, those before a resumption included
+    skipped: int  # steps that were skipped for their gradients
 
 
 # ---------- models
@@ -171,7 +172,8 @@ class Experiment(NamedTuple):
     hparams: Mapping[str, float]  # the starting values of StepInput.hparams
     init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
     loss: LossFn
-    evaluate: Callable[[Params, ModelState, PRNGKey, Batch], Metrics]  # keys [B] -> {"loss" and others: [B]}
+    # (params, model_state, keys [B], batch, hparams) -> {"loss" and others: [B]}
+    evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
     sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
     prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]

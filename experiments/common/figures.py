@@ -12,8 +12,8 @@ from jaxvae.evaluation import latents
 from jaxvae.types import Splits
 
 if TYPE_CHECKING:
+    from experiments.common.loading import Finished
     from experiments.common.report import Inspected
-    from experiments.run import Finished
 
 SAMPLES = 0x73616D70  # folded into the seed's key, so that samples share no key with the training
 NUM_SAMPLES = 100

@@ -113,15 +113,16 @@ class Recorder:
       folder: of the run.
       done: steps that a resumed training has done; later records, of work that was lost, are dropped.
       steps: of the whole training.
+      bar: whether to show a progress bar: the members of a sweep share one.
     """
 
-    def __init__(self, folder: Path, done: int, steps: int) -> None:
+    def __init__(self, folder: Path, done: int, steps: int, bar: bool = True) -> None:
         self.path = folder / "metrics.jsonl"
         kept = [record for record in read_records(folder) if record["step"] <= done]
         self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._file = self.path.open("a")
         self._events = _event_writer(folder, done)
-        self._bar = progress_bar(total=steps, initial=done, unit="step", desc=folder.name)
+        self._bar = progress_bar(total=steps, initial=done, unit="step", desc=folder.name) if bar else None
         self._valid: dict[str, float] = {}
 
     def __call__(self, step: int, part: str, metrics: dict[str, float]) -> None:
@@ -136,6 +137,8 @@ class Recorder:
         if self._bar is not None:
             self._bar.n = step
             shown = {name: round(metrics[name], 2) for name in ("loss", "elbo") if name in metrics}
+            if metrics.get("skipped"):
+                shown["skipped"] = metrics["skipped"]
             if "images_per_second" in metrics:
                 self._bar.set_postfix({**shown, **self._valid, "images/s": round(metrics["images_per_second"])})
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from experiments.common.figures import draw
 from experiments.common.folder import progress_bar, read_json, write_json
+from experiments.common.loading import Finished
+from experiments.common.training import evaluation_batch
 from experiments.common.vae import split_each
-from experiments.run import Finished, evaluation_batch
-from jaxvae.data import padded_batches, to_unit
+from jaxvae.data import to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
-from jaxvae.training import make_evaluator
-from jaxvae.training.loop import evaluation_keys
-from jaxvae.types import Dataset, Splits
+from jaxvae.training import evaluation_keys, in_batches, make_evaluator
+from jaxvae.types import Batch, Dataset, Splits
 
 NLL_BATCH = 100  # images at a time in importance sampling
 NLL_PIXELS = 784_000  # decoded at a time: they stay in the processor's caches, and images of any size in memory
@@ -92,11 +92,7 @@ def inspect(finished: Finished, dataset: Dataset) -> Inspected:
         return Inspected(prepared, means, decode(params, model_state, means[0]))
 
     size = min(evaluation_batch(experiment.spec), len(dataset.x))
-    parts = []
-    for start, batch in padded_batches(dataset, size):
-        real = batch.mask > 0
-        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[real], one(evaluation_keys(start, size), batch.x)))  # noqa: B023
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return in_batches(lambda start, batch: one(evaluation_keys(start, size), batch.x), dataset, size)
 
 
 def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) -> LikelihoodEstimate:
@@ -111,20 +107,22 @@ def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) 
         prepared = experiment.prepare(noise, x)
         return importance_estimate(lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, chunk)
 
-    parts = []
     pixels = math.prod(experiment.spec.shape)
     size = max(1, min(NLL_BATCH, len(dataset.x), NLL_PIXELS // pixels))
     chunk = max(1, NLL_PIXELS // (pixels * size))
     bar = progress_bar(total=len(dataset.x), unit="image", desc=f"test NLL, k = {num_samples}")
-    for start, batch in padded_batches(dataset, size):
+
+    def one(start: int, batch: Batch) -> LikelihoodEstimate:
         values = estimate(finished.params, finished.model_state, evaluation_keys(start, size), batch.x)
-        real = batch.mask > 0
-        parts.append(LikelihoodEstimate(*(np.asarray(value)[real] for value in values)))
+        jax.block_until_ready(values)
         if bar is not None:
-            bar.update(int(real.sum()))
+            bar.update(int(batch.mask.sum()))
+        return values
+
+    estimates = in_batches(one, dataset, size)
     if bar is not None:
         bar.close()
-    return LikelihoodEstimate(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    return estimates
 
 
 def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[str, Any]:

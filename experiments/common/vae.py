@@ -1,7 +1,7 @@
 """What every experiment with a VAE shares: its networks by name, its bound, its `Experiment`."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -37,7 +37,25 @@ Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> what 
 Bound = Callable[[Params, PRNGKey, Array, StepInput], tuple[Array, Metrics]]
 
 
-def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSpec) -> VAE:
+def cosine_adam(learning_rate: float, steps: int, eps: float = 1e-8) -> optax.GradientTransformation:
+    """Return Adam whose learning rate falls to 2 % by half a cosine; a sweep can vary `learning_rate`."""
+
+    def adam(learning_rate: Array) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(learning_rate, steps, alpha=0.02), eps=eps)
+
+    return optax.inject_hyperparams(adam)(learning_rate=learning_rate)
+
+
+def gaussian_vae(
+    net: Net,
+    latent_dim: int,
+    likelihood: Likelihood,
+    spec: DataSpec,
+    *,
+    precision: str = "float32",
+    num_blocks: int = 1,
+    remat: bool = False,
+) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
 
     Args:
@@ -46,18 +64,28 @@ def gaussian_vae(net: Net, latent_dim: int, likelihood: Likelihood, spec: DataSp
       latent_dim: D.
       likelihood: of the images.
       spec: of the data.
+      precision: `Config.precision`.
+      num_blocks: residual blocks in every stage of `resnet`.
+      remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
     """
     shapes = likelihood.param_shapes(spec.shape)
+    dtype = network_dtype(precision)
     encoder: nn.Module
     decoder: nn.Module
     if net == "mlp":
-        encoder, decoder = MLPEncoder((400, 400)), MLP((400, 400))
+        encoder, decoder = MLPEncoder((400, 400), dtype=dtype), MLP((400, 400), dtype=dtype)
     elif net == "conv":
-        encoder = nn.Sequential([ConvEncoder((32, 64)), MLP((256,))])
-        decoder = nn.Sequential([MLP((256,)), ConvDecoder((64, 32), spec.shape)])
+        encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((256,), dtype=dtype)])
+        decoder = nn.Sequential([MLP((256,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])
     else:
-        encoder, decoder = ResNetEncoder(num_blocks=1), ResNetDecoder(spec.shape, num_blocks=1)
-    return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes), likelihood)
+        encoder = ResNetEncoder(num_blocks=num_blocks, dtype=dtype, remat=remat)
+        decoder = ResNetDecoder(spec.shape, num_blocks=num_blocks, dtype=dtype, remat=remat)
+    return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
+
+
+def network_dtype(precision: str) -> Any:
+    """Return the type in which the networks of a `Config.precision` compute."""
+    return jnp.bfloat16 if precision == "bf16" else None
 
 
 def gaussian_bound(vae: VAE) -> Bound:
@@ -109,7 +137,7 @@ def vae_experiment(
     vae: VAE | HierarchicalVAE,
     prepare: Prepare,
     bound: Bound,
-    score: Callable[[ELBOTerms], Array],
+    score: Callable[[ELBOTerms, Mapping[str, Array]], Array],
     optimizer: optax.GradientTransformation,
     hparams: Mapping[str, float],
     num_samples: int = 1,
@@ -122,7 +150,7 @@ def vae_experiment(
       vae: the model.
       prepare: makes what the likelihood scores of the images.
       bound: the training objective.
-      score: what the validation part is judged by, larger is better: terms [S, B] -> [B].
+      score: what the validation part is judged by, larger is better: (terms [S, B], hparams) -> [B].
       optimizer: of the negative bound.
       hparams: starting values of what the bound reads from `StepInput.hparams`.
       num_samples: S, latents per example in validation.
@@ -132,14 +160,17 @@ def vae_experiment(
         params_key, draw = jax.random.split(key)
         x = to_unit(batch.x, spec.num_values)
         params = vae.init(params_key, jax.random.split(draw, batch.mask.shape[0]), x)["params"]
-        return with_output_bias(params, vae.likelihood, jnp.mean(x, axis=0)), {}
+        mean = jnp.average(x, axis=0, weights=batch.mask)
+        return with_output_bias(params, vae.likelihood, mean), {}
 
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
         noise, draw = split_each(inputs.keys.examples)
         value, metrics = bound(params, draw, prepare(noise, inputs.batch.x), inputs)
         return -jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
 
-    def evaluate(params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch) -> Metrics:
+    def evaluate(
+        params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
         noise, draw = split_each(keys)
         x = prepare(noise, batch.x)
         metrics = {}
@@ -152,7 +183,7 @@ def vae_experiment(
         reconstruction = -jnp.mean(sampled.log_px, axis=0)
         return {
             **metrics,
-            "loss": -score(sampled),
+            "loss": -score(sampled, hparams),
             "elbo": elbo,
             "reconstruction": reconstruction,
             "kl": -elbo - reconstruction,

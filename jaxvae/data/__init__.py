@@ -1,7 +1,17 @@
 """Images: where they come from, which of them make a batch, and what is done to them inside a step."""
 
-from jaxvae.data.batches import batch_indices, padded_batches, subset
+from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_rows
 from jaxvae.data.source import load
 from jaxvae.data.transforms import binarize, dequantize, flip, to_unit
 
-__all__ = ["batch_indices", "binarize", "dequantize", "flip", "load", "padded_batches", "subset", "to_unit"]
+__all__ = [
+    "batch_indices",
+    "binarize",
+    "dequantize",
+    "flip",
+    "load",
+    "padded_batches",
+    "subset",
+    "subset_rows",
+    "to_unit",
+]

@@ -81,11 +81,15 @@ def subset(dataset: Dataset, num: int, seed: int) -> Dataset:
     Raises:
       UserError: if there are fewer than `num`, or `num` is less than 1.
     """
-    size = _num_examples(dataset)
-    if not 1 <= num <= size:
-        raise UserError(f"{num} examples are asked for, expected 1 to {size}, the number there are.")
-    rows = _permutation(seed, 0, size)[:num]
+    rows = subset_rows(_num_examples(dataset), num, seed)
     return jax.tree.map(lambda array: np.asarray(array[rows]), dataset)
+
+
+def subset_rows(num_examples: int, num: int, seed: int) -> np.ndarray:
+    """Return the rows [num] int32 that `subset` draws of a data set, with its errors."""
+    if not 1 <= num <= num_examples:
+        raise UserError(f"{num} examples are asked for, expected 1 to {num_examples}, the number there are.")
+    return _permutation(seed, 0, num_examples)[:num]
 
 
 @functools.lru_cache(maxsize=4)  # a loop that asks step by step stays within one or two epochs

@@ -1,6 +1,7 @@
 """Networks: features and parameters, nothing probabilistic."""
 
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
+from jaxvae.nets.dropout import dropout
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, ImageDecoder
 from jaxvae.nets.mlp import MLP, MLPEncoder
 from jaxvae.nets.resnet import ResidualBlock, ResNetDecoder, ResNetEncoder
@@ -16,5 +17,6 @@ __all__ = [
     "ResNetDecoder",
     "ResNetEncoder",
     "ResidualBlock",
+    "dropout",
     "fan_in_normal",
 ]

@@ -11,6 +11,8 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from flax.typing import Dtype
 from jax import lax
 
 from jaxvae.nets.gemm import Pair, conv_gemm, conv_transpose_gemm
@@ -52,6 +54,7 @@ class Conv(nn.Module):
       use_bias: whether to add one bias for each channel.
       kernel_init: variance 1 / (kh * kw * cin) by default.
       implementation: "lax" or "gemm"; None takes gemm where the default backend is a CPU, else lax.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     features: int
@@ -60,11 +63,13 @@ class Conv(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer | None = None
     implementation: Implementation | None = None
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel_init = self.kernel_init or fan_in_normal()
         kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
         if _resolve(self.implementation) == "lax":
             y = lax.conv_general_dilated(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
@@ -85,6 +90,7 @@ class ConvTranspose(nn.Module):
       use_bias: whether to add one bias for each channel.
       kernel_init: variance s * s / (kh * kw * cin) by default, see `fan_in_normal`.
       implementation: "lax" or "gemm"; None takes gemm where the default backend is a CPU, else lax.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     features: int
@@ -93,11 +99,13 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer | None = None
     implementation: Implementation | None = None
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         kernel_init = self.kernel_init or fan_in_normal(strides=self.strides)
         kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
         if _resolve(self.implementation) == "lax":
             y = lax.conv_transpose(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
@@ -118,4 +126,4 @@ def _add_bias(module: Conv | ConvTranspose, y: Array) -> Array:
     if not module.use_bias:
         return y
     bias = module.param("bias", nn.initializers.zeros_init(), (module.features,))
-    return y + jnp.broadcast_to(bias, y.shape)
+    return y + jnp.broadcast_to(bias.astype(y.dtype), y.shape)

@@ -10,6 +10,9 @@ multiplied by all slices of s rows of the kernel at once, and the products of ne
 so that both intermediate arrays grow by one side of the kernel instead of by its area. The four functions are linear;
 merge is the transpose of cut and spread that of collect, so the gradient of either convolution is of the same kind.
 
+Of arguments in half precision the products are added up in float32 and the result is rounded once, as if a pixel were
+one sum.
+
 References:
   Chellapilla et al., "High performance convolutional neural networks for document processing", 2006 (windows and GEMM).
 """
@@ -47,7 +50,7 @@ def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
       strides: of the windows.
 
     Returns:
-      [B, ceil(H / strides[0]), ceil(W / strides[1]), cout].
+      [B, ceil(H / strides[0]), ceil(W / strides[1]), cout], of the type of x.
     """
     image = (x.shape[1], x.shape[2])
     num = (-(-image[0] // strides[0]), -(-image[1] // strides[1]))
@@ -55,7 +58,7 @@ def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
     grid = Grid(image, num, strides, _blocks(kernel, strides), low)
     # [rows of blocks, row in a block, columns, cin, cout] -> [row in a block, columns, cin; rows of blocks, cout]
     matrix = _pad_to_blocks(kernel, grid).transpose(1, 2, 3, 0, 4).reshape(-1, grid.blocks[0] * kernel.shape[-1])
-    return collect(_matmul(cut(x, grid), matrix), grid)
+    return collect(_matmul(cut(x, grid), matrix), grid).astype(x.dtype)
 
 
 def conv_transpose_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
@@ -67,7 +70,7 @@ def conv_transpose_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Arra
       strides: how many times larger the output is.
 
     Returns:
-      [B, H * strides[0], W * strides[1], cout].
+      [B, H * strides[0], W * strides[1], cout], of the type of x.
     """
     num = (x.shape[1], x.shape[2])
     image = (num[0] * strides[0], num[1] * strides[1])
@@ -76,7 +79,7 @@ def conv_transpose_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Arra
     # A pixel is spread over its window by the flipped kernel.
     blocks = _pad_to_blocks(kernel[::-1, ::-1], grid)
     matrix = blocks.transpose(0, 3, 1, 2, 4).reshape(grid.blocks[0] * kernel.shape[2], -1)
-    return merge(_matmul(spread(x, grid), matrix), grid)
+    return merge(_matmul(spread(x, grid), matrix), grid).astype(x.dtype)
 
 
 def cut(x: Array, grid: Grid) -> Array:
@@ -131,7 +134,9 @@ def spread(x: Array, grid: Grid) -> Array:
 
 
 def _matmul(p: Array, matrix: Array) -> Array:
-    return (p.reshape(-1, p.shape[-1]) @ matrix).reshape(*p.shape[:-1], -1)
+    dtype = jnp.promote_types(p.dtype, jnp.float32)
+    y = jnp.matmul(p.reshape(-1, p.shape[-1]), matrix, preferred_element_type=dtype)
+    return y.reshape(*p.shape[:-1], -1)
 
 
 def _low(size: int, num: int, kernel: int, stride: int) -> int:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.core import unfreeze
+from flax.typing import Dtype
 
 from jaxvae.errors import UserError
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
@@ -31,18 +32,21 @@ class ConvEncoder(nn.Module):
       channels: the width of each layer.
       kernel_size: of all kernels, both ways.
       activation: elementwise function, after every layer.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     channels: Sequence[int] = (32, 64)
     kernel_size: int = 4
     activation: Activation = nn.relu
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         halved_sizes(x.shape[-3:], len(self.channels))
         kernel, h = (self.kernel_size, self.kernel_size), x
         for i, width in enumerate(self.channels):
-            h = self.activation(Conv(width, kernel, (2, 2), kernel_init=fan_in_normal(2.0), name=f"conv_{i}")(h))
+            conv = Conv(width, kernel, (2, 2), kernel_init=fan_in_normal(2.0), dtype=self.dtype, name=f"conv_{i}")
+            h = self.activation(conv(h))
         return flatten_image(h)
 
 
@@ -60,19 +64,23 @@ class ConvDecoder(nn.Module):
       image_shape: (H, W, ...) of the images to be decoded.
       kernel_size: of all kernels, both ways.
       activation: elementwise function, after every layer.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     channels: Sequence[int]
     image_shape: Sequence[int]
     kernel_size: int = 4
     activation: Activation = nn.relu
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
         _, *sizes = halved_sizes(self.image_shape, len(self.channels))
-        h = self.activation(DenseMap(sizes.pop(), self.channels[0], scale=2.0, name="dense")(z))
+        dense = DenseMap(sizes.pop(), self.channels[0], scale=2.0, dtype=self.dtype, name="dense")
+        h = self.activation(dense(z))
         for i, width in enumerate(self.channels[1:]):
-            h = self.activation(Double(width, sizes.pop(), self.kernel_size, scale=2.0, name=f"conv_{i}")(h))
+            double = Double(width, sizes.pop(), self.kernel_size, scale=2.0, dtype=self.dtype, name=f"conv_{i}")
+            h = self.activation(double(h))
         return h
 
 
@@ -92,10 +100,13 @@ class ImageDecoder(nn.Module):
     Attributes:
       net: z [..., D] -> [..., F] or [..., h, w, C].
       param_shapes: pytree of `jax.ShapeDtypeStruct`, the parameters of one image: `likelihood.param_shapes(shape)`.
+      dtype: of the readouts' products; biases are added, and parameters given, in the types of `param_shapes`. None
+        takes that of the features and the kernels together, float32 for a net of bfloat16 too.
     """
 
     net: nn.Module
     param_shapes: Any
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, z: Array, x: Array | None = None) -> Any:
@@ -106,7 +117,7 @@ class ImageDecoder(nn.Module):
           x: the image; not read here, a pixel depends on z alone. Autoregressive decoders do read it.
 
         Returns:
-          The pytree of `param_shapes`, each leaf [..., *shape].
+          The pytree of `param_shapes`, each leaf [..., *shape] and of its type there.
 
         Raises:
           ValueError: if an image among the parameters has neither the size of the net's map nor twice that.
@@ -118,8 +129,9 @@ class ImageDecoder(nn.Module):
 
         def read(path: Any, leaf: jax.ShapeDtypeStruct, leaf_bias: Array) -> Array:
             name = "_".join(["readout", *(jax.tree_util.keystr((key,), simple=True) for key in path)])
-            y = _readout(features, features.ndim - z.ndim == 2, leaf.shape, name)
-            y = y.reshape(*z.shape[:-1], *leaf.shape)
+            y = _readout(features, features.ndim - z.ndim == 2, leaf.shape, name, self.dtype)
+            # Cast before the sum: the bias starts as the mean image, which would lose digits in half precision.
+            y = y.reshape(*z.shape[:-1], *leaf.shape).astype(leaf.dtype)
             return y + jnp.broadcast_to(leaf_bias, y.shape)
 
         return jax.tree_util.tree_map_with_path(read, shapes, bias)
@@ -134,16 +146,18 @@ class DenseMap(nn.Module):
       size: (h, w).
       features: channels of the map.
       scale: of the variance of the initial kernel, as in `fan_in_normal`.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     size: Size
     features: int
     scale: float = 1.0
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
         shape = (*self.size, self.features)
-        dense = nn.Dense(math.prod(shape), kernel_init=fan_in_normal(self.scale))
+        dense = nn.Dense(math.prod(shape), dtype=self.dtype, kernel_init=fan_in_normal(self.scale))
         nn.share_scope(self, dense)
         return dense(z).reshape(*z.shape[:-1], *shape)
 
@@ -159,6 +173,7 @@ class Double(nn.Module):
       kernel_size: both ways.
       scale: of the variance of the initial kernel, as in `fan_in_normal`.
       use_bias: whether to add one bias for each channel.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     features: int
@@ -166,11 +181,13 @@ class Double(nn.Module):
     kernel_size: int = 4
     scale: float = 1.0
     use_bias: bool = True
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, h: Array) -> Array:
         kernel, strides = (self.kernel_size, self.kernel_size), (2, 2)
-        conv = ConvTranspose(self.features, kernel, strides, self.use_bias, fan_in_normal(self.scale, strides))
+        init = fan_in_normal(self.scale, strides)
+        conv = ConvTranspose(self.features, kernel, strides, self.use_bias, init, dtype=self.dtype)
         nn.share_scope(self, conv)
         return conv(h)[..., : self.size[0], : self.size[1], :]
 
@@ -200,19 +217,19 @@ def halved_sizes(image_shape: Sequence[int], num: int) -> list[Size]:
     return sizes
 
 
-def _readout(features: Array, is_map: bool, shape: tuple[int, ...], name: str) -> Array:
+def _readout(features: Array, is_map: bool, shape: tuple[int, ...], name: str, dtype: Dtype | None) -> Array:
     """Create the layer that reads one leaf, inside the module that calls, and apply it."""
     if is_map and len(shape) >= 2:
         size = features.shape[-3:-1]
         image, num_channels = (shape[0], shape[1]), math.prod(shape[2:])
         if image == size:
-            return Conv(num_channels, (3, 3), use_bias=False, name=name)(features)
+            return Conv(num_channels, (3, 3), use_bias=False, dtype=dtype, name=name)(features)
         if ((image[0] + 1) // 2, (image[1] + 1) // 2) == size:
-            return Double(num_channels, image, use_bias=False, name=name)(features)
+            return Double(num_channels, image, use_bias=False, dtype=dtype, name=name)(features)
         if len(shape) > 2:
             raise ValueError(
                 f"A parameter of shape {list(shape)} cannot be read from a map of {size[0]}x{size[1]}: expected an "
                 f"image of that size or twice that size, so give the decoder's net the shape of this image."
             )
     vector = flatten_image(features) if is_map else features
-    return nn.Dense(math.prod(shape), use_bias=False, name=name)(vector)
+    return nn.Dense(math.prod(shape), use_bias=False, dtype=dtype, name=name)(vector)

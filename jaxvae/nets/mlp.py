@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
+from flax.typing import Dtype
 
 from jaxvae.types import Array
 
@@ -24,16 +25,19 @@ class MLP(nn.Module):
       hidden: the width of each layer.
       activation: elementwise function.
       kernel_init: of every kernel; the default keeps the scale of the signal through relu layers.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     hidden: Sequence[int]
     activation: Activation = nn.relu
     kernel_init: Initializer = nn.initializers.he_normal()
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, h: Array) -> Array:
         for i, width in enumerate(self.hidden):
-            h = self.activation(nn.Dense(width, kernel_init=self.kernel_init, name=f"dense_{i}")(h))
+            dense = nn.Dense(width, dtype=self.dtype, kernel_init=self.kernel_init, name=f"dense_{i}")
+            h = self.activation(dense(h))
         return h
 
 
@@ -46,15 +50,17 @@ class MLPEncoder(nn.Module):
       hidden: the width of each layer.
       activation: elementwise function, after every layer.
       kernel_init: of every kernel.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
 
     hidden: Sequence[int]
     activation: Activation = nn.relu
     kernel_init: Initializer = nn.initializers.he_normal()
+    dtype: Dtype | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return MLP(self.hidden, self.activation, self.kernel_init, name="mlp")(flatten_image(x))
+        return MLP(self.hidden, self.activation, self.kernel_init, self.dtype, name="mlp")(flatten_image(x))
 
 
 def flatten_image(x: Array) -> Array:

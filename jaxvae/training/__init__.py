@@ -1,16 +1,33 @@
-"""Training: one step for every model, a loop, checkpoints."""
+"""Training: one step for every model, every layout of devices, a loop, sweeps, checkpoints."""
 
-from jaxvae.training.checkpoint import Checkpoints
-from jaxvae.training.loop import FitResult, evaluated_params, fit, make_evaluator
+from jaxvae.training import distributed
+from jaxvae.training.checkpoint import Best, Checkpoints, Saved
+from jaxvae.training.evaluate import evaluation_keys, in_batches, make_evaluator
+from jaxvae.training.loop import fit
+from jaxvae.training.members import FitResult, Member, Settings, evaluated_params
+from jaxvae.training.parallel import Layout, Program, make_layout, shard_large
 from jaxvae.training.state import create_train_state
 from jaxvae.training.step import make_train_step
+from jaxvae.training.sweep import fit_sweep
 
 __all__ = [
+    "Best",
     "Checkpoints",
     "FitResult",
+    "Layout",
+    "Member",
+    "Program",
+    "Saved",
+    "Settings",
     "create_train_state",
+    "distributed",
     "evaluated_params",
+    "evaluation_keys",
     "fit",
+    "fit_sweep",
+    "in_batches",
     "make_evaluator",
+    "make_layout",
     "make_train_step",
+    "shard_large",
 ]

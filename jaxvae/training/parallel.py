@@ -1,41 +1,298 @@
-"""How the step is run on devices: the one file that knows them."""
+"""How the step is run on devices: the one file that knows them.
 
-from typing import Any
+The step is one pure function of (state, batch), and its noise belongs to an example of the global batch, so every
+layout gives the same numbers to float32 rounding, on any number of devices and processes:
+
+  step     one compiled step at a time on one device; the data stay in host memory
+  scan     many steps in one program on one device, on data that stay on the device
+  pmap     the same on every device with its part of the batch; gradients are averaged over the axis "data"
+  sharded  the same program as `scan`, compiled for a mesh: the compiler divides the batch, and where a rule says so
+           the parameters
+
+Outside of this file a state is always one tree of global arrays, whatever the layout.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxvae.errors import UserError
 from jaxvae.training.step import TrainStep
-from jaxvae.types import Array, Batch, Dataset, Metrics, TrainState
+from jaxvae.types import Array, Batch, Dataset, LossFn, Metrics, StepInput, TrainState
+
+Kind = Literal["step", "scan", "pmap", "sharded"]
+Rule = Callable[[str, tuple[int, ...]], PartitionSpec]  # (path as "params.encoder.kernel", shape) -> its sharding
+MakeStep = Callable[[str | None], TrainStep]  # axis_name -> step
+
+AXIS = "data"
+RESIDENT_SHARE = 0.25  # of a device's memory that a data set may take
 
 
-def on_device(dataset: Dataset) -> Dataset:
-    """Return the data set in device memory, as it is: 60,000 MNIST images are 47 MB of uint8."""
-    return jax.tree.map(jnp.asarray, dataset)
+class Layout(NamedTuple):
+    """Where and how steps are run: what `make_layout` returns."""
+
+    kind: Kind
+    mesh: Mesh  # one axis, `AXIS`
+    rule: Rule  # for every leaf of a state
 
 
-def scan_steps(train_step: TrainStep) -> jax.stages.Wrapped:
-    """Return a program that runs many steps on data that stay on the device, without returning to Python between them.
+# ---------- layouts
+
+
+def make_layout(
+    kind: Kind | None = None,
+    num_devices: int | None = None,
+    rule: Rule | None = None,
+    *,
+    uses_convolutions: bool = False,
+) -> Layout:
+    """Choose devices and the way to run on them.
 
     Args:
-      train_step: one step.
+      kind: None takes `sharded` on several devices and `scan` on one; but `step` on a CPU for a model that uses XLA's
+        convolutions, which are several times slower inside loops there.
+      num_devices: None takes all devices of all processes, but one on a CPU, whose devices share the same cores.
+      rule: how to shard the leaves of a state, `sharded` only; None replicates them.
+      uses_convolutions: whether the step contains XLA's convolutions, see `contains_convolutions`.
 
     Returns:
-      (state, dataset, indices [T, B]) -> (state, metrics [T]), compiled, the state donated. Step t takes the rows
-      indices[t] of the data set; a new T compiles a new program.
+      The layout.
+
+    Raises:
+      UserError: if the devices are not there, or the layout cannot use them.
+    """
+    there = jax.device_count()
+    on_cpu = jax.default_backend() == "cpu"
+    if num_devices is None:
+        num_devices = 1 if (on_cpu and jax.process_count() == 1) or kind in ("step", "scan") else there
+    if not 1 <= num_devices <= there:
+        raise UserError(f"{num_devices} devices are asked for, expected 1 to {there}: there are {there} {_kind()}.")
+    if kind is None:
+        alone: Kind = "step" if on_cpu and uses_convolutions else "scan"
+        kind = alone if num_devices == 1 else "sharded"
+    if kind not in get_args(Kind):
+        raise UserError(f"The layout is {kind!r}, expected one of {', '.join(get_args(Kind))}.")
+    if kind in ("step", "scan") and num_devices > 1:
+        raise UserError(f"The layout {kind} runs on one device, {num_devices} are asked for: choose sharded or pmap.")
+    if jax.process_count() > 1 and num_devices < there:
+        raise UserError(
+            f"{jax.process_count()} processes have {there} devices and use all of them, {num_devices} are asked for: "
+            "leave out the number and choose the layout sharded or pmap."
+        )
+    if rule is not None and kind != "sharded":
+        raise UserError(f"The layout {kind} replicates parameters: choose sharded, which can divide them.")
+    mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,), axis_types=(AxisType.Auto,))
+    return Layout(kind, mesh, rule or replicated)
+
+
+def local_layout() -> Layout:
+    """Return the layout of one device of this process, for what processes do each on their own."""
+    return Layout("scan", Mesh(np.array(jax.local_devices()[:1]), (AXIS,), axis_types=(AxisType.Auto,)), replicated)
+
+
+def replicated(path: str, shape: tuple[int, ...]) -> PartitionSpec:
+    """Keep a leaf whole on every device: the `Rule` of data parallelism."""
+    return PartitionSpec()
+
+
+def shard_large(num_devices: int, min_size: int = 2**16) -> Rule:
+    """Divide every leaf of at least `min_size` entries along its longest axis that the devices divide evenly.
+
+    Parameters, moments of the optimizer and moving averages have the same shapes, so each device keeps the same part of
+    all of them (Rajbhandari et al. 2020, arXiv:1910.02054: ZeRO, stage 3).
     """
 
-    def many_steps(state: TrainState, dataset: Dataset, indices: Array) -> tuple[TrainState, Metrics]:
-        def one(state: TrainState, rows: Array) -> tuple[TrainState, Metrics]:
-            return train_step(state, take(dataset, rows))
+    def rule(path: str, shape: tuple[int, ...]) -> PartitionSpec:
+        axes = [axis for axis, size in enumerate(shape) if size % num_devices == 0]
+        if math.prod(shape) < min_size or not axes:
+            return PartitionSpec()
+        longest = max(axes, key=lambda axis: shape[axis])
+        return PartitionSpec(*([None] * longest), AXIS)
 
-        return jax.lax.scan(one, state, indices)
-
-    return jax.jit(many_steps, donate_argnums=0)
+    return rule
 
 
-def take(dataset: Dataset, rows: Array) -> Batch:
-    """Return a batch of rows [B] of a data set, inside a compiled program."""
-    pick = lambda leaf: jnp.take(leaf, rows, axis=0)  # noqa: E731
+def contains_convolutions(loss: LossFn, state: Any, inputs: StepInput) -> bool:
+    """Whether a loss uses XLA's convolutions, found by tracing it with (abstract) arguments."""
+    return "conv_general_dilated[" in str(jax.make_jaxpr(loss)(state.params, state.model_state, inputs))
+
+
+# ---------- arrays
+
+
+def shardings(layout: Layout, tree: Any) -> Any:
+    """Return the sharding of every leaf of a state by the layout's rule."""
+
+    def one(path: Any, leaf: Any) -> NamedSharding:
+        return NamedSharding(
+            layout.mesh, layout.rule(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape)
+        )
+
+    return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def create(layout: Layout, function: Callable[..., TrainState], *arguments: Any) -> TrainState:
+    """Return function(*arguments), compiled, every leaf born where the layout wants it."""
+    placed = shardings(layout, jax.eval_shape(function, *arguments))
+    return jax.jit(function, out_shardings=placed)(*arguments)
+
+
+def put(layout: Layout, tree: Any, *spec: str | None) -> Any:
+    """Return numpy arrays, the same in every process, as global arrays divided along the axes named in `spec`."""
+    sharding = NamedSharding(layout.mesh, PartitionSpec(*spec))
+
+    def one(leaf: Any) -> Array:
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+    return jax.tree.map(one, tree)
+
+
+def on_one_device(layout: Layout, tree: Any) -> Any:
+    """Return a copy of arrays on the first device of this process, for what is done outside of the layout."""
+    whole = NamedSharding(layout.mesh, PartitionSpec())
+    copies = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=whole)(tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), copies)
+
+
+def take(dataset: Dataset, rows: Any) -> Batch:
+    """Return the rows [..., B] of a data set: in host memory if both are numpy's, else inside a compiled program."""
+    pick = lambda leaf: leaf[rows] if isinstance(rows, np.ndarray) else jnp.take(leaf, rows, axis=0)  # noqa: E731
     labels: Any = None if dataset.labels is None else pick(dataset.labels)
-    return Batch(x=jax.tree.map(pick, dataset.x), labels=labels, mask=jnp.ones(rows.shape, jnp.float32))
+    ones = np.ones if isinstance(rows, np.ndarray) else jnp.ones
+    return Batch(x=jax.tree.map(pick, dataset.x), labels=labels, mask=ones(rows.shape, np.float32))  # type: ignore[arg-type]
+
+
+# ---------- programs
+
+
+class Program:
+    """A training step on the devices of a layout and a data set, compiled once for every number of steps.
+
+    A data set stays on the devices, replicated, where one process has it and it takes at most a quarter of their
+    memory; else the rows of each chunk are gathered in host memory, by each process those of its own devices.
+
+    Args:
+      layout: where and how.
+      make_step: axis_name -> step; for the members of a sweep the step has a leading axis [M] in all of its
+        arguments, and the rule divides that axis of the state.
+      dataset: N examples in host memory.
+      batch_size: B, or the number of members: what is divided among the devices.
+
+    Raises:
+      UserError: if the devices do not divide the batch evenly.
+    """
+
+    def __init__(self, layout: Layout, make_step: MakeStep, dataset: Dataset, batch_size: int) -> None:
+        if batch_size % layout.mesh.size:
+            raise UserError(
+                f"A batch of {batch_size} cannot be divided evenly among {layout.mesh.size} devices: choose a multiple "
+                f"of {layout.mesh.size}, or fewer devices."
+            )
+        self.layout = layout
+        self.compile_seconds = 0.0
+        self._step = make_step(AXIS if layout.kind == "pmap" else None)
+        self._host = jax.tree.map(np.asarray, dataset)
+        self._resident = put(layout, self._host) if _fits(layout, self._host) else None
+        self._compiled: dict[int, Callable] = {}
+
+    def feed(self, rows: np.ndarray) -> Any:
+        """Return what the devices need for the steps that take rows [T, B] (members: [T, M, B]) of the data set."""
+        if self.layout.kind == "step":
+            return [put(self.layout, take(self._host, step_rows)) for step_rows in rows]
+        if self.layout.kind == "pmap":
+            parts = rows.reshape(len(rows), self.layout.mesh.size, -1)[:, _local_positions(self.layout.mesh)]
+            return parts if self._resident is not None else take(self._host, parts)
+        if self._resident is not None:
+            return put(self.layout, rows, None, AXIS)
+        sharding = NamedSharding(self.layout.mesh, PartitionSpec(None, AXIS))
+
+        def gather(leaf: np.ndarray) -> Array:
+            part = lambda index: leaf[rows[index[: rows.ndim]]]  # noqa: E731
+            return jax.make_array_from_callback((*rows.shape, *leaf.shape[1:]), sharding, part)
+
+        data = jax.tree.map(gather, self._host)
+        return Batch(data.x, data.labels, put(self.layout, np.ones(rows.shape, np.float32), None, AXIS))
+
+    def __call__(self, state: TrainState, chunk: Any) -> tuple[TrainState, Metrics]:
+        """Run the steps of a chunk that `feed` gave: (new state, metrics [T]); the old state is donated.
+
+        It returns as soon as the devices have their orders, but in the layout `step`.
+        """
+        if self.layout.kind == "step":
+            return self._one_by_one(state, chunk)
+        num_steps = len(jax.tree.leaves(chunk)[0])
+        if num_steps not in self._compiled:
+            self._compiled[num_steps] = self._compile(self._many_steps(state), state, self._resident, chunk)
+        state, metrics = self._compiled[num_steps](state, self._resident, chunk)
+        return (_global(self.layout, state) if self.layout.kind == "pmap" else state), metrics
+
+    def _one_by_one(self, state: TrainState, batches: list[Batch]) -> tuple[TrainState, Metrics]:
+        if 1 not in self._compiled:
+            self._compiled[1] = self._compile(jax.jit(self._step, donate_argnums=0), state, batches[0])
+        collected = []
+        for batch in batches:
+            state, metrics = self._compiled[1](state, batch)
+            collected.append(metrics)
+        return state, jax.tree.map(lambda *values: np.stack(values), *jax.device_get(collected))
+
+    def _many_steps(self, state: TrainState) -> Any:
+        whole = NamedSharding(self.layout.mesh, PartitionSpec())
+        batch = NamedSharding(self.layout.mesh, PartitionSpec(AXIS))
+
+        def many_steps(state: TrainState, dataset: Dataset | None, chunk: Any) -> tuple[TrainState, Metrics]:
+            def one(state: TrainState, entry: Any) -> tuple[TrainState, Metrics]:
+                examples = entry if dataset is None else take(dataset, entry)
+                if self.layout.kind == "sharded":
+                    examples = jax.lax.with_sharding_constraint(examples, batch)
+                return self._step(state, examples)
+
+            return jax.lax.scan(one, state, chunk)
+
+        if self.layout.kind == "pmap":
+            devices = list(self.layout.mesh.devices.flat)
+            return jax.pmap(many_steps, AXIS, in_axes=(None, None, 1), out_axes=None, devices=devices, donate_argnums=0)
+        kept = jax.tree.map(lambda leaf: leaf.sharding, state)
+        return jax.jit(many_steps, out_shardings=(kept, whole), donate_argnums=0)
+
+    def _compile(self, function: Any, *arguments: Any) -> Callable:
+        if self.layout.kind == "pmap" and jax.process_count() > 1:
+            return function  # compiled ahead, it would ask for the arguments of all processes
+        began = time.perf_counter()
+        compiled = function.lower(*arguments).compile()
+        self.compile_seconds += time.perf_counter() - began
+        return compiled
+
+
+# ---------- private
+
+
+def _fits(layout: Layout, dataset: Dataset) -> bool:
+    if layout.kind == "step" or jax.process_count() > 1:
+        return False
+    stats = layout.mesh.devices.flat[0].memory_stats() or {}  # None on a CPU, whose memory is the host's
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(dataset))
+    return size <= RESIDENT_SHARE * stats.get("bytes_limit", math.inf)
+
+
+def _local_positions(mesh: Mesh) -> list[int]:
+    return [i for i, device in enumerate(mesh.devices.flat) if device.process_index == jax.process_index()]
+
+
+def _global(layout: Layout, tree: Any) -> Any:
+    """Arrays of all devices from what pmap returns, which knows only those of this process."""
+    if jax.process_count() == 1:
+        return tree
+    whole = NamedSharding(layout.mesh, PartitionSpec())
+    parts = lambda leaf: [shard.data for shard in leaf.addressable_shards]  # noqa: E731
+    return jax.tree.map(lambda leaf: jax.make_array_from_single_device_arrays(leaf.shape, whole, parts(leaf)), tree)
+
+
+def _kind() -> str:
+    return f"{jax.default_backend().upper()} devices" if jax.device_count() > 1 else f"{jax.default_backend().upper()}"

@@ -18,22 +18,30 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     ema_decay: float = 0.0,
+    clip_norm: float | None = None,
+    skip_norm: float | None = None,
     axis_name: str | None = None,
 ) -> TrainStep:
     """Return a pure step, (state, batch) -> (state, metrics), to be compiled by `jaxvae.training.parallel`.
 
     A step whose loss, gradients or updates are not finite changes nothing, not even the step counter: the state stays
-    the last good one, and the metric `finite` is 0, so that the loop can stop and name the step.
+    the last good one, and the metric `finite` is 0, so that the loop can stop and name the step. With `skip_norm` it is
+    skipped instead, as one whose gradient is far out: only the step counter moves, on to the next batch and noise
+    (Child 2021, arXiv:2011.10650, appendix), and the metric `skipped` is 1.
 
     Args:
-      loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm` or `finite`.
+      loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm`, `finite` or
+        `skipped`.
       optimizer: applied to the mean gradient.
       ema_decay: of the moving average in `state.ema_params`, (1 + t) / (10 + t) at step t while that is less; unused
         where the state keeps none.
+      clip_norm: gradients of a larger global l2 norm are scaled down to it; None leaves them.
+      skip_norm: steps of a larger global l2 norm, before clipping, are skipped; None skips none.
       axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
 
     Returns:
-      The step. Metrics are those of the loss, averaged over replicas, and loss, grad_norm (global l2 norm) and finite.
+      The step. Metrics are those of the loss, averaged over replicas, and loss, grad_norm (global l2 norm, before
+      clipping), finite and skipped.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -45,6 +53,9 @@ def make_train_step(
             loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
 
         grad_norm = optax.tree.norm(grads)
+        if clip_norm is not None:
+            scale = jnp.minimum(1.0, clip_norm / jnp.maximum(grad_norm, jnp.finfo(jnp.float32).tiny))
+            grads = jax.tree.map(lambda grad: grad * scale, grads)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(updates))
         params = optax.apply_updates(state.params, updates)
@@ -61,14 +72,22 @@ def make_train_step(
             model_state=model_state,
             ema_params=ema_params,
         )
+        if skip_norm is None:
+            taken, skipped = finite, jnp.zeros((), jnp.float32)
+        else:
+            taken = finite & (grad_norm <= skip_norm)
+            skipped = 1.0 - taken.astype(jnp.float32)
+            finite = jnp.ones_like(taken)
         new_state = proposed._replace(
             **{
-                field: jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, old)
+                field: jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
                 for field, new, old in zip(state._fields, proposed, state, strict=True)
-                if field not in ("hparams", "key")
-            }
+                if field not in ("step", "hparams", "key")
+            },
+            step=jnp.where(finite, proposed.step, state.step),
         )
-        return new_state, {**metrics, "loss": loss, "grad_norm": grad_norm, "finite": finite.astype(jnp.float32)}
+        flags = {"finite": finite.astype(jnp.float32), "skipped": skipped}
+        return new_state, {**metrics, "loss": loss, "grad_norm": grad_norm, **flags}
 
     return train_step
 

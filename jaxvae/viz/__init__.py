@@ -8,6 +8,7 @@ from jaxvae.viz.plots import (
     save_learning_curve,
     save_rate_distortion,
 )
+from jaxvae.viz.sweep import save_sweep
 
 __all__ = [
     "save_curves",
@@ -19,4 +20,5 @@ __all__ = [
     "save_manifold",
     "save_rate_distortion",
     "save_reconstructions",
+    "save_sweep",
 ]

@@ -11,6 +11,7 @@ import pytest
 
 from experiments import run as shared
 from experiments.__main__ import experiments
+from experiments.common.folder import Recorder
 from experiments.run import Options
 from jaxvae import data
 from jaxvae.errors import UserError
@@ -47,7 +48,11 @@ def folders_with_checkpoints(folder):
 
 
 # Every experiment as it comes, and the networks that are another choice's default.
-BUILDS = [(name, {}) for name in NAMES] + [("binary_vae", {"net": "resnet"}), ("iwae", {"num_layers": 2})]
+BUILDS = [(name, {}) for name in NAMES] + [
+    ("binary_vae", {"net": "resnet", "remat": True}),
+    ("binary_vae", {"precision": "bf16"}),
+    ("iwae", {"num_layers": 2, "precision": "bf16"}),
+]
 
 
 @pytest.mark.parametrize(("name", "changes"), BUILDS)
@@ -124,17 +129,17 @@ def test_run_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     module, config = module_and_config("binary_vae", steps=6, eval_every=2, ema_decay=0.5)
     whole = shared.load(module.run(config, Options(name="whole", out=tmp_path)))
 
-    real = shared.Recorder.__call__
+    real = Recorder.__call__
 
     def killed(self, step, part, metrics):
         real(self, step, part, metrics)
         if step == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(shared.Recorder, "__call__", killed)
+    monkeypatch.setattr(Recorder, "__call__", killed)
     with pytest.raises(KeyboardInterrupt):
         module.run(config, Options(name="parts", out=tmp_path))
-    monkeypatch.setattr(shared.Recorder, "__call__", real)
+    monkeypatch.setattr(Recorder, "__call__", real)
     parts = shared.load(module.run(config, Options(name="parts", out=tmp_path, resume=True)))
     jax.tree.map(np.testing.assert_array_equal, parts.params, whole.params)
     records = [
@@ -186,6 +191,62 @@ def test_beta_vae_draws_rate_distortion_and_learning_curve(tmp_path):
     assert [(run["beta"], run["images"]) for run in runs] == [(0.5, 10), (0.5, 40), (2.0, 10), (2.0, 40)]
     best = max(runs, key=lambda run: run["valid"]["elbo"])
     assert json.loads((folder / "summary.json").read_text())["metrics"]["elbo"] == best["metrics"]["elbo"]
+
+
+@pytest.mark.slow
+def test_a_sweep_leaves_runs_like_any_other_and_resumes(tmp_path):
+    module, config = module_and_config("iwae", learning_rate=1e-3)
+    options = Options(name="a", out=tmp_path, sweep=("seed=0,1", "learning_rate=1e-3,1e30"))
+    folder = module.run(config, options)
+    summary = json.loads((folder / "summary.json").read_text())
+    runs = {(run["seed"], run["learning_rate"]): run for run in summary["runs"]}
+    assert len(runs) == 4
+    assert "Training stopped at step" in runs[0, 1e30]["failure"]
+    best = min(runs.values(), key=lambda run: run["loss"])
+    assert summary["best"] == f"seed={best['seed']}_learning_rate=0.001"
+    assert (folder / "figures" / "sweep.png").exists()
+    assert (folder / summary["best"] / "summary.json").exists()
+
+    alone = shared.load(module.run(replace(config, seed=1), Options(name="alone", out=tmp_path)))
+    member = shared.load(folder / "seed=1_learning_rate=0.001")
+    assert member.config == alone.config
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), member.params, alone.params)
+
+    module.run(replace(config, steps=4), replace(options, resume=True))
+    longer = shared.load(folder / "seed=1_learning_rate=0.001")
+    assert longer.config.steps == 4
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        (("k=1,5",), "--sweep k=1,5 is not possible: expected NAME=VALUE,VALUE,... with one of seed, learning_rate"),
+        (("seed",), "--sweep seed is not possible"),
+        (("seed=0,x",), "--sweep seed=0,x has a value that is no int"),
+        (("seed=1,1",), "--sweep seed=1,1 has a value twice"),
+    ],
+)
+def test_sweeps_refuse(sweep, message, tmp_path):
+    module, config = module_and_config("iwae")
+    with pytest.raises(UserError, match=message):
+        module.run(config, Options(name="a", out=tmp_path, sweep=sweep))
+    assert not (tmp_path / "iwae" / "a").exists()
+
+
+def test_sweeps_refuse_layouts_that_do_not_divide_members(tmp_path):
+    module, config = module_and_config("iwae")
+    with pytest.raises(UserError, match="--layout pmap is not for a sweep"):
+        module.run(config, Options(name="a", out=tmp_path, sweep=("seed=0,1",), layout="pmap"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"devices": 9}, "9 devices are asked for"), ({"devices": 3}, "A batch of 8 cannot be divided evenly among 3")],
+)
+def test_devices_that_cannot_be_used(changes, message, tmp_path):
+    module, config = module_and_config("iwae")
+    with pytest.raises(UserError, match=message):
+        module.run(config, Options(name="a", out=tmp_path, **changes))
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,19 @@ def test_leading_axes_equal_flattened_ones(module, implementation, random_like, 
     np.testing.assert_allclose(y[1, 0], single, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("implementation", ["gemm", "lax"])
+@pytest.mark.parametrize("module", [Conv, ConvTranspose])
+def test_bfloat16_rounds_once(module, implementation, random_like, random_params):
+    """An output is the sum of exact products, rounded to 8 bits: half a unit in the last place is 2^-8 at most."""
+    x = random_like(jnp.zeros((2, 9, 8, 16)))
+    conv = module(8, (5, 4), (2, 1), use_bias=False, implementation=implementation, dtype=jnp.bfloat16)
+    variables = random_params(conv, x)
+    to_half = lambda tree: jax.tree.map(lambda a: jnp.asarray(a, jnp.bfloat16).astype(jnp.float32), tree)  # noqa: E731
+    exact = conv.clone(dtype=None)
+    y, want = jax.jit(lambda v, x: (conv.apply(v, x), exact.apply(v, x)))(to_half(variables), to_half(x))
+    np.testing.assert_allclose(y.astype(jnp.float32), want, rtol=2**-8, atol=1e-6)
+
+
 @pytest.mark.parametrize(("module", "kernel", "strides"), [(Conv, 4, 2), (Conv, 3, 1), (ConvTranspose, 4, 2)])
 def test_initial_kernels_keep_the_variance(module, kernel, strides, random_like):
     """True fan-in: away from the borders, unit variance in, unit variance out."""

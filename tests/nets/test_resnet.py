@@ -1,9 +1,17 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxvae.nets import Conv, ResidualBlock, ResNetDecoder, ResNetEncoder
+
+# Maps of 6x4 and 3x2 pixels, of 4 and 8 channels, and the shape of one input.
+NETS = {
+    "encoder": (functools.partial(ResNetEncoder, (4, 8)), (12, 8, 1)),
+    "decoder": (functools.partial(ResNetDecoder, (12, 8, 1), (8, 4)), (5,)),
+}
 
 
 @pytest.mark.parametrize("gated", [False, True])
@@ -46,6 +54,42 @@ def test_decoder_mirrors_the_encoder():
     assert y.shape == (2, 14, 10, 4)
     assert variables["params"]["dense"]["kernel"].shape == (5, 7 * 5 * 8)
     assert sorted(variables["params"]) == ["block_0_0", "block_1_0", "conv_1", "dense"]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_remat_changes_neither_parameters_nor_results(name, random_like, random_params):
+    net, shape = NETS[name]
+    x = random_like(jnp.zeros((2, *shape)))
+    plain, remat = net(num_blocks=1), net(num_blocks=1, remat=True)
+    initial = jax.jit(lambda key: [module.init(key, x) for module in (plain, remat)])(jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, *initial)
+    variables = random_params(plain, x)
+    weights = random_like(jax.eval_shape(plain.apply, variables, x))
+
+    def output_and_gradient(module):
+        y, pullback = jax.vjp(lambda v: module.apply(v, x), variables)
+        return y, pullback(weights)
+
+    got, want = jax.jit(lambda: (output_and_gradient(remat), output_and_gradient(plain)))()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, want)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_remat_keeps_a_map_and_the_parameters_of_a_block(name):
+    """What one block more in each stage leaves to the backward pass: everything else is computed again there."""
+    net, shape = NETS[name]
+    x = jnp.zeros((64, *shape))
+
+    def kept(**options):
+        module = net(**options)
+        variables = jax.eval_shape(module.init, jax.random.key(0), x)
+        pullback = jax.eval_shape(lambda v: jax.vjp(lambda v: module.apply(v, x), v)[1], variables)
+        return sum(leaf.size for leaf in jax.tree.leaves(pullback))
+
+    maps = 64 * (6 * 4 * 4 + 3 * 2 * 8)
+    parameters = 2 * (9 * 4 * 4 + 4) + 2 * (9 * 8 * 8 + 8)
+    assert kept(num_blocks=2, remat=True) - kept(num_blocks=1, remat=True) <= maps + parameters
+    assert kept(num_blocks=2) - kept(num_blocks=1) > 4 * maps
 
 
 def test_signal_keeps_its_scale(random_like):

@@ -7,9 +7,10 @@ import optax
 import pytest
 
 from jaxvae import objectives
+from jaxvae.data import binarize
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE
-from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
+from jaxvae.nets import MLP, ImageDecoder, MLPEncoder, dropout
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.types import Batch, Dataset, DataSpec, Experiment, Splits
 
@@ -30,8 +31,8 @@ def splits() -> Splits:
     return Splits(part(slice(0, 70)), part(slice(70, 95)), part(slice(95, 120)))
 
 
-def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1) -> Experiment:
-    """A VAE of 4x4 binary images; at step `poison_at` its loss is NaN."""
+def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1, noisy: bool = False) -> Experiment:
+    """A VAE of 4x4 binary images; at step `poison_at` its loss is NaN; `noisy` binarises and drops pixels."""
     likelihood = bernoulli()
     vae = VAE(
         MLPEncoder((8,)), GaussianPosterior(2), ImageDecoder(MLP((8,)), likelihood.param_shapes(SPEC.shape)), likelihood
@@ -39,11 +40,15 @@ def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1
 
     def loss(params, model_state, inputs):
         x = inputs.batch.x.astype(jnp.float32)
-        bound = objectives.elbo(vae.apply({"params": params}, inputs.keys.examples, x), inputs.hparams["beta"])
+        keys = inputs.keys.examples
+        if noisy:
+            binary, dropped, keys = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+            x = dropout(dropped, binarize(binary, 0.1 + 0.8 * x, 2**8), 0.3)
+        bound = objectives.elbo(vae.apply({"params": params}, keys, x), inputs.hparams["beta"])
         poison = jnp.where(inputs.step == poison_at, jnp.nan, 1.0)
         return -jnp.mean(bound) * poison, (model_state, {"elbo": jnp.mean(bound)})
 
-    def evaluate(params, model_state, keys, batch: Batch):
+    def evaluate(params, model_state, keys, batch: Batch, hparams):
         return {"loss": -objectives.elbo(vae.apply({"params": params}, keys, batch.x.astype(jnp.float32)))}
 
     def init(key, batch):

@@ -5,23 +5,28 @@ import optax
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, fit, make_evaluator
-from jaxvae.training.loop import evaluated_params
+from jaxvae.training import Checkpoints, Member, Saved, Settings, evaluated_params, fit, make_evaluator
 from tests.training.conftest import make_experiment
 
-SETTINGS = {"seed": 3, "batch_size": 16, "eval_every": 4, "log_every": 2, "ema_decay": 0.8}
-NO_EMA = SETTINGS | {"ema_decay": 0.0}
+SETTINGS = Settings(steps=12, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
+
+
+def at_steps(steps, **changes):
+    return SETTINGS._replace(steps=steps, **changes)
+
+
+def trained(experiment, splits, settings, checkpoints=None, seed=3, **options):
+    return fit(experiment, splits, Member(seed, checkpoints=checkpoints), settings, **options)
+
+
+def without_key(state):
+    return state._replace(key=None)
 
 
 def test_fit_learns_and_reports(experiment, splits):
     reports = []
-    result = fit(
-        experiment,
-        splits,
-        steps=200,
-        **SETTINGS | {"eval_every": 100, "log_every": 50},
-        report=lambda *a: reports.append(a),
-    )
+    member = Member(3, report=lambda *a: reports.append(a))
+    result = fit(experiment, splits, member, at_steps(200, eval_every=100, log_every=50))
     train = [metrics["loss"] for _, part, metrics in reports if part == "train"]
     assert train[-1] < train[0] - 1.0
     assert [(step, part) for step, part, _ in reports][:3] == [(50, "train"), (100, "train"), (100, "valid")]
@@ -30,55 +35,98 @@ def test_fit_learns_and_reports(experiment, splits):
 
 
 def test_fit_resumed_equals_uninterrupted_bit_for_bit(experiment, splits, tmp_path):
-    whole = fit(experiment, splits, steps=12, **SETTINGS)
+    whole = trained(experiment, splits, SETTINGS)
     with Checkpoints(tmp_path) as checkpoints:
-        fit(experiment, splits, steps=8, checkpoints=checkpoints, **SETTINGS)
+        trained(experiment, splits, at_steps(8), checkpoints)
     with Checkpoints(tmp_path) as checkpoints:
-        resumed = fit(experiment, splits, steps=12, checkpoints=checkpoints, resume=True, **SETTINGS)
-    chex.assert_trees_all_equal(resumed.state._replace(key=None), whole.state._replace(key=None))
-    chex.assert_trees_all_equal(resumed.params, whole.params)
+        resumed = trained(experiment, splits, SETTINGS, checkpoints, resume=True)
+    chex.assert_trees_all_equal(without_key(resumed.state), without_key(whole.state))
+    chex.assert_trees_all_equal(resumed.best, whole.best)
     assert resumed.loop._replace(seconds=0) == whole.loop._replace(seconds=0)
     assert resumed.loop.seconds > 0
+
+
+def test_fit_saves_as_often_as_asked_and_the_best_with_it(experiment, splits, tmp_path):
+    whole = trained(experiment, splits, at_steps(14, save_every=5, eval_every=4))
+    with Checkpoints(tmp_path, keep=10) as checkpoints:
+        trained(experiment, splits, at_steps(14, save_every=5, eval_every=4), checkpoints)
+        assert checkpoints.all_steps() == [5, 10, 14]
+    (tmp_path / "14").rename(tmp_path.parent / "away")
+    with Checkpoints(tmp_path) as checkpoints:
+        resumed = trained(experiment, splits, at_steps(14, save_every=5, eval_every=4), checkpoints, resume=True)
+    chex.assert_trees_all_equal(resumed.best, whole.best)
+    assert resumed.loop.best_step == whole.loop.best_step
+
+
+def test_fit_stops_when_asked_and_saves(experiment, splits, tmp_path):
+    whole = trained(experiment, splits, SETTINGS)
+    asked = iter([False, False, True])
+    with Checkpoints(tmp_path) as checkpoints:
+        stopped = trained(experiment, splits, SETTINGS, checkpoints, stop=lambda: next(asked))
+        assert int(stopped.state.step) == checkpoints.latest_step() == 6  # between evaluations
+        resumed = trained(experiment, splits, SETTINGS, checkpoints, resume=True)
+    chex.assert_trees_all_equal(without_key(resumed.state), without_key(whole.state))
+    chex.assert_trees_all_equal(resumed.best, whole.best)
 
 
 def test_fit_returns_the_best_params_and_stops_early(splits, tmp_path):
     # A rate so high that the bound gets worse: the best evaluation is an early one.
     experiment = make_experiment(optax.adam(0.3))
-    with Checkpoints(tmp_path) as checkpoints:
-        result = fit(experiment, splits, steps=400, checkpoints=checkpoints, patience=2, **NO_EMA)
-        assert int(result.state.step) == result.loop.best_step + 2 * SETTINGS["eval_every"] < 400
-        best, _ = checkpoints.restore(result.loop.best_step, result.state)
-        chex.assert_trees_all_equal(result.params, evaluated_params(best)[0])
-        again = fit(
-            experiment,
-            splits,
-            steps=400,
-            checkpoints=checkpoints,
-            patience=2,
-            resume=True,
-            **NO_EMA,
-        )
+    settings = at_steps(400, ema_decay=0.0, patience=2)
+    with Checkpoints(tmp_path, keep=4) as checkpoints:
+        result = trained(experiment, splits, settings, checkpoints)
+        assert int(result.state.step) == result.loop.best_step + 2 * SETTINGS.eval_every < 400
+        like = Saved(result.state, result.best, result.loop)
+        at_best = checkpoints.restore(result.loop.best_step, like)
+        chex.assert_trees_all_equal(result.best, evaluated_params(at_best.state))
+        chex.assert_trees_all_equal(checkpoints.restore_best(result.best), result.best)
+        again = trained(experiment, splits, settings, checkpoints, resume=True)
     assert int(again.state.step) == int(result.state.step)
-    chex.assert_trees_all_equal(again.params, result.params)
+    chex.assert_trees_all_equal(again.best, result.best)
 
 
 def test_fit_names_the_step_that_is_not_finite_and_keeps_checkpoints(splits, tmp_path):
     experiment = make_experiment(optax.adam(1e-3), poison_at=6)
     with Checkpoints(tmp_path) as checkpoints:
         with pytest.raises(UserError, match="step 7: loss nan"):
-            fit(experiment, splits, steps=12, checkpoints=checkpoints, **SETTINGS)
+            trained(experiment, splits, SETTINGS, checkpoints)
         assert checkpoints.latest_step() == 4
 
 
+def test_fit_skips_and_counts_steps_that_are_not_finite(splits, tmp_path):
+    experiment = make_experiment(optax.adam(1e-3), poison_at=6)
+    reports = []
+    with Checkpoints(tmp_path) as checkpoints:
+        member = Member(3, checkpoints=checkpoints, report=lambda *a: reports.append(a))
+        result = fit(experiment, splits, member, SETTINGS._replace(skip_norm=1e6))
+    assert int(result.state.step) == 12
+    assert result.loop.skipped == 1
+    assert {step: values["skipped"] for step, part, values in reports if part == "train"}[8] == 1
+    assert all(np.isfinite(value) for _, _, values in reports for value in values.values())
+
+
+def test_fit_ends_when_every_step_is_skipped(experiment, splits):
+    with pytest.raises(UserError, match="all steps from 1 to 2 were skipped"):
+        trained(experiment, splits, SETTINGS._replace(skip_norm=1e-6))
+
+
 def test_fit_starts_from_given_params(experiment, splits):
-    first = fit(experiment, splits, steps=4, **SETTINGS)
+    first = trained(experiment, splits, at_steps(4))
     frozen = make_experiment(optax.sgd(0.0))
-    second = fit(frozen, splits, steps=4, init_params=first.params, **SETTINGS)
-    chex.assert_trees_all_close(second.params, first.params, rtol=1e-6)
+    second = trained(frozen, splits, at_steps(4), init_params=first.best.params)
+    chex.assert_trees_all_close(second.best.params, first.best.params, rtol=1e-6)
+
+
+def test_fit_learns_from_some_rows_as_from_a_data_set_of_them(experiment, splits):
+    rows = np.array([3, 1, 40, 22, 9, 60, 17], np.int32)
+    part = splits._replace(train=jax.tree.map(lambda leaf: leaf[rows], splits.train))
+    expected = trained(experiment, part, at_steps(4))
+    found = fit(experiment, splits, Member(3, rows=rows), at_steps(4))
+    chex.assert_trees_all_close(found.state.params, expected.state.params, rtol=1e-6)
 
 
 def test_make_evaluator_does_not_depend_on_the_batch_size(experiment, splits):
-    params = fit(experiment, splits, steps=4, **SETTINGS).params
+    params = trained(experiment, splits, at_steps(4)).best.params
     values = [make_evaluator(experiment, size)(params, {}, splits.valid)["loss"] for size in (7, 25, 40)]
     assert values[0].shape == (25,)
     np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
@@ -87,7 +135,7 @@ def test_make_evaluator_does_not_depend_on_the_batch_size(experiment, splits):
 
 
 def test_fit_is_a_function_of_its_seed(experiment, splits):
-    one, same, other = (fit(experiment, splits, steps=4, **SETTINGS | {"seed": seed}) for seed in (0, 0, 1))
-    chex.assert_trees_all_equal(one.params, same.params)
-    leaves = zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True)
+    one, same, other = (trained(experiment, splits, at_steps(4), seed=seed).best.params for seed in (0, 0, 1))
+    chex.assert_trees_all_equal(one, same)
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     assert any(not np.array_equal(a, b) for a, b in leaves)

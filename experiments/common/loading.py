@@ -1,0 +1,96 @@
+"""A finished run, rebuilt from its folder alone."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from experiments.common.folder import read_json
+from jaxvae.errors import UserError
+from jaxvae.training import Checkpoints, create_train_state, evaluated_params
+from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, TrainState
+
+Build = Callable[[Any, DataSpec], Experiment]
+
+
+class Finished(NamedTuple):
+    """A trained experiment, as `train`, `train_sweep` and `load` return it."""
+
+    experiment: Experiment
+    config: Any
+    params: Params  # the best on the validation part
+    model_state: ModelState
+    folder: Path
+    training: dict[str, Any]  # steps, seconds, compile_seconds, images_per_second, ...; {} after `load`
+
+
+def load(folder: str | Path) -> Finished:
+    """Rebuild a finished run from its folder alone, without its data, ready to encode, decode and sample.
+
+    Args:
+      folder: of the run, with `config.json` and `checkpoints/`.
+
+    Returns:
+      The experiment with the best parameters on the validation part.
+
+    Raises:
+      UserError: if the folder is not that of a run, or has no checkpoint.
+    """
+    folder = Path(folder)
+    record = read_json(folder / "config.json")
+    try:
+        module = importlib.import_module(f"experiments.{record['experiment']}")
+        config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
+        spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+    except (KeyError, TypeError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
+        ) from error
+    experiment = module.build(config, spec)
+    if not (folder / "checkpoints").is_dir():
+        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
+        raise UserError(
+            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
+        )
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        evaluated_params(abstract_state(experiment)),
+    )
+    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+        best = checkpoints.restore_best(like)
+    return Finished(experiment, config, best.params, best.model_state, folder, {})
+
+
+def load_params(folder: Path, experiment: Experiment, spec: DataSpec) -> Params:
+    """Return another run's best parameters, to start from.
+
+    Raises:
+      UserError: if they do not fit the experiment's model.
+    """
+    params = load(folder).params
+    found_shapes, shapes = (_shapes(tree) for tree in (params, abstract_state(experiment).params))
+    for path in sorted({*found_shapes, *shapes}):
+        if found_shapes.get(path) != shapes.get(path):
+            raise UserError(
+                f"--init-from {folder} does not fit this model: {path} is {found_shapes.get(path, 'missing')} there, "
+                f"{shapes.get(path, 'missing')} here; expected a run of the same nets on images of {list(spec.shape)}."
+            )
+    return params
+
+
+def abstract_state(experiment: Experiment) -> TrainState:
+    """The shapes of a training's state, without data."""
+    x = jax.ShapeDtypeStruct((1, *experiment.spec.shape), "uint8")
+    batch = Batch(x, None, jax.ShapeDtypeStruct((1,), "float32"))
+    return jax.eval_shape(lambda key, batch: create_train_state(experiment, key, batch), jax.random.key(0), batch)
+
+
+# ---------- private
+
+
+def _shapes(tree: Params) -> dict[str, list[int]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): list(leaf.shape) for path, leaf in leaves}

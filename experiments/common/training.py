@@ -1,0 +1,281 @@
+"""Training into a run's folder, alone or many together."""
+
+import contextlib
+import math
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from experiments.common.folder import Recorder, open_folder, run_record, write_json
+from experiments.common.loading import Build, Finished, abstract_state, load_params
+from jaxvae.errors import UserError
+from jaxvae.training import (
+    Checkpoints,
+    FitResult,
+    Layout,
+    Member,
+    Settings,
+    distributed,
+    fit,
+    fit_sweep,
+    make_layout,
+    shard_large,
+)
+from jaxvae.training.members import common_step
+from jaxvae.training.parallel import contains_convolutions
+from jaxvae.training.step import step_keys
+from jaxvae.types import Batch, DataSpec, Experiment, Splits, StepInput, TrainState
+
+if TYPE_CHECKING:
+    from experiments.run import Options
+
+
+def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Path, options: "Options") -> Finished:
+    """Train one experiment in its folder.
+
+    Args:
+      config: of the experiment; written to the folder.
+      build: (config, spec) -> Experiment.
+      splits: the data.
+      spec: of the data.
+      folder: made here.
+      options: how to run.
+
+    Returns:
+      The best state on the validation part.
+
+    Raises:
+      UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
+      SystemExit: with status 0, if the process was told to end: everything is saved.
+    """
+    return _train([config], build, splits, spec, [folder], [None], options, together=False)[0]
+
+
+def train_sweep(
+    configs: Sequence[Any],
+    build: Build,
+    splits: Splits,
+    spec: DataSpec,
+    folders: Sequence[Path],
+    options: "Options",
+    rows: Sequence[np.ndarray | None] | None = None,
+) -> list[Finished]:
+    """Train experiments that differ in their seeds, hyper-parameters and rows alone, as one program.
+
+    Each has a folder of its own, like any other run's. Folders that have checkpoints are resumed where
+    `options.resume` says so, together where they have a step in common.
+
+    Args:
+      configs: one for each member.
+      build: (config, spec) -> Experiment; its hparams, and the learning rate and the seed of the config, may differ.
+      splits: the data.
+      spec: of the data.
+      folders: one for each member.
+      options: how to run.
+      rows: of the training images that each member learns from; None takes all.
+
+    Returns:
+      One for each member, in their order; `training["failure"]` says why one diverged.
+    """
+    rows = rows or [None] * len(configs)
+    steps = {i: _saved_steps(folder) if options.resume else frozenset() for i, folder in enumerate(folders)}
+    finished: dict[int, Finished] = {}
+    for group in _groups(steps):
+        part = _train(
+            [configs[i] for i in group],
+            build,
+            splits,
+            spec,
+            [folders[i] for i in group],
+            [rows[i] for i in group],
+            options,
+            together=True,
+        )
+        finished.update(zip(group, part, strict=True))
+    return [finished[i] for i in range(len(configs))]
+
+
+def evaluation_batch(spec: DataSpec) -> int:
+    """Return how many images to evaluate at a time, 500 of MNIST's size: results do not depend on it, memory does."""
+    return max(1, 392_000 // math.prod(spec.shape))
+
+
+def on_primary(action: Callable[[], None]) -> None:
+    """Do something in process 0 alone; its error is the error of all."""
+    message = ""
+    if distributed.is_primary():
+        try:
+            action()
+        except OSError as error:
+            message = f"The run's folder cannot be written ({error}): make room, or choose another --out."
+        except UserError as error:
+            message = str(error)
+    if message := distributed.text_of_primary(message):
+        raise UserError(message)
+
+
+# ---------- private
+
+
+def _train(
+    configs: Sequence[Any],
+    build: Build,
+    splits: Splits,
+    spec: DataSpec,
+    folders: Sequence[Path],
+    rows: Sequence[np.ndarray | None],
+    options: "Options",
+    *,
+    together: bool,
+) -> list[Finished]:
+    experiments = [build(config, spec) for config in configs]
+    first = configs[0]
+    init_params = load_params(options.init_from, experiments[0], spec) if options.init_from else None
+    state = abstract_state(experiments[0])  # a model that does not fit the images fails before a folder is made
+    with contextlib.ExitStack() as stack:
+        places = []
+        for config, experiment, folder, part in zip(configs, experiments, folders, rows, strict=True):
+            size = len(splits.train.x) if part is None else len(part)
+            record = run_record(experiment.name, config, spec, size, options.init_from)
+            distributed.require_equal(
+                {**record["config"], **record["spec"], "num_train": size, "experiment": experiment.name}
+            )
+            resume = options.resume and (not together or (folder / "config.json").exists())
+            on_primary(lambda: open_folder(folder, record, resume))  # noqa: B023
+            places.append(stack.enter_context(Checkpoints(folder / "checkpoints", keep=options.keep)))
+            done = places[-1].latest_step() or 0
+            if done > config.steps:
+                raise UserError(
+                    f"The run {folder} has done {done} steps already: resume it with --steps {done} or more."
+                )
+            on_primary(lambda: write_json(folder / "config.json", record))  # noqa: B023
+        done = (common_step(places) if options.resume else None) or 0
+        members = [
+            Member(
+                seed=config.seed,
+                hparams={**experiment.hparams, "learning_rate": config.learning_rate} if together else {},
+                rows=part,
+                checkpoints=place,
+                report=stack.enter_context(Recorder(folder, done, config.steps, bar=i == 0))
+                if distributed.is_primary()
+                else None,
+            )
+            for i, (config, experiment, folder, part, place) in enumerate(
+                zip(configs, experiments, folders, rows, places, strict=True)
+            )
+        ]
+        settings = Settings(
+            steps=first.steps,
+            batch_size=first.batch_size,
+            eval_every=first.eval_every,
+            log_every=first.log_every,
+            save_every=options.save_every,
+            eval_batch_size=evaluation_batch(spec),
+            ema_decay=first.ema_decay,
+            clip_norm=first.clip_norm,
+            skip_norm=first.skip_norm,
+            patience=first.patience,
+        )
+        told_to_end = stack.enter_context(_signals())
+        common = {"resume": options.resume, "init_params": init_params, "stop": told_to_end}
+        if together:
+            _refuse_for_sweeps(options)
+            results = fit_sweep(experiments[0], splits, members, settings, num_devices=options.devices, **common)
+            layout = "sweep"
+        else:
+            chosen = _layout(options, experiments[0], state, first.batch_size)
+            results = [fit(experiments[0], splits, members[0], settings, layout=chosen, **common)]
+            layout = chosen.kind
+    stopped = [result for result in results if int(result.state.step) < first.steps and not result.failure]
+    if stopped and told_to_end():
+        if distributed.is_primary():
+            where = folders[0].parent if together else folders[0]
+            print(f"{where}: ended by a signal, all is saved; continue with --resume --name {where.name}.")
+        sys.exit(0)
+    return [
+        _finished(experiment, config, folder, result, layout)
+        for experiment, config, folder, result in zip(experiments, configs, folders, results, strict=True)
+    ]
+
+
+def _finished(experiment: Experiment, config: Any, folder: Path, result: FitResult, layout: str) -> Finished:
+    done = int(result.state.step)
+    if result.failure:
+        print(f"warning: {folder.name}: {result.failure}")
+    elif done < config.steps:
+        print(f"Stopped early after {done} steps: the best was {result.loop.best_step}.")
+    training = {
+        "steps": done,
+        "best_step": result.loop.best_step,
+        "seconds": round(result.loop.seconds, 2),
+        "compile_seconds": round(result.compile_seconds, 2),
+        "images_per_second": round(result.images_per_second, 1),
+        "skipped_steps": result.loop.skipped,
+        "layout": layout,
+        **({"failure": result.failure} if result.failure else {}),
+    }
+    return Finished(experiment, config, result.best.params, result.best.model_state, folder, training)
+
+
+def _layout(options: "Options", experiment: Experiment, state: TrainState, batch_size: int) -> Layout:
+    if options.shard_params:
+        size = make_layout(options.layout or "sharded", options.devices).mesh.size
+        return make_layout(options.layout or "sharded", size, shard_large(size))
+    x = jax.ShapeDtypeStruct((batch_size, *experiment.spec.shape), "uint8")
+    batch = Batch(x, None, jax.ShapeDtypeStruct((batch_size,), "float32"))
+    keys = jax.eval_shape(lambda state: step_keys(state, batch_size), state)
+    inputs = StepInput(batch, keys, state.step, state.hparams)
+    convolves = jax.default_backend() == "cpu" and contains_convolutions(experiment.loss, state, inputs)
+    return make_layout(options.layout, options.devices, uses_convolutions=convolves)
+
+
+def _refuse_for_sweeps(options: "Options") -> None:
+    if options.layout not in (None, "scan", "sharded") or options.shard_params:
+        flag = "--shard-params" if options.shard_params else f"--layout {options.layout}"
+        raise UserError(f"{flag} is not for a sweep, whose members are divided among the devices: leave it out.")
+
+
+def _saved_steps(folder: Path) -> frozenset[int]:
+    if not (folder / "checkpoints").is_dir():
+        return frozenset()
+    with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+        return frozenset(checkpoints.all_steps())
+
+
+def _groups(steps: dict[int, frozenset[int]]) -> list[list[int]]:
+    """Members that can go on together: those without checkpoints, and those that share one."""
+    new = [i for i, saved in steps.items() if not saved]
+    old = [i for i, saved in steps.items() if saved]
+    if old and frozenset.intersection(*(steps[i] for i in old)):
+        return [group for group in (new, old) if group]
+    by_newest: dict[int, list[int]] = {}
+    for i in old:
+        by_newest.setdefault(max(steps[i]), []).append(i)
+    return [group for group in (new, *by_newest.values()) if group]
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM or Ctrl-C has come; a second one ends the process at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread hears signals
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        asked.set()
+        for other, action in before.items():
+            signal.signal(other, action)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

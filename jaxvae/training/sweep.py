@@ -1,0 +1,68 @@
+"""Many trainings of one experiment as one program: seeds and hyper-parameters, by `vmap`.
+
+Whatever enters the step as an array can differ: the seed (parameters, batches, noise), the experiment's `hparams`
+(beta, warm-up, ...) and what its optimizer was given by `optax.inject_hyperparams` (the learning rate, ...). Shapes and
+networks cannot.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+from jax.sharding import PartitionSpec
+
+from jaxvae.training.loop import fit_members
+from jaxvae.training.members import FitResult, Member, Settings
+from jaxvae.training.parallel import AXIS, Layout, make_layout
+from jaxvae.types import Experiment, Params, Splits
+
+
+def fit_sweep(
+    experiment: Experiment,
+    splits: Splits,
+    members: Sequence[Member],
+    settings: Settings,
+    *,
+    num_devices: int | None = None,
+    resume: bool = False,
+    init_params: Params = None,
+    stop: Callable[[], bool] | None = None,
+) -> list[FitResult]:
+    """Train members together; each ends as if it had been trained alone by `fit`, to float32 rounding.
+
+    A member that diverges freezes alone and says so in its `failure`; one that has run out of patience keeps its best
+    parameters. Both are saved on, so that all members can be resumed together.
+
+    Args:
+      experiment: what to train.
+      splits: the data, the same for all.
+      members: M trainings.
+      settings: as of `fit`; the batch size is that of each member.
+      num_devices: members are divided among them, so their largest divisor that divides M is used; None as in
+        `make_layout`.
+      resume: continue from the newest checkpoint that all members have.
+      init_params: parameters to start from, the same for all.
+      stop: as of `fit`.
+
+    Returns:
+      A result for each member.
+    """
+    return fit_members(
+        experiment,
+        splits,
+        members,
+        settings,
+        sweep_layout(len(members), num_devices),
+        together=True,
+        resume=resume,
+        init_params=init_params,
+        stop=stop,
+    )
+
+
+def sweep_layout(num_members: int, num_devices: int | None = None) -> Layout:
+    """Return the layout that divides members among devices, as many as there are and divide them evenly."""
+    there = make_layout("sharded", num_devices).mesh.size
+    used = max(number for number in range(1, there + 1) if num_members % number == 0)
+    if used < there and jax.process_count() > 1:
+        used = there  # a process cannot be left out: `Program` says what to do
+    return make_layout("sharded", used, rule=lambda path, shape: PartitionSpec(AXIS))

@@ -1,0 +1,131 @@
+"""A sweep equals separate trainings. SGD where gradients are compared: Adam hides factors."""
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxvae.errors import UserError
+from jaxvae.training import Checkpoints, Member, Settings, fit, fit_sweep
+from jaxvae.training.sweep import sweep_layout
+from tests.training.conftest import make_experiment
+
+SETTINGS = Settings(steps=8, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
+
+
+def make_injected(**options):
+    return make_experiment(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), noisy=True, **options)
+
+
+def members_of(*hparams):
+    return [Member(seed, values) for seed, values in enumerate(hparams)]
+
+
+FOUR = (
+    {"beta": 1.0, "learning_rate": 0.1},
+    {"beta": 0.5, "learning_rate": 0.3},
+    {"beta": 2.0, "learning_rate": 0.05},
+    {"beta": 1.0, "learning_rate": 0.2},
+)
+
+
+def assert_same(found, expected):
+    chex.assert_trees_all_close(found.state._replace(key=None), expected.state._replace(key=None), rtol=2e-5, atol=1e-6)
+    chex.assert_trees_all_close(found.best, expected.best, rtol=2e-5, atol=1e-6)
+    assert found.loop.best_step == expected.loop.best_step
+    np.testing.assert_allclose(found.loop.best, expected.loop.best, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_devices", [1, 4])
+def test_sweep_equals_separate_trainings(num_devices, splits):
+    members = members_of(*FOUR)
+    members[3] = members[3]._replace(rows=np.array([4, 60, 33, 2, 18, 9], np.int32))
+    found = fit_sweep(make_injected(), splits, members, SETTINGS, num_devices=num_devices)
+    for member, result in zip(members, found, strict=True):
+        assert_same(result, fit(make_injected(), splits, member, SETTINGS))
+
+
+def test_sweep_reports_every_member(splits):
+    reports = [[], []]
+    members = [
+        Member(seed, {"beta": 1.0 + seed}, report=lambda *a, to=to: to.append(a)) for seed, to in enumerate(reports)
+    ]
+    fit_sweep(make_injected(), splits, members, SETTINGS)
+    for seen, member in zip(reports, members, strict=True):
+        alone = []
+        fit(make_injected(), splits, member._replace(report=lambda *a, to=alone: to.append(a)), SETTINGS)
+        assert [(step, part) for step, part, _ in seen] == [(step, part) for step, part, _ in alone]
+        for (*_, found), (*_, expected) in zip(seen, alone, strict=True):
+            assert set(found) == set(expected)
+            np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+
+
+def test_a_member_that_diverges_freezes_alone(splits):
+    members = members_of({"learning_rate": 0.1}, {"learning_rate": 1e30}, {"learning_rate": 0.2})
+    found = fit_sweep(make_injected(), splits, members, SETTINGS)
+    assert [result.failure is None for result in found] == [True, False, True]
+    assert "Training stopped at step" in found[1].failure
+    assert int(found[1].state.step) < 8
+    chex.assert_tree_all_finite(found[1].state.params)
+    for i in (0, 2):
+        assert_same(found[i], fit(make_injected(), splits, members[i], SETTINGS))
+
+
+def test_a_sweep_ends_when_all_have_diverged(splits):
+    found = fit_sweep(make_injected(), splits, members_of({"learning_rate": 1e30}), SETTINGS)
+    assert found[0].failure
+    assert found[0].loop.best_step == 0
+
+
+def test_sweep_stops_each_member_as_early_as_alone(splits):
+    settings = SETTINGS._replace(steps=40, patience=2)
+    members = members_of({"learning_rate": 0.5}, {"learning_rate": 1.5}, {"learning_rate": 0.01})
+    found = fit_sweep(make_injected(), splits, members, settings)
+    for member, result in zip(members, found, strict=True):
+        expected = fit(make_injected(), splits, member, settings)
+        chex.assert_trees_all_close(result.best, expected.best, rtol=2e-4, atol=1e-5)
+        assert result.loop.best_step == expected.loop.best_step
+
+
+def test_sweep_resumed_equals_uninterrupted(splits, tmp_path):
+    def saving(i, member):
+        return member._replace(checkpoints=Checkpoints(tmp_path / str(i)))
+
+    whole = fit_sweep(make_injected(), splits, members_of(*FOUR), SETTINGS)
+    for steps in (4, 8):
+        members = [saving(i, member) for i, member in enumerate(members_of(*FOUR))]
+        found = fit_sweep(make_injected(), splits, members, SETTINGS._replace(steps=steps), resume=True)
+        if steps == 4:  # as if the end had come before the last member was saved
+            members[3].checkpoints.save(5, found_saved(found[3]))
+        for member in members:
+            member.checkpoints.close()
+    for result, expected in zip(found, whole, strict=True):
+        chex.assert_trees_all_equal(result.state._replace(key=None), expected.state._replace(key=None))
+        chex.assert_trees_all_equal(result.best, expected.best)
+
+
+def found_saved(result):
+    from jaxvae.training import Saved
+
+    return Saved(result.state, result.best, result.loop)
+
+
+def test_a_members_checkpoint_is_like_any_other(splits, tmp_path):
+    with Checkpoints(tmp_path / "1") as checkpoints:
+        members = members_of(*FOUR)
+        members[1] = members[1]._replace(checkpoints=checkpoints)
+        fit_sweep(make_injected(), splits, members, SETTINGS._replace(steps=4))
+        alone = fit(make_injected(), splits, members[1], SETTINGS, resume=True)
+    assert_same(alone, fit(make_injected(), splits, members_of(*FOUR)[1], SETTINGS))
+
+
+def test_sweep_refuses_what_is_no_hyperparameter(splits):
+    with pytest.raises(UserError, match="There is no hyper-parameter depth in tiny: expected one of beta"):
+        fit_sweep(make_injected(), splits, members_of({"depth": 3.0}), SETTINGS)
+
+
+def test_sweep_layout_uses_as_many_devices_as_divide_the_members():
+    assert [sweep_layout(number, 8).mesh.size for number in (16, 6, 7, 9, 1)] == [8, 6, 7, 3, 1]
+    assert sweep_layout(6).mesh.size == 1  # a CPU's devices share its cores
+    assert jax.device_count() == 8
