@@ -53,10 +53,10 @@ def gaussian(sigma: float = 1.0) -> Likelihood:
       The likelihood; its `log_pmf` is None.
 
     Raises:
-      ValueError: if sigma is not positive.
+      ValueError: if sigma is not positive and finite.
     """
-    if not sigma > 0:
-        raise ValueError(f"gaussian needs sigma > 0, got {sigma}.")
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"gaussian needs a finite sigma > 0, got {sigma}.")
     log_constant = math.log(sigma) + 0.5 * math.log(2.0 * math.pi)
 
     def log_prob(mean: Array, x: Array) -> Array:

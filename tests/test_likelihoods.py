@@ -188,7 +188,7 @@ def test_gaussian_samples_have_the_standard_deviation(name):
     assert np.all(np.abs(x.std(0) / sigma - 1.0) < 4.0 / np.sqrt(2.0 * num))
 
 
-@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
 def test_gaussian_refuses_sigma(sigma):
-    with pytest.raises(ValueError, match=f"gaussian needs sigma > 0, got {sigma}"):
+    with pytest.raises(ValueError, match=f"gaussian needs a finite sigma > 0, got {sigma}"):
         likelihoods.gaussian(sigma)

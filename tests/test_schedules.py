@@ -29,6 +29,7 @@ def test_linear_warmup_values(step, num_steps, expected):
         (9, 3, 1.0, [0.0, 1 / 3, 2 / 3, 0.0, 1 / 3, 2 / 3, 0.0, 1 / 3, 2 / 3, 1.0]),
         (4, 1, 0.25, [0.0, 1.0, 1.0, 1.0, 1.0]),
         (0, 4, 0.5, [1.0, 1.0]),
+        (4, 2, 0.0, [1.0, 1.0, 1.0, 1.0]),
     ],
 )
 def test_cyclical_warmup_values(num_steps, num_cycles, rise, expected):

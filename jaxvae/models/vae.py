@@ -90,7 +90,12 @@ def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) 
 
     Returns:
       The parameters, all others as they were.
+
+    Raises:
+      ValueError: if the decoder has no such bias.
     """
     if likelihood.init_bias is None:
         return params
+    if "bias" not in params["decoder"]:
+        raise ValueError(f"The decoder has {', '.join(params['decoder'])} but no bias: expected an ImageDecoder's.")
     return {**params, "decoder": {**params["decoder"], "bias": likelihood.init_bias(mean_image)}}

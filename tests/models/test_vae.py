@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import special, stats
 
 from jaxvae import distributions, objectives
@@ -211,6 +212,12 @@ def test_with_output_bias_predicts_the_mean_image_and_changes_nothing_else():
     assert jax.tree.structure(params) == jax.tree.structure(PARAMS)
     restored = params | {"decoder": params["decoder"] | {"bias": PARAMS["decoder"]["bias"]}}
     jax.tree.map(np.testing.assert_array_equal, restored, PARAMS)
+
+
+def test_with_output_bias_refuses_a_decoder_without_one():
+    decoder = {name: leaf for name, leaf in PARAMS["decoder"].items() if name != "bias"}
+    with pytest.raises(ValueError, match="but no bias: expected an ImageDecoder's"):
+        with_output_bias({**PARAMS, "decoder": decoder}, LIKELIHOOD, jnp.zeros(SHAPE))
 
 
 def test_with_output_bias_leaves_params_alone_where_the_likelihood_has_none():
