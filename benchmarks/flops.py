@@ -1,0 +1,55 @@
+"""Arithmetic of a model, counted from its layers: what must be computed, whatever a program makes of it.
+
+Only the products of dense layers and convolutions count, two operations for a multiplication and an addition, with the
+zeros of the padding as in any count of the kind. Compilers' own counts are not used: some of them count the body of a
+loop once, and the multiplications by zero of one implementation of a convolution and not of the other.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxvae.models import VAE
+from jaxvae.nets import Conv, ConvTranspose
+
+
+class Flops(NamedTuple):
+    """Floating-point operations for one image."""
+
+    encoding: int  # to the statistics of the posterior
+    decoding: int  # one latent
+    training: int  # one step: values, gradients of all kernels and of all layers' inputs but the image
+
+
+def of_vae(vae: VAE, shape: tuple[int, ...]) -> Flops:
+    """Count a VAE with one sample an image, of images of a shape (H, W, C)."""
+    keys, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, *shape))
+    layers: list[int] = []
+
+    def count(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        y = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            layers.extend(_of_layer(context.module, args[0], y))
+        return y
+
+    params = jax.eval_shape(vae.init, keys[0], keys, x)
+    z = jnp.zeros((1, vae.posterior.latent_dim))
+    with nn.intercept_methods(count):
+        jax.eval_shape(lambda params: vae.apply(params, x, method="encode"), params)
+        encoding, first = sum(layers), layers[0]
+        jax.eval_shape(lambda params: vae.apply(params, z, method="decode"), params)
+    forward = sum(layers)
+    return Flops(encoding, forward - encoding, 3 * forward - first)
+
+
+def _of_layer(module: nn.Module, x: Any, y: Any) -> list[int]:
+    if isinstance(module, nn.Dense):
+        return [2 * x.size * module.features]
+    if isinstance(module, Conv | nn.Conv):
+        return [2 * y.size * math.prod(module.kernel_size) * x.shape[-1]]
+    if isinstance(module, ConvTranspose | nn.ConvTranspose):
+        return [2 * x.size * math.prod(module.kernel_size) * module.features]
+    return []

@@ -1,0 +1,127 @@
+"""The suites `sampling` and `evaluation`: what trained models are used for, with initial parameters."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.data import bumps
+from benchmarks.models import Model, make_model
+from benchmarks.options import Options
+from benchmarks.records import Record, record, share
+from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
+from experiments.common.vae import split_each
+from jaxvae.data import padded_batches
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
+from jaxvae.training import evaluation_keys, in_batches
+from jaxvae.types import Array, Dataset, ModelState, Params, Samples
+
+PARTS = 10  # of the test images, for the spread
+TEST_IMAGES = 10_000
+
+
+def sampling(options: Options) -> Iterator[Record]:
+    """Measure draws of binary images: prior, decoder, pixels."""
+    ceiling = gemm_ceiling(quick=options.quick)
+    models = {name: make_model(name) for name in options.chosen(("mlp", "conv", "resnet"))}
+    measures = {name: sampler(model, options.num_samples) for name, model in models.items()}
+    seconds = alternate(measures, 3 * options.repetitions, options.seconds)
+    for name, model in models.items():
+        yield sampling_record("sampling", name, model, seconds[name], ceiling, options)
+
+
+def sampler(model: Model, num: int) -> Measure:
+    """Return the measure of drawing some images, other ones at every call."""
+    params, model_state = initial(model)
+    numbers = itertools.count()
+
+    @jax.jit
+    def draw(number: Array, params: Params, model_state: ModelState) -> Samples:
+        return model.experiment.sample(jax.random.key(number), params, model_state, num)
+
+    return timed(lambda: draw(np.uint32(next(numbers)), params, model_state))
+
+
+def sampling_record(
+    suite: str, case: str, model: Model, seconds: np.ndarray, ceiling: float, options: Options
+) -> Record:
+    """Return the record of draws."""
+    rate = spread(options.num_samples / seconds)
+    return record(
+        suite,
+        case,
+        images_per_second=rate,
+        **share(rate.median, model.flops.decoding, ceiling),
+        num_samples=options.num_samples,
+        repetitions=len(seconds),
+        quick=options.quick,
+    )
+
+
+def evaluation(options: Options) -> Iterator[Record]:
+    """Measure the NLL of Burda's L = 1 model by importance sampling, in the batches of the experiments' reports."""
+    yield nll_record("evaluation", make_model("burda"), gemm_ceiling(quick=options.quick), options, 100, 10)
+
+
+def nll_record(
+    suite: str, model: Model, ceiling: float, options: Options, batch_size: int, chunk_size: int, case: str = "burda"
+) -> Record:
+    """Measure the NLL of the test part, `batch_size` images and `chunk_size` samples of each at a time.
+
+    The images go through in up to ten parts, whose rates give the quartiles; the seconds are the sum of all.
+    """
+    params, model_state = initial(model)
+    images = bumps(options.nll_images, seed=2)
+    estimate = estimator(model, options.nll_samples, chunk_size)
+    size = min(batch_size, len(images))
+    in_part = size * -(-len(images) // (size * PARTS))  # whole batches
+    parts = [images[start : start + in_part] for start in range(0, len(images), in_part)]
+
+    def run(part: np.ndarray) -> LikelihoodEstimate:
+        return in_batches(
+            lambda start, batch: estimate(params, model_state, evaluation_keys(start, size), batch.x),
+            Dataset(part, None),
+            size,
+        )
+
+    timed(lambda: run(images[:size]))()  # compilation
+    seconds = np.array([timed(lambda part=part: run(part))() for part in parts])
+    flops_per_image = model.flops.encoding + options.nll_samples * model.flops.decoding
+    rate = len(images) / float(np.sum(seconds))
+    fewer = len(images) < TEST_IMAGES
+    return record(
+        suite,
+        f"{case}, NLL of {len(images)} images, k = {options.nll_samples}",
+        seconds=float(np.sum(seconds)),
+        images_per_second=spread(np.array([len(part) for part in parts]) / seconds),
+        extrapolated_seconds_of_10000_images=TEST_IMAGES / rate if fewer else None,
+        **share(rate, flops_per_image, ceiling),
+        num_images=len(images),
+        num_samples=options.nll_samples,
+        batch_size=size,
+        chunk_size=chunk_size,
+        quick=options.quick,
+    )
+
+
+def estimator(model: Model, num_samples: int, chunk_size: int) -> Callable[..., LikelihoodEstimate]:
+    """Return the compiled estimate: (params, model_state, keys [B], x [B, H, W, C]) -> [B] each."""
+    experiment = model.experiment
+
+    @jax.jit
+    def estimate(params: Params, model_state: ModelState, keys: Array, x: Array) -> LikelihoodEstimate:
+        noise, draw = split_each(keys)
+        prepared = experiment.prepare(noise, x)
+        return importance_estimate(
+            lambda keys: experiment.terms(params, model_state, keys, prepared), draw, num_samples, chunk_size
+        )
+
+    return estimate
+
+
+def initial(model: Model) -> tuple[Params, ModelState]:
+    """Return untrained parameters: the speed does not depend on their values."""
+    batch = next(padded_batches(Dataset(bumps(100), None), 100))[1]
+    return jax.jit(model.experiment.init)(jax.random.key(0), jax.tree.map(jnp.asarray, batch))

@@ -1,0 +1,136 @@
+"""The models that are timed, each as the `Experiment` that a training takes.
+
+`mlp` and `conv` are the nets of the usual PyTorch examples, made of the library's modules: 784-400-20 and back, and
+4x4 kernels of stride 2 with 32 and 64 channels around 16 latents. They differ from those in one thing, a bias of the
+output for every pixel. `conv_lax` is `conv` as other JAX code writes it, with `nn.Conv` and `nn.ConvTranspose`.
+`resnet` adds a residual block to every stage of `conv`. `burda` is 784-200-200-50 with tanh (Burda et al. 2016).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax.typing import Dtype
+
+from benchmarks import flops
+from benchmarks.data import SIDE
+from experiments.common.vae import binary_pixels, gaussian_bound, unit_pixels, vae_experiment
+from jaxvae import objectives
+from jaxvae.likelihoods import bernoulli
+from jaxvae.models import VAE
+from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
+from jaxvae.posteriors import GaussianPosterior
+from jaxvae.types import Array, DataSpec, Experiment
+
+SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)
+
+
+class Model(NamedTuple):
+    """A model and what it costs."""
+
+    name: str
+    vae: VAE
+    experiment: Experiment
+    flops: flops.Flops  # an image
+
+
+def make_model(name: str, dtype: Dtype | None = None) -> Model:
+    """Return a model by its name in `MODELS`, its networks computing in `dtype`; None is float32."""
+    vae = MODELS[name](dtype)
+    experiment = vae_experiment(
+        name=name,
+        spec=SPEC,
+        vae=vae,
+        prepare=(binary_pixels if name == "burda" else unit_pixels)(SPEC),
+        bound=gaussian_bound(vae),
+        score=lambda terms, hparams: objectives.elbo(terms),
+        optimizer=optax.adam(1e-3),
+        hparams={"beta": 1.0, "warmup_steps": 0, "warmup_cycles": 1, "free_bits": 0.0},
+    )
+    return Model(name, vae, experiment, flops.of_vae(vae, SPEC.shape))
+
+
+def mlp(dtype: Dtype | None) -> VAE:
+    """784-400-20, 20-400-784, relu."""
+    return _vae(MLPEncoder((400,), dtype=dtype), 20, MLP((400,), dtype=dtype), dtype)
+
+
+def conv(dtype: Dtype | None) -> VAE:
+    """1-32-64 channels, 16 latents, 64-32-1 channels, relu."""
+    return _vae(ConvEncoder((32, 64), dtype=dtype), 16, ConvDecoder((64, 32), SPEC.shape, dtype=dtype), dtype)
+
+
+def conv_lax(dtype: Dtype | None) -> VAE:
+    """`conv` of Linen's own layers."""
+    return VAE(PlainEncoder(dtype), GaussianPosterior(16), PlainDecoder(dtype), bernoulli())
+
+
+def resnet(dtype: Dtype | None) -> VAE:
+    """`conv` with a residual block in each of its four stages."""
+    decoder = ResNetDecoder(SPEC.shape, num_blocks=1, dtype=dtype)
+    return _vae(ResNetEncoder(num_blocks=1, dtype=dtype), 16, decoder, dtype)
+
+
+def burda(dtype: Dtype | None) -> VAE:
+    """784-200-200-50, 50-200-200-784, tanh."""
+    decoder = MLP((200, 200), nn.tanh, dtype=dtype)
+    return _vae(MLPEncoder((200, 200), nn.tanh, dtype=dtype), 50, decoder, dtype)
+
+
+MODELS: dict[str, Callable[[Dtype | None], VAE]] = {
+    "mlp": mlp,
+    "conv": conv,
+    "conv_lax": conv_lax,
+    "resnet": resnet,
+    "burda": burda,
+}
+
+
+class PlainEncoder(nn.Module):
+    """Features of images, [..., 28, 28, 1] -> [..., 3136].
+
+    Attributes:
+      dtype: of the computation.
+    """
+
+    dtype: Dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for width in (32, 64):
+            x = nn.relu(nn.Conv(width, (4, 4), (2, 2), dtype=self.dtype)(x))
+        return x.reshape(*x.shape[:-3], -1)
+
+
+class PlainDecoder(nn.Module):
+    """Logits of latents, [..., D] -> [..., 28, 28, 1].
+
+    Attributes:
+      dtype: of the computation, but of the bias.
+    """
+
+    dtype: Dtype | None = None
+
+    @nn.compact
+    def __call__(self, z: Array, x: Array | None = None) -> Array:
+        del x
+        h = nn.relu(nn.Dense(7 * 7 * 64, dtype=self.dtype)(z)).reshape(*z.shape[:-1], 7, 7, 64)
+        h = nn.relu(nn.ConvTranspose(32, (4, 4), (2, 2), dtype=self.dtype)(h))
+        logits = nn.ConvTranspose(1, (4, 4), (2, 2), use_bias=False, dtype=self.dtype)(h).astype(jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), SPEC.shape)
+        return logits + jnp.broadcast_to(bias, logits.shape)
+
+
+def num_params(model: Model) -> int:
+    """Return how many numbers a model learns."""
+    keys, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, *SPEC.shape))
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.vae.init, keys[0], keys, x)))
+
+
+def _vae(encoder: nn.Module, latent_dim: int, net: nn.Module, dtype: Dtype | None) -> VAE:
+    likelihood = bernoulli()
+    decoder = ImageDecoder(net, likelihood.param_shapes(SPEC.shape), dtype=dtype)
+    return VAE(encoder, GaussianPosterior(latent_dim), decoder, likelihood)

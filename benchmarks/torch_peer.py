@@ -1,0 +1,125 @@
+"""PyTorch's training loops: the process that `benchmarks.peers.Torch` talks to, a line of JSON each way.
+
+The nets, the loss and the data are those of `benchmarks.models`. The loops are as fast as PyTorch's users write them:
+data on the device, gathered by a shuffled index, fused Adam, no value fetched before the end of a chunk; eager,
+compiled, or compiled with the optimizer's step; convolutions with either order of the axes in memory.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from benchmarks.data import bumps
+
+LOOPS = ("eager", "compile", "compile_step")
+
+
+class VAE(nn.Module):
+    """Mean negative ELBO of images [B, 1, 28, 28]: logits, Gaussian latents, one sample."""
+
+    def __init__(self, encoder: nn.Module, features: int, latent_dim: int, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.posterior, self.decoder = encoder, nn.Linear(features, 2 * latent_dim), decoder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean, log_var = self.posterior(self.encoder(x)).chunk(2, 1)
+        z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+        reconstruction = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
+        kl = 0.5 * (mean.square() + log_var.exp() - 1.0 - log_var).sum()
+        return (reconstruction + kl) / len(x)
+
+
+def mlp() -> VAE:
+    """784-400-20, 20-400-784, relu."""
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU())
+    decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784), nn.Unflatten(1, (1, 28, 28)))
+    return VAE(encoder, 400, 20, decoder)
+
+
+def conv() -> VAE:
+    """1-32-64 channels, 16 latents, 64-32-1 channels, 4x4 kernels of stride 2, relu."""
+    down = lambda cin, cout: nn.Conv2d(cin, cout, 4, 2, 1)  # noqa: E731
+    up = lambda cin, cout: nn.ConvTranspose2d(cin, cout, 4, 2, 1)  # noqa: E731
+    encoder = nn.Sequential(down(1, 32), nn.ReLU(), down(32, 64), nn.ReLU(), nn.Flatten())
+    dense = (nn.Linear(16, 3136), nn.ReLU(), nn.Unflatten(1, (64, 7, 7)))
+    return VAE(encoder, 3136, 16, nn.Sequential(*dense, up(64, 32), nn.ReLU(), up(32, 1)))
+
+
+MODELS: dict[str, Callable[[], VAE]] = {"mlp": mlp, "conv": conv}
+
+
+def variants(model: str) -> list[str]:
+    """Return the names of a model's loops."""
+    return [*LOOPS] if model == "mlp" else [*LOOPS, *(f"{loop} channels_last" for loop in LOOPS)]
+
+
+class Loop:
+    """One training loop: its steps go on where the last chunk ended."""
+
+    def __init__(self, model: str, variant: str, images: torch.Tensor, batch_size: int) -> None:
+        torch.manual_seed(0)
+        loop, *layout = variant.split()
+        self._images, self._batch_size = images, batch_size
+        vae = MODELS[model]().to(images.device)
+        if layout:
+            vae = vae.to(memory_format=torch.channels_last)
+            self._images = images.to(memory_format=torch.channels_last)
+        self._optimizer = torch.optim.Adam(vae.parameters(), lr=1e-3, fused=True)
+        self._loss: Callable = vae if loop == "eager" else torch.compile(vae)
+        self._update = torch.compile(self._optimizer.step) if loop == "compile_step" else self._optimizer.step
+        self._order, self._next = torch.randperm(len(images)), 0
+
+    def __call__(self, num_steps: int) -> float:
+        """Take steps and return the seconds that they took."""
+        began = time.perf_counter()
+        total = torch.zeros((), device=self._images.device)
+        for _ in range(num_steps):
+            if self._next + self._batch_size > len(self._order):
+                self._order, self._next = torch.randperm(len(self._order)), 0
+            rows = self._order[self._next : self._next + self._batch_size]
+            self._next += self._batch_size
+            loss = self._loss(self._images[rows.to(self._images.device, non_blocking=True)])
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._update()
+            total += loss.detach()
+        if not total.isfinite():  # waits for the device
+            raise RuntimeError(f"the loss is {float(total)} after {num_steps} steps")
+        return time.perf_counter() - began
+
+
+def answer(request: dict[str, Any], loops: dict[tuple[str, str], Loop], setting: dict[str, Any]) -> dict[str, Any]:
+    """Do what a request asks for: the setting first, then the variants of a model, to prepare one, to run one."""
+    if "threads" in request:
+        torch.set_num_threads(request["threads"])
+        torch.set_float32_matmul_precision("high")  # TF32 on GPUs, as in JAX
+        images = torch.from_numpy(bumps(request["num_images"])).movedim(-1, 1).contiguous()
+        setting |= {"images": images.to(request["device"]), "batch_size": request["batch_size"]}
+        return {"version": torch.__version__}
+    if "variants_of" in request:
+        return {"variants": variants(request["variants_of"])}
+    if "prepare" in request:
+        key = request["model"], request["prepare"]
+        try:
+            loops[key] = Loop(*key, **setting)
+            return {"seconds": loops[key](2)}
+        except Exception as error:  # compilers fail in their own ways; the others are timed without this one
+            return {"error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+    return {"seconds": loops[request["model"], request["run"]](request["num_steps"])}
+
+
+if __name__ == "__main__":
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever compilers print is no reply
+    prepared: dict[tuple[str, str], Loop] = {}
+    common: dict[str, Any] = {}
+    for line in sys.stdin:
+        replies.write(json.dumps(answer(json.loads(line), prepared, common)) + "\n")
+        replies.flush()

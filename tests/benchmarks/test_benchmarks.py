@@ -1,0 +1,244 @@
+import importlib.util
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import gpu as gpu_suite
+from benchmarks.__main__ import main
+from benchmarks.data import bumps
+from benchmarks.models import MODELS, make_model, num_params
+from benchmarks.options import QUICK
+from benchmarks.peers import Torch
+from benchmarks.records import newest, record, tables
+from benchmarks.timing import Spread, alternate, spread
+from jaxvae.errors import UserError
+
+FIELDS = {"suite", "case", "quick", "device", "devices", "cores", "load_average", "versions", "date"}
+
+
+def run(tmp_path, capsys, *arguments):
+    assert main([*arguments, "--quick", "--out", str(tmp_path)]) == 0
+    (path,) = tmp_path.glob("*.jsonl")
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(set(one) >= FIELDS and one["quick"] and one["suite"] == path.stem for one in records)
+    assert f"| {records[-1]['case']} |" in capsys.readouterr().out
+    return {one["case"]: one for one in records}
+
+
+# ---------- suites
+
+
+def test_train_step_of_mlp(tmp_path, capsys):
+    found = run(tmp_path, capsys, "train_step", "--models", "mlp")
+    assert set(found) == {"mlp step", "mlp scan", "mlp scan / mlp step", "mlp fit, 2 steps a checkpoint"}
+    scan = found["mlp scan"]
+    assert scan["images_per_second"] > 0
+    assert scan["compile_seconds"] > 0
+    assert scan["flops_per_second"] == pytest.approx(scan["images_per_second"] * scan["flops_per_image"], rel=1e-4)
+    assert scan["share_of_ceiling"] == pytest.approx(scan["flops_per_second"] / scan["gemm_flops_per_second"], rel=1e-4)
+    assert found["mlp scan / mlp step"]["against"] == "mlp step"
+    assert len(found["mlp scan / mlp step"]["speedup_quartiles"]) == 2
+    assert found["mlp fit, 2 steps a checkpoint"]["overhead"] > -1
+
+
+@pytest.mark.slow
+def test_train_step_of_the_other_models(tmp_path, capsys):
+    found = run(tmp_path, capsys, "train_step", "--models", "conv", "resnet")
+    assert {
+        "conv scan",
+        "conv_lax step",
+        "conv scan / conv_lax step",
+        "conv fit, 2 steps a checkpoint",
+        "resnet scan",
+    } <= set(found)
+
+
+def test_layouts(tmp_path, capsys):
+    found = run(tmp_path, capsys, "layouts", "--models", "mlp")
+    assert set(found) == {"mlp scan 1", "mlp sharded 2", "mlp sharded parameters 2"}
+    assert found["mlp sharded 2"]["against"] == "mlp scan 1"
+    assert found["mlp scan 1"]["devices"] == jax.device_count()
+
+
+def test_sampling(tmp_path, capsys):
+    assert run(tmp_path, capsys, "sampling", "--models", "mlp")["mlp"]["num_samples"] == QUICK.num_samples
+
+
+def test_evaluation_says_what_it_extrapolates(tmp_path, capsys):
+    (one,) = run(tmp_path, capsys, "evaluation", "--nll-images", "30").values()
+    assert one["case"] == f"burda, NLL of 30 images, k = {QUICK.nll_samples}"
+    expected = one["seconds"] * 10_000 / 30
+    assert one["extrapolated_seconds_of_10000_images"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_sweep(tmp_path, capsys):
+    found = run(tmp_path, capsys, "sweep")
+    assert set(found) == {"mlp, warm steps", "mlp, whole with compilation"}
+    assert found["mlp, warm steps"]["members"] == 2
+    assert found["mlp, whole with compilation"]["separate_seconds"] > 0
+
+
+def test_compile(tmp_path, capsys):
+    one = run(tmp_path, capsys, "compile", "--models", "mlp")["mlp step"]
+    assert one["hlo_instructions"] > 100
+    assert one["lowering_seconds"] > 0
+    assert one["compile_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_everything_of_the_suite_gpu():
+    cases = {one["case"] for one in gpu_suite.everything(QUICK._replace(models=("mlp",)))}
+    assert {"GEMM float32", "GEMM bfloat16", "mlp scan bfloat16 large", "mlp sweep bfloat16", "mlp sampling"} <= cases
+
+
+@pytest.mark.slow
+def test_burda_in_the_suite_gpu():
+    cases = [one["case"] for one in gpu_suite.everything(QUICK._replace(models=("burda",)))]
+    assert cases[-1] == f"burda fit, {QUICK.fit_steps} steps of 256"
+
+
+def test_gpu_begins_nothing_after_its_minutes(capsys):
+    records = list(gpu_suite.everything(QUICK._replace(minutes=0.0)))
+    assert all(one["case"].startswith("GEMM") for one in records)
+    assert "parts left out: mlp" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_torch_beside(tmp_path, capsys):
+    pytest.importorskip("torch")
+    with_torch = Torch(QUICK)
+    try:
+        measures = with_torch.measures("mlp")
+        assert "torch mlp eager" in measures
+        seconds = {"mlp scan": np.array([1.0])} | alternate({"torch mlp eager": measures["torch mlp eager"]}, 1)
+        *loops, comparison = with_torch.records("train_step", "mlp", "mlp scan", seconds)
+    finally:
+        with_torch.close()
+    assert loops[0]["images_per_second"] > 0
+    assert comparison["case"] == "mlp scan / torch"
+    assert comparison["speedup"] == pytest.approx(seconds["torch mlp eager"][0], rel=1e-4)
+
+
+# ---------- parts
+
+
+def test_flops_of_mlp_by_hand():
+    flops = make_model("mlp").flops
+    kernels = [784 * 400, 400 * 40, 20 * 400, 400 * 784]
+    assert flops.encoding == 2 * sum(kernels[:2])
+    assert flops.decoding == 2 * sum(kernels[2:])
+    assert flops.training == 3_280_000  # 2 x (3 x 651,200 - 313,600): images need no gradient
+
+
+def test_flops_of_convolutions_do_not_depend_on_their_implementation():
+    flops = make_model("conv").flops
+    first, second = 14 * 14 * 32 * 16, 7 * 7 * 64 * 16 * 32  # the same two maps on the way back
+    assert flops.encoding == 2 * (first + second + 3136 * 32)
+    assert flops.decoding == 2 * (16 * 3136 + second + first)
+    assert make_model("conv_lax").flops == flops
+
+
+def test_models_have_the_parameters_of_their_papers():
+    biases = 400 + 40 + 400 + 784
+    assert num_params(make_model("mlp")) == 651_200 + biases
+    assert num_params(make_model("conv")) == num_params(make_model("conv_lax"))
+
+
+def test_bf16_leaves_parameters_alone():
+    for name in MODELS:
+        assert num_params(make_model(name, jax.numpy.bfloat16)) == num_params(make_model(name))
+
+
+def test_bumps_are_images():
+    images = bumps(50)
+    assert images.shape == (50, 28, 28, 1)
+    assert images.dtype == np.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert 0.05 < images.mean() < 0.5
+    np.testing.assert_array_equal(images[:3], bumps(50)[:3])
+    assert np.any(images != bumps(50, seed=1))
+
+
+def test_alternate_measures_in_turns_and_turns_around():
+    calls = []
+
+    def one(name):
+        calls.append(name)
+        return float(len(calls))
+
+    seconds = alternate({"a": lambda: one("a"), "b": lambda: one("b")}, 4, seconds=0.0)
+    assert calls == ["a", "b", "a", "b", "b", "a", "a", "b"]  # warm-up, then three turns: time is out
+    np.testing.assert_array_equal(seconds["a"], [3, 6, 7])
+
+
+def test_spread_is_of_the_middle_half():
+    assert spread(np.arange(5.0)) == Spread(2.0, (1.0, 3.0))
+
+
+# ---------- records and tables
+
+
+def test_table_shows_the_newest_of_each_case(tmp_path, capsys):
+    rates = {"old": 1.0, "quick": 2.0, "new": 3000.0}
+    with (tmp_path / "train_step.jsonl").open("w") as file:
+        for name, rate in rates.items():
+            one = record("train_step", "mlp", images_per_second=Spread(rate, (rate, rate)), quick=name == "quick")
+            file.write(json.dumps(one) + "\n")
+    assert [one["images_per_second"] for one in newest(tmp_path)] == [3000.0]
+    assert main(["--table", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "| mlp | 3,000 (3,000 - 3,000) |" in printed
+    assert "compilation" not in printed
+
+
+def test_tables_are_one_for_each_suite_and_device():
+    records = [record("a", "x", seconds=1.0), record("b", "y", seconds=2.0)]
+    records.append({**records[0], "device": "other"})
+    assert tables(records).count("| --- | ---: |") == 3
+
+
+def test_table_of_an_empty_folder_says_so(tmp_path, capsys):
+    assert main(["--table", "--out", str(tmp_path)]) == 0
+    assert "There are no results" in capsys.readouterr().out
+
+
+# ---------- mistakes
+
+
+def test_unknown_suite(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train_steps"])
+    assert stop.value.code == 2
+    assert "there is no suite train_steps: expected one of train_step, layouts," in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["train_step", "--table"], ["sampling", "--peer", "torch"]])
+def test_arguments_that_do_not_go_together(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_gpu_that_is_not_there(tmp_path, capsys):
+    assert main(["gpu", "--out", str(tmp_path)]) == 1
+    assert "error: The suite gpu needs a GPU" in capsys.readouterr().err
+
+
+def test_torch_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"PyTorch is not installed.*pip install 'jaxvae\[peers\]'"):
+        Torch(QUICK)
+
+
+def test_model_that_a_suite_does_not_have(tmp_path, capsys):
+    assert main(["sampling", "--quick", "--models", "burda", "--out", str(tmp_path)]) == 1
+    assert "has the models mlp, conv, resnet" in capsys.readouterr().err
+
+
+def test_numbers_below_one(tmp_path, capsys):
+    assert main(["evaluation", "--nll-images", "0", "--out", str(tmp_path)]) == 1
+    assert "--nll-images is 0, expected at least 1" in capsys.readouterr().err
