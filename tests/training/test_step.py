@@ -56,6 +56,41 @@ def test_make_train_step_freezes_at_a_loss_that_is_not_finite(splits):
     chex.assert_tree_all_finite((state.params, state.opt_state, state.ema_params))
 
 
+@pytest.mark.parametrize("share", [0.25, 2.0])
+def test_make_train_step_clips_the_global_norm(share, splits):
+    experiment = make_experiment(optax.sgd(0.1))
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    plain, metrics = jax.jit(make_train_step(experiment.loss, experiment.optimizer))(state, batch)
+    norm = float(metrics["grad_norm"])
+    step = make_train_step(experiment.loss, experiment.optimizer, clip_norm=share * norm)
+    clipped, found = jax.jit(step)(state, batch)
+    scale = min(share, 1.0)
+    expected = jax.tree.map(lambda old, new: old + scale * (new - old), state.params, plain.params)
+    chex.assert_trees_all_close(clipped.params, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found["grad_norm"], norm, rtol=1e-6)  # before clipping
+
+
+def test_make_train_step_skips_large_and_broken_gradients_and_goes_on(splits):
+    experiment = make_experiment(optax.adam(1e-2), poison_at=1)
+    batch = batch_of(splits)
+    state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
+    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.5, skip_norm=1e6))
+    states, skipped = [state], []
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        states.append(state)
+        skipped.append(float(metrics["skipped"]))
+        assert metrics["finite"] == 1
+    assert skipped == [0, 1, 0]
+    assert [int(state.step) for state in states] == [0, 1, 2, 3]
+    chex.assert_trees_all_equal(states[2]._replace(key=None, step=0), states[1]._replace(key=None, step=0))
+    small = jax.jit(make_train_step(experiment.loss, experiment.optimizer, skip_norm=1e-3))
+    same, metrics = small(states[0], batch)
+    assert metrics["skipped"] == 1
+    chex.assert_trees_all_equal(same.params, states[0].params)
+
+
 def test_make_train_step_keeps_the_moving_average(experiment, splits):
     batch = batch_of(splits)
     state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
