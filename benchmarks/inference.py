@@ -14,7 +14,7 @@ from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
 from experiments.common.vae import split_each
 from jaxvae.data import padded_batches
-from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.training import evaluation_keys, in_batches
 from jaxvae.types import Array, Dataset, ModelState, Params, Samples
 
@@ -110,7 +110,7 @@ def estimator(model: Model, num_samples: int, chunk_size: int) -> Callable[..., 
     """Return the compiled estimate: (params, model_state, keys [B], x [B, H, W, C]) -> [B] each."""
     experiment = model.experiment
 
-    @jax.jit
+    @jit_estimate
     def estimate(params: Params, model_state: ModelState, keys: Array, x: Array) -> LikelihoodEstimate:
         noise, draw = split_each(keys)
         prepared = experiment.prepare(noise, x)

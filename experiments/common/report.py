@@ -19,7 +19,7 @@ from experiments.common.vae import split_each
 from jaxvae.data import to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
-from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
 from jaxvae.types import Batch, Dataset, Splits
 
@@ -101,7 +101,7 @@ def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) 
     assert experiment.terms is not None
     terms = experiment.terms
 
-    @jax.jit
+    @jit_estimate
     def estimate(params: Any, model_state: Any, keys: jax.Array, x: jax.Array) -> LikelihoodEstimate:
         noise, draw = split_each(keys)
         prepared = experiment.prepare(noise, x)

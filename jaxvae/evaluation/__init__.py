@@ -8,7 +8,7 @@ from jaxvae.evaluation.latents import (
     kl_per_dimension,
     mutual_information,
 )
-from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 
 __all__ = [
     "LikelihoodEstimate",
@@ -18,6 +18,7 @@ __all__ = [
     "histogram_nll",
     "importance_estimate",
     "intensity_histogram",
+    "jit_estimate",
     "kl_per_dimension",
     "mutual_information",
     "pixel_histogram",

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxvae.evaluation import likelihood
 from jaxvae.evaluation.likelihood import importance_estimate
 from jaxvae.types import ELBOTerms
 
@@ -50,3 +51,13 @@ def test_importance_estimate_of_a_known_normaliser():
     estimate = importance_estimate(wide, jax.random.split(jax.random.key(1), 4), num_samples=4000, chunk_size=500)
     np.testing.assert_allclose(estimate.log_likelihood, -3.0, atol=0.05)
     assert np.all(np.asarray(estimate.elbo) < -3.5)
+
+
+def test_jit_estimate_is_jit_whether_or_not_the_compiler_knows_its_option(monkeypatch):
+    square = lambda x: x @ x  # noqa: E731
+    expected = jax.jit(square)(jnp.eye(3) * 2.0)
+    np.testing.assert_allclose(likelihood.jit_estimate(square)(jnp.eye(3) * 2.0), expected)
+    monkeypatch.setattr(likelihood, "_WITHOUT_YNN", {"xla_cpu_no_such_option": ""})
+    likelihood._accepts_option.cache_clear()
+    np.testing.assert_allclose(likelihood.jit_estimate(square)(jnp.eye(3) * 2.0), expected)
+    likelihood._accepts_option.cache_clear()
