@@ -1,7 +1,7 @@
 """The suites `sampling` and `evaluation`: what trained models are used for, with initial parameters."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,9 @@ from benchmarks.models import Model, make_model
 from benchmarks.options import Options
 from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
-from experiments.common.vae import split_each
+from experiments.common.vae import likelihood_estimator
 from jaxvae.data import padded_batches
-from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
+from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches
 from jaxvae.types import Array, Dataset, ModelState, Params, Samples
 
@@ -74,7 +74,7 @@ def nll_record(
     """
     params, model_state = initial(model)
     images = bumps(options.nll_images, seed=2)
-    estimate = estimator(model, options.nll_samples, chunk_size)
+    estimate = likelihood_estimator(model.experiment, options.nll_samples, chunk_size)
     size = min(batch_size, len(images))
     in_part = size * -(-len(images) // (size * PARTS))  # whole batches
     parts = [images[start : start + in_part] for start in range(0, len(images), in_part)]
@@ -104,21 +104,6 @@ def nll_record(
         chunk_size=chunk_size,
         quick=options.quick,
     )
-
-
-def estimator(model: Model, num_samples: int, chunk_size: int) -> Callable[..., LikelihoodEstimate]:
-    """Return the compiled estimate: (params, model_state, keys [B], x [B, H, W, C]) -> [B] each."""
-    experiment = model.experiment
-
-    @jit_estimate
-    def estimate(params: Params, model_state: ModelState, keys: Array, x: Array) -> LikelihoodEstimate:
-        noise, draw = split_each(keys)
-        prepared = experiment.prepare(noise, x)
-        return importance_estimate(
-            lambda keys: experiment.terms(params, model_state, keys, prepared), draw, num_samples, chunk_size
-        )
-
-    return estimate
 
 
 def initial(model: Model) -> tuple[Params, ModelState]:

@@ -12,7 +12,7 @@ from benchmarks.records import Record, record
 from benchmarks.timing import alternate, spread, timed
 from jaxvae.training import Member, Settings, fit, fit_sweep, make_layout
 from jaxvae.training.members import Training
-from jaxvae.training.sweep import sweep_layout
+from jaxvae.training.parallel import sweep_layout
 from jaxvae.types import Dataset, Splits
 
 ENDLESS = 10**9  # steps, of trainings that are only measured on their way
@@ -93,4 +93,4 @@ def make_training(model: Model, splits: Splits, members: list[Member], options: 
     settings = Settings(ENDLESS, options.batch_size, eval_every=ENDLESS, log_every=options.num_steps)
     together = len(members) > 1
     layout = sweep_layout(len(members)) if together else make_layout("scan")
-    return Training(model.experiment, splits, members, settings, layout, together, None)
+    return Training(model.experiment, splits, members, settings, layout, together=together)

@@ -132,6 +132,8 @@ def run(config: Config, options: Options) -> Path:
         if not distributed.is_primary():
             continue
         for values, member, part in zip(settings, members, parts, strict=True):
+            if not member.training["best_step"]:  # it diverged before any evaluation
+                continue
             summary = report(member, splits if part is None else splits._replace(train=_rows_of(splits.train, part)))
             rows.append({**values, "init_from": bool(suffix), **summary})
     if not distributed.is_primary():
@@ -154,7 +156,7 @@ def _rows_of(dataset: Dataset, rows: np.ndarray) -> Dataset:
 
 
 def _distinct(values: tuple[float, ...], minimum: float) -> bool:
-    return len({f"{value:g}" for value in values}) == len(values) and all(value >= minimum for value in values)
+    return len(set(values)) == len(values) and all(value >= minimum for value in values)
 
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -80,7 +80,7 @@ def require(field: str, value: Any, holds: bool, expected: str) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is started; nothing here shapes its result but `init_from`."""
+    """How a run is started; nothing here shapes its result but `init_from`, and `sweep` that of its members."""
 
     name: str | None = None
     """the run's folder is OUT/EXPERIMENT/NAME; by default date and time"""

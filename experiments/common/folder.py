@@ -1,5 +1,6 @@
 """A run's folder: `config.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, `figures/`, `summary.json`."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -98,10 +99,27 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, record: Any) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file whole or not at all.
+
+    Raises:
+      UserError: if the disk is full or the folder is read-only.
+    """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2, allow_nan=True) + "\n")
-    os.replace(temporary, path)
+    with writing(path.parent):
+        temporary.write_text(json.dumps(record, indent=2, allow_nan=True) + "\n")
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say of whatever cannot be written to a run's folder what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The run's folder {folder} cannot be written ({error.strerror}): make room or allow writing and continue "
+            "with --resume, or choose another --out."
+        ) from error
 
 
 class Recorder:
@@ -119,16 +137,18 @@ class Recorder:
     def __init__(self, folder: Path, done: int, steps: int, bar: bool = True) -> None:
         self.path = folder / "metrics.jsonl"
         kept = [record for record in read_records(folder) if record["step"] <= done]
-        self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        self._file = self.path.open("a")
-        self._events = _event_writer(folder, done)
+        with writing(folder):
+            self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            self._file = self.path.open("a")
+            self._events = _event_writer(folder, done)
         self._bar = progress_bar(total=steps, initial=done, unit="step", desc=folder.name) if bar else None
         self._valid: dict[str, float] = {}
 
     def __call__(self, step: int, part: str, metrics: dict[str, float]) -> None:
         """Record mean metrics of one part, "train" or "valid"."""
-        self._file.write(json.dumps({"step": step, "part": part, **metrics}) + "\n")
-        self._file.flush()
+        with writing(self.path.parent):
+            self._file.write(json.dumps({"step": step, "part": part, **metrics}) + "\n")
+            self._file.flush()
         if self._events:
             for name, value in metrics.items():
                 self._events.add_scalar(f"{part}/{name}", value, step)
@@ -148,7 +168,8 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # each record was flushed; one that could not be has been reported
+            self._file.close()
         if self._events:
             self._events.close()
         if self._bar is not None:

@@ -10,6 +10,7 @@ import jax
 from experiments.common.folder import read_json
 from jaxvae.errors import UserError
 from jaxvae.training import Checkpoints, create_train_state, evaluated_params
+from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, TrainState
 
 Build = Callable[[Any, DataSpec], Experiment]
@@ -54,11 +55,7 @@ def load(folder: str | Path) -> Finished:
         raise UserError(
             f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
         )
-    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        evaluated_params(abstract_state(experiment)),
-    )
+    like = abstract(local_layout(), evaluated_params(abstract_state(experiment)))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
     return Finished(experiment, config, best.params, best.model_state, folder, {})

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.figures import draw
-from experiments.common.folder import progress_bar, read_json, write_json
+from experiments.common.folder import progress_bar, read_json, write_json, writing
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
-from experiments.common.vae import split_each
+from experiments.common.vae import likelihood_estimator, split_each
 from jaxvae.data import to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
-from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
+from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
 from jaxvae.types import Batch, Dataset, Splits
 
@@ -71,8 +71,9 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
     print_metrics(finished.folder, metrics)
     try:
-        draw(finished, splits, inspected, metrics)
-    except UserError as error:  # a package for figures is missing: the numbers are what a run is for
+        with writing(finished.folder):
+            draw(finished, splits, inspected, metrics)
+    except UserError as error:  # the disk is full, or a package is missing: the numbers are what a run is for
         print(f"warning: not all figures are drawn. {error}")
     return summary
 
@@ -97,19 +98,9 @@ def inspect(finished: Finished, dataset: Dataset) -> Inspected:
 
 def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) -> LikelihoodEstimate:
     """Return importance sampling estimates of every image of a data set, arrays [N] in nats."""
-    experiment = finished.experiment
-    assert experiment.terms is not None
-    terms = experiment.terms
-
-    @jit_estimate
-    def estimate(params: Any, model_state: Any, keys: jax.Array, x: jax.Array) -> LikelihoodEstimate:
-        noise, draw = split_each(keys)
-        prepared = experiment.prepare(noise, x)
-        return importance_estimate(lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, chunk)
-
-    pixels = math.prod(experiment.spec.shape)
+    pixels = math.prod(finished.experiment.spec.shape)
     size = max(1, min(NLL_BATCH, len(dataset.x), NLL_PIXELS // pixels))
-    chunk = max(1, NLL_PIXELS // (pixels * size))
+    estimate = likelihood_estimator(finished.experiment, num_samples, max(1, NLL_PIXELS // (pixels * size)))
     bar = progress_bar(total=len(dataset.x), unit="image", desc=f"test NLL, k = {num_samples}")
 
     def one(start: int, batch: Batch) -> LikelihoodEstimate:

@@ -1,6 +1,5 @@
 """Sweeps: all combinations of some settings, trained as one program, in one table and one figure."""
 
-import dataclasses
 import itertools
 import typing
 from collections.abc import Sequence
@@ -61,7 +60,7 @@ def combinations(config: Any, axes: Sequence[str], experiment: Experiment) -> li
     Raises:
       UserError: if a setting is not there, is a shape or a choice of the program, or a value is not of its type.
     """
-    types = {field.name: field.type for field in dataclasses.fields(config)}
+    types = typing.get_type_hints(type(config))
     allowed = ["seed", "learning_rate", *(name for name in experiment.hparams if name in types)]
     values: dict[str, list[Any]] = {}
     for axis in axes:
@@ -72,7 +71,7 @@ def combinations(config: Any, axes: Sequence[str], experiment: Experiment) -> li
                 f"--sweep {axis} is not possible: expected NAME=VALUE,VALUE,... with one of {', '.join(allowed)}; what "
                 "shapes the program needs a run for each value."
             )
-        kind = typing.get_type_hints(type(config))[name]
+        kind = types[name]
         try:
             values[name] = [kind(value) for value in listed.split(",")]
         except ValueError as error:
@@ -84,12 +83,12 @@ def combinations(config: Any, axes: Sequence[str], experiment: Experiment) -> li
 
 def name_of(values: dict[str, Any]) -> str:
     """Return the name of a member's folder."""
-    return "_".join(f"{name}={value:g}" for name, value in values.items())
+    return "_".join(f"{name}={value:.15g}" for name, value in values.items())  # digits that tell all values apart
 
 
 def validation(finished: Finished, splits: Splits) -> dict[str, Any]:
-    """Return mean values of the validation part, of the best parameters; a loss of inf where there are none."""
-    if "failure" in finished.training and not finished.training["best_step"]:
+    """Return mean values of the validation part, of the best parameters; a loss of inf if it diverged before any."""
+    if not finished.training["best_step"]:
         return {"loss": float("inf"), "failure": finished.training["failure"]}
     evaluate = make_evaluator(finished.experiment, min(500, len(splits.valid.x)))
     values = evaluate(finished.params, finished.model_state, splits.valid)

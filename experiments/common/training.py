@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -54,7 +54,7 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
       UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
       SystemExit: with status 0, if the process was told to end: everything is saved.
     """
-    return _train([config], build, splits, spec, [folder], [None], options, together=False)[0]
+    return _train([_Run(config, build(config, spec), folder, None)], splits, spec, options, together=False)[0]
 
 
 def train_sweep(
@@ -81,24 +81,24 @@ def train_sweep(
       rows: of the training images that each member learns from; None takes all.
 
     Returns:
-      One for each member, in their order; `training["failure"]` says why one diverged.
+      One for each member, in their order; `training["failure"]` says why one diverged, and its `best_step` is 0 if
+      that was before the first evaluation.
+
+    Raises:
+      UserError: as `train`; and if all members diverged before their first evaluation.
     """
-    rows = rows or [None] * len(configs)
+    experiments = [build(config, spec) for config in configs]
+    runs = [_Run(*run) for run in zip(configs, experiments, folders, rows or [None] * len(configs), strict=True)]
     steps = {i: _saved_steps(folder) if options.resume else frozenset() for i, folder in enumerate(folders)}
     finished: dict[int, Finished] = {}
     for group in _groups(steps):
-        part = _train(
-            [configs[i] for i in group],
-            build,
-            splits,
-            spec,
-            [folders[i] for i in group],
-            [rows[i] for i in group],
-            options,
-            together=True,
-        )
+        part = _train([runs[i] for i in group], splits, spec, options, together=True)
         finished.update(zip(group, part, strict=True))
-    return [finished[i] for i in range(len(configs))]
+    if not any(one.training["best_step"] for one in finished.values()):
+        raise UserError(
+            f"All {len(runs)} trainings of the sweep diverged, the first: {finished[0].training['failure']}"
+        )
+    return [finished[i] for i in range(len(runs))]
 
 
 def evaluation_batch(spec: DataSpec) -> int:
@@ -112,8 +112,6 @@ def on_primary(action: Callable[[], None]) -> None:
     if distributed.is_primary():
         try:
             action()
-        except OSError as error:
-            message = f"The run's folder cannot be written ({error}): make room, or choose another --out."
         except UserError as error:
             message = str(error)
     if message := distributed.text_of_primary(message):
@@ -123,92 +121,88 @@ def on_primary(action: Callable[[], None]) -> None:
 # ---------- private
 
 
+class _Run(NamedTuple):
+    config: Any
+    experiment: Experiment
+    folder: Path
+    rows: np.ndarray | None  # of the training images that it learns from, all if None
+
+
 def _train(
-    configs: Sequence[Any],
-    build: Build,
-    splits: Splits,
-    spec: DataSpec,
-    folders: Sequence[Path],
-    rows: Sequence[np.ndarray | None],
-    options: "Options",
-    *,
-    together: bool,
+    runs: Sequence[_Run], splits: Splits, spec: DataSpec, options: "Options", *, together: bool
 ) -> list[Finished]:
-    experiments = [build(config, spec) for config in configs]
-    first = configs[0]
-    init_params = load_params(options.init_from, experiments[0], spec) if options.init_from else None
-    state = abstract_state(experiments[0])  # a model that does not fit the images fails before a folder is made
+    first = runs[0]
+    init_params = load_params(options.init_from, first.experiment, spec) if options.init_from else None
+    state = abstract_state(first.experiment)  # a model that does not fit the images fails before a folder is made
     with contextlib.ExitStack() as stack:
-        places = []
-        for config, experiment, folder, part in zip(configs, experiments, folders, rows, strict=True):
-            size = len(splits.train.x) if part is None else len(part)
-            record = run_record(experiment.name, config, spec, size, options.init_from)
-            distributed.require_equal(
-                {**record["config"], **record["spec"], "num_train": size, "experiment": experiment.name}
-            )
-            resume = options.resume and (not together or (folder / "config.json").exists())
-            on_primary(lambda: open_folder(folder, record, resume))  # noqa: B023
-            places.append(stack.enter_context(Checkpoints(folder / "checkpoints", keep=options.keep)))
-            done = places[-1].latest_step() or 0
-            if done > config.steps:
-                raise UserError(
-                    f"The run {folder} has done {done} steps already: resume it with --steps {done} or more."
-                )
-            on_primary(lambda: write_json(folder / "config.json", record))  # noqa: B023
+        places = [stack.enter_context(_opened(run, splits, spec, options, together=together)) for run in runs]
         done = (common_step(places) if options.resume else None) or 0
         members = [
             Member(
-                seed=config.seed,
-                hparams={**experiment.hparams, "learning_rate": config.learning_rate} if together else {},
-                rows=part,
+                seed=run.config.seed,
+                hparams={**run.experiment.hparams, "learning_rate": run.config.learning_rate} if together else {},
+                rows=run.rows,
                 checkpoints=place,
-                report=stack.enter_context(Recorder(folder, done, config.steps, bar=i == 0))
+                report=stack.enter_context(Recorder(run.folder, done, run.config.steps, bar=run is first))
                 if distributed.is_primary()
                 else None,
             )
-            for i, (config, experiment, folder, part, place) in enumerate(
-                zip(configs, experiments, folders, rows, places, strict=True)
-            )
+            for run, place in zip(runs, places, strict=True)
         ]
         settings = Settings(
-            steps=first.steps,
-            batch_size=first.batch_size,
-            eval_every=first.eval_every,
-            log_every=first.log_every,
+            steps=first.config.steps,
+            batch_size=first.config.batch_size,
+            eval_every=first.config.eval_every,
+            log_every=first.config.log_every,
             save_every=options.save_every,
             eval_batch_size=evaluation_batch(spec),
-            ema_decay=first.ema_decay,
-            clip_norm=first.clip_norm,
-            skip_norm=first.skip_norm,
-            patience=first.patience,
+            ema_decay=first.config.ema_decay,
+            clip_norm=first.config.clip_norm,
+            skip_norm=first.config.skip_norm,
+            patience=first.config.patience,
         )
         told_to_end = stack.enter_context(_signals())
         common = {"resume": options.resume, "init_params": init_params, "stop": told_to_end}
         if together:
             _refuse_for_sweeps(options)
-            results = fit_sweep(experiments[0], splits, members, settings, num_devices=options.devices, **common)
+            results = fit_sweep(first.experiment, splits, members, settings, num_devices=options.devices, **common)
             layout = "sweep"
         else:
-            chosen = _layout(options, experiments[0], state, first.batch_size)
-            results = [fit(experiments[0], splits, members[0], settings, layout=chosen, **common)]
+            chosen = _layout(options, first.experiment, state, first.config.batch_size)
+            results = [fit(first.experiment, splits, members[0], settings, layout=chosen, **common)]
             layout = chosen.kind
-    stopped = [result for result in results if int(result.state.step) < first.steps and not result.failure]
+    stopped = [result for result in results if int(result.state.step) < first.config.steps and not result.failure]
     if stopped and told_to_end():
         if distributed.is_primary():
-            where = folders[0].parent if together else folders[0]
+            where = first.folder.parent if together else first.folder
             print(f"{where}: ended by a signal, all is saved; continue with --resume --name {where.name}.")
         sys.exit(0)
-    return [
-        _finished(experiment, config, folder, result, layout)
-        for experiment, config, folder, result in zip(experiments, configs, folders, results, strict=True)
-    ]
+    return [_finished(run, result, layout) for run, result in zip(runs, results, strict=True)]
 
 
-def _finished(experiment: Experiment, config: Any, folder: Path, result: FitResult, layout: str) -> Finished:
+def _opened(run: _Run, splits: Splits, spec: DataSpec, options: "Options", *, together: bool) -> Checkpoints:
+    """Make or check a run's folder, write its `config.json`, and return its checkpoints."""
+    size = len(splits.train.x) if run.rows is None else len(run.rows)
+    record = run_record(run.experiment.name, run.config, spec, size, options.init_from)
+    distributed.require_equal(
+        {**record["config"], **record["spec"], "num_train": size, "experiment": run.experiment.name}
+    )
+    resume = options.resume and (not together or (run.folder / "config.json").exists())
+    on_primary(lambda: open_folder(run.folder, record, resume))
+    checkpoints = Checkpoints(run.folder / "checkpoints", keep=options.keep)
+    done = checkpoints.latest_step() or 0
+    if done > run.config.steps:
+        checkpoints.close()
+        raise UserError(f"The run {run.folder} has done {done} steps already: resume it with --steps {done} or more.")
+    on_primary(lambda: write_json(run.folder / "config.json", record))
+    return checkpoints
+
+
+def _finished(run: _Run, result: FitResult, layout: str) -> Finished:
     done = int(result.state.step)
     if result.failure:
-        print(f"warning: {folder.name}: {result.failure}")
-    elif done < config.steps:
+        print(f"warning: {run.folder.name}: {result.failure}")
+    elif done < run.config.steps:
         print(f"Stopped early after {done} steps: the best was {result.loop.best_step}.")
     training = {
         "steps": done,
@@ -220,7 +214,7 @@ def _finished(experiment: Experiment, config: Any, folder: Path, result: FitResu
         "layout": layout,
         **({"failure": result.failure} if result.failure else {}),
     }
-    return Finished(experiment, config, result.best.params, result.best.model_state, folder, training)
+    return Finished(run.experiment, run.config, result.best.params, result.best.model_state, run.folder, training)
 
 
 def _layout(options: "Options", experiment: Experiment, state: TrainState, batch_size: int) -> Layout:

@@ -11,6 +11,7 @@ import optax
 from jaxvae import objectives, schedules
 from jaxvae.data import binarize, to_unit
 from jaxvae.distributions import normal_kl_to_standard
+from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
 from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
 from jaxvae.posteriors import GaussianPosterior
@@ -218,6 +219,33 @@ def vae_experiment(
         decode=decode,
         terms=terms,
     )
+
+
+def likelihood_estimator(
+    experiment: Experiment, num_samples: int, chunk_size: int
+) -> Callable[[Params, ModelState, PRNGKey, Array], LikelihoodEstimate]:
+    """Return the compiled importance sampling estimate of a VAE's images.
+
+    Args:
+      experiment: of `vae_experiment`.
+      num_samples: k, latents for every image.
+      chunk_size: of them at a time; the memory is in proportion.
+
+    Returns:
+      (params, model_state, keys [B], x of a `Batch`) -> estimates of the images as `evaluate` prepares them, [B] nats.
+    """
+    assert experiment.terms is not None
+    terms = experiment.terms
+
+    @jit_estimate
+    def estimate(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> LikelihoodEstimate:
+        noise, draw = split_each(keys)
+        prepared = experiment.prepare(noise, x)
+        return importance_estimate(
+            lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, chunk_size
+        )
+
+    return estimate
 
 
 def split_each(keys: PRNGKey) -> tuple[PRNGKey, PRNGKey]:

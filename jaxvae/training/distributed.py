@@ -93,12 +93,6 @@ def require_equal(settings: Mapping[str, Any]) -> None:
         )
 
 
-def wait_for_all(name: str) -> None:
-    """Return when every process has come to this point."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
-
-
 # ---------- private
 
 _REMEDY = (

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data import padded_batches
-from jaxvae.training.parallel import AXIS, Layout, local_layout, put
+from jaxvae.training.parallel import AXIS, Layout, divided, local_layout, put
 from jaxvae.training.step import example_keys
 from jaxvae.types import Batch, Dataset, Experiment, Metrics, ModelState, Params, PRNGKey
 
@@ -43,8 +43,7 @@ def make_evaluator(
             return jax.vmap(experiment.evaluate, in_axes=(0, 0, None, None, 0))(*arguments)
         return experiment.evaluate(*arguments)
 
-    whole = jax.sharding.NamedSharding(layout.mesh, jax.sharding.PartitionSpec())
-    compiled = jax.jit(one_batch, out_shardings=whole)
+    compiled = jax.jit(one_batch, out_shardings=divided(layout))
 
     def evaluate(
         params: Params, model_state: ModelState, dataset: Dataset, hparams: Mapping[str, jax.Array] | None = None

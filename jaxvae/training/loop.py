@@ -1,6 +1,6 @@
 """`fit`: from an experiment and data to trained parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from jaxvae.training.distributed import any_process
 from jaxvae.training.members import FitResult, Member, Settings, Training
@@ -40,25 +40,13 @@ def fit(
     Raises:
       UserError: if loss or gradients stop being finite: it names the step; checkpoints stay as they are.
     """
-    layout = layout or make_layout()
-    options = {"resume": resume, "init_params": init_params, "stop": stop}
-    return fit_members(experiment, splits, [member], settings, layout, together=False, **options)[0]
+    training = Training(experiment, splits, [member], settings, layout or make_layout(), init_params)
+    return train_to_end(training, resume, stop)[0]
 
 
-def fit_members(
-    experiment: Experiment,
-    splits: Splits,
-    members: Sequence[Member],
-    settings: Settings,
-    layout: Layout,
-    *,
-    together: bool,
-    resume: bool = False,
-    init_params: Params = None,
-    stop: Callable[[], bool] | None = None,
-) -> list[FitResult]:
-    """The loop of `fit`, with one member, and of `fit_sweep`, which trains members `together` by `vmap`."""
-    training = Training(experiment, splits, members, settings, layout, together, init_params)
+def train_to_end(training: Training, resume: bool, stop: Callable[[], bool] | None) -> list[FitResult]:
+    """The loop of `fit`, which trains one member, and of `fit_sweep`, which trains several together."""
+    settings = training.settings
     if resume:
         training.restore()
     stopped = False

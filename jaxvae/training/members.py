@@ -68,8 +68,9 @@ class Training:
         members: Sequence[Member],
         settings: Settings,
         layout: Layout,
-        together: bool,
-        init_params: Params,
+        init_params: Params = None,
+        *,
+        together: bool = False,
     ) -> None:
         self.members, self.settings, self.layout, self.together = members, settings, layout, together
         self._splits = splits
@@ -122,8 +123,8 @@ class Training:
     def evaluate(self) -> None:
         """Score all members on the validation part and remember the best parameters of each."""
         improved = np.zeros(len(self.members), bool)
-        best = evaluated_params(self._state)
-        scores = self._by_member(self._evaluator(*best, self._splits.valid, self._state.hparams))
+        current = evaluated_params(self._state)
+        scores = self._by_member(self._evaluator(*current, self._splits.valid, self._state.hparams))
         for i, (member, values) in enumerate(zip(self.members, scores, strict=True)):
             if self._is_over(i):
                 continue
@@ -144,7 +145,7 @@ class Training:
         if improved.all():
             self._best = self._copy_of_evaluated()
         elif improved.any():
-            self._best = _choose(improved, evaluated_params(self._state), self._best)
+            self._best = _choose(improved, current, self._best)
 
     def save(self) -> None:
         """Save all members under the same step, so that they can go on together."""
@@ -163,6 +164,9 @@ class Training:
         for i, folder in enumerate(folders):
             parts.append(folder.restore(step, Saved(*self._member((self._state, self._best), i), self._loops[i])))
         self._loops = [part.loop for part in parts]
+        for i, part in enumerate(parts):
+            if (frozen := int(part.state.step)) < step:  # only a member of a sweep is saved on after it has diverged
+                self._failures[i] = f"Training stopped at step {frozen + 1}, before it was resumed."
         trees = [(part.state, part.best) for part in parts]
         self._state, self._best = _stack(self.layout, trees) if self.together else trees[0]
 

@@ -72,7 +72,8 @@ def make_layout(
     if num_devices is None:
         num_devices = 1 if (on_cpu and jax.process_count() == 1) or kind in ("step", "scan") else there
     if not 1 <= num_devices <= there:
-        raise UserError(f"{num_devices} devices are asked for, expected 1 to {there}: there are {there} {_kind()}.")
+        backend = jax.default_backend().upper()
+        raise UserError(f"{num_devices} devices are asked for, expected 1 to {there}, the {backend} devices there are.")
     if kind is None:
         alone: Kind = "step" if on_cpu and uses_convolutions else "scan"
         kind = alone if num_devices == 1 else "sharded"
@@ -89,6 +90,23 @@ def make_layout(
         raise UserError(f"The layout {kind} replicates parameters: choose sharded, which can divide them.")
     mesh = Mesh(np.array(jax.devices()[:num_devices]), (AXIS,), axis_types=(AxisType.Auto,))
     return Layout(kind, mesh, rule or replicated)
+
+
+def sweep_layout(num_members: int, num_devices: int | None = None) -> Layout:
+    """Return the layout that divides members among devices, as many as there are and divide them evenly.
+
+    Args:
+      num_members: M, the length of the first axis of every leaf of the state.
+      num_devices: at most; None as in `make_layout`.
+
+    Raises:
+      UserError: as `make_layout`.
+    """
+    there = make_layout("sharded", num_devices).mesh.size
+    used = max(number for number in range(1, there + 1) if num_members % number == 0)
+    if jax.process_count() > 1:
+        used = there  # no process can be left out: `Program` says what to do
+    return make_layout("sharded", used, rule=lambda path, shape: PartitionSpec(AXIS))
 
 
 def local_layout() -> Layout:
@@ -126,15 +144,24 @@ def contains_convolutions(loss: LossFn, state: Any, inputs: StepInput) -> bool:
 # ---------- arrays
 
 
+def divided(layout: Layout, *spec: str | None) -> NamedSharding:
+    """Return the sharding of an array divided along the axes named in `spec`, whole everywhere without any."""
+    return NamedSharding(layout.mesh, PartitionSpec(*spec))
+
+
 def shardings(layout: Layout, tree: Any) -> Any:
     """Return the sharding of every leaf of a state by the layout's rule."""
 
     def one(path: Any, leaf: Any) -> NamedSharding:
-        return NamedSharding(
-            layout.mesh, layout.rule(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape)
-        )
+        return divided(layout, *layout.rule(jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape))
 
     return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def abstract(layout: Layout, tree: Any) -> Any:
+    """Return shapes, types and shardings of a state, which is what restoring it needs."""
+    describe = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
+    return jax.tree.map(describe, tree, shardings(layout, tree))
 
 
 def create(layout: Layout, function: Callable[..., TrainState], *arguments: Any) -> TrainState:
@@ -145,28 +172,25 @@ def create(layout: Layout, function: Callable[..., TrainState], *arguments: Any)
 
 def put(layout: Layout, tree: Any, *spec: str | None) -> Any:
     """Return numpy arrays, the same in every process, as global arrays divided along the axes named in `spec`."""
-    sharding = NamedSharding(layout.mesh, PartitionSpec(*spec))
 
     def one(leaf: Any) -> Array:
         leaf = np.asarray(leaf)
-        return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+        return jax.make_array_from_callback(leaf.shape, divided(layout, *spec), lambda index: leaf[index])
 
     return jax.tree.map(one, tree)
 
 
 def on_one_device(layout: Layout, tree: Any) -> Any:
     """Return a copy of arrays on the first device of this process, for what is done outside of the layout."""
-    whole = NamedSharding(layout.mesh, PartitionSpec())
-    copies = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=whole)(tree)
+    copies = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree), out_shardings=divided(layout))(tree)
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), copies)
 
 
 def take(dataset: Dataset, rows: Any) -> Batch:
     """Return the rows [..., B] of a data set: in host memory if both are numpy's, else inside a compiled program."""
-    pick = lambda leaf: leaf[rows] if isinstance(rows, np.ndarray) else jnp.take(leaf, rows, axis=0)  # noqa: E731
-    labels: Any = None if dataset.labels is None else pick(dataset.labels)
-    ones = np.ones if isinstance(rows, np.ndarray) else jnp.ones
-    return Batch(x=jax.tree.map(pick, dataset.x), labels=labels, mask=ones(rows.shape, np.float32))  # type: ignore[arg-type]
+    xp: Any = np if isinstance(rows, np.ndarray) else jnp
+    data = jax.tree.map(lambda leaf: xp.take(leaf, rows, axis=0), dataset)
+    return Batch(data.x, data.labels, xp.ones(rows.shape, np.float32))
 
 
 # ---------- programs
@@ -211,7 +235,7 @@ class Program:
             return parts if self._resident is not None else take(self._host, parts)
         if self._resident is not None:
             return put(self.layout, rows, None, AXIS)
-        sharding = NamedSharding(self.layout.mesh, PartitionSpec(None, AXIS))
+        sharding = divided(self.layout, None, AXIS)
 
         def gather(leaf: np.ndarray) -> Array:
             part = lambda index: leaf[rows[index[: rows.ndim]]]  # noqa: E731
@@ -243,14 +267,11 @@ class Program:
         return state, jax.tree.map(lambda *values: np.stack(values), *jax.device_get(collected))
 
     def _many_steps(self, state: TrainState) -> Any:
-        whole = NamedSharding(self.layout.mesh, PartitionSpec())
-        batch = NamedSharding(self.layout.mesh, PartitionSpec(AXIS))
-
         def many_steps(state: TrainState, dataset: Dataset | None, chunk: Any) -> tuple[TrainState, Metrics]:
             def one(state: TrainState, entry: Any) -> tuple[TrainState, Metrics]:
                 examples = entry if dataset is None else take(dataset, entry)
                 if self.layout.kind == "sharded":
-                    examples = jax.lax.with_sharding_constraint(examples, batch)
+                    examples = jax.lax.with_sharding_constraint(examples, divided(self.layout, AXIS))
                 return self._step(state, examples)
 
             return jax.lax.scan(one, state, chunk)
@@ -259,7 +280,7 @@ class Program:
             devices = list(self.layout.mesh.devices.flat)
             return jax.pmap(many_steps, AXIS, in_axes=(None, None, 1), out_axes=None, devices=devices, donate_argnums=0)
         kept = jax.tree.map(lambda leaf: leaf.sharding, state)
-        return jax.jit(many_steps, out_shardings=(kept, whole), donate_argnums=0)
+        return jax.jit(many_steps, out_shardings=(kept, divided(self.layout)), donate_argnums=0)
 
     def _compile(self, function: Any, *arguments: Any) -> Callable:
         if self.layout.kind == "pmap" and jax.process_count() > 1:
@@ -289,10 +310,9 @@ def _global(layout: Layout, tree: Any) -> Any:
     """Arrays of all devices from what pmap returns, which knows only those of this process."""
     if jax.process_count() == 1:
         return tree
-    whole = NamedSharding(layout.mesh, PartitionSpec())
-    parts = lambda leaf: [shard.data for shard in leaf.addressable_shards]  # noqa: E731
-    return jax.tree.map(lambda leaf: jax.make_array_from_single_device_arrays(leaf.shape, whole, parts(leaf)), tree)
 
+    def one(leaf: Array) -> Array:
+        parts = [shard.data for shard in leaf.addressable_shards]
+        return jax.make_array_from_single_device_arrays(leaf.shape, divided(layout), parts)
 
-def _kind() -> str:
-    return f"{jax.default_backend().upper()} devices" if jax.device_count() > 1 else f"{jax.default_backend().upper()}"
+    return jax.tree.map(one, tree)

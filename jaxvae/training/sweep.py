@@ -7,12 +7,9 @@ networks cannot.
 
 from collections.abc import Callable, Sequence
 
-import jax
-from jax.sharding import PartitionSpec
-
-from jaxvae.training.loop import fit_members
-from jaxvae.training.members import FitResult, Member, Settings
-from jaxvae.training.parallel import AXIS, Layout, make_layout
+from jaxvae.training.loop import train_to_end
+from jaxvae.training.members import FitResult, Member, Settings, Training
+from jaxvae.training.parallel import sweep_layout
 from jaxvae.types import Experiment, Params, Splits
 
 
@@ -46,23 +43,6 @@ def fit_sweep(
     Returns:
       A result for each member.
     """
-    return fit_members(
-        experiment,
-        splits,
-        members,
-        settings,
-        sweep_layout(len(members), num_devices),
-        together=True,
-        resume=resume,
-        init_params=init_params,
-        stop=stop,
-    )
-
-
-def sweep_layout(num_members: int, num_devices: int | None = None) -> Layout:
-    """Return the layout that divides members among devices, as many as there are and divide them evenly."""
-    there = make_layout("sharded", num_devices).mesh.size
-    used = max(number for number in range(1, there + 1) if num_members % number == 0)
-    if used < there and jax.process_count() > 1:
-        used = there  # a process cannot be left out: `Program` says what to do
-    return make_layout("sharded", used, rule=lambda path, shape: PartitionSpec(AXIS))
+    layout = sweep_layout(len(members), num_devices)
+    training = Training(experiment, splits, members, settings, layout, init_params, together=True)
+    return train_to_end(training, resume, stop)

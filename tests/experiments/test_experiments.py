@@ -11,6 +11,7 @@ import pytest
 
 from experiments import run as shared
 from experiments.__main__ import experiments
+from experiments.common import sweep as sweeps
 from experiments.common.folder import Recorder
 from experiments.run import Options
 from jaxvae import data
@@ -215,6 +216,16 @@ def test_a_sweep_leaves_runs_like_any_other_and_resumes(tmp_path):
     assert longer.config.steps == 4
 
 
+@pytest.mark.slow
+def test_a_beta_that_diverges_at_once_is_left_out_and_only_diverged_ones_are_an_error(tmp_path):
+    module, config = module_and_config("beta_vae", betas=(1.0,))
+    folder = module.run(config, Options(name="a", out=tmp_path, sweep=("learning_rate=1e-3,1e30",)))
+    runs = json.loads((folder / "summary.json").read_text())["runs"]
+    assert [run["learning_rate"] for run in runs] == [1e-3]
+    with pytest.raises(UserError, match="All 2 trainings of the sweep diverged, the first: Training stopped at step"):
+        module.run(config, Options(name="b", out=tmp_path, sweep=("learning_rate=1e30,2e30",)))
+
+
 @pytest.mark.parametrize(
     ("sweep", "message"),
     [
@@ -229,6 +240,10 @@ def test_sweeps_refuse(sweep, message, tmp_path):
     with pytest.raises(UserError, match=message):
         module.run(config, Options(name="a", out=tmp_path, sweep=sweep))
     assert not (tmp_path / "iwae" / "a").exists()
+
+
+def test_large_seeds_have_folders_of_their_own():
+    assert sweeps.name_of({"seed": 1_000_001, "beta": 2.0, "rate": 1e-3}) == "seed=1000001_beta=2_rate=0.001"
 
 
 def test_sweeps_refuse_layouts_that_do_not_divide_members(tmp_path):

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from experiments.common.folder import read_records
-from experiments.run import load
-from jaxvae.training import Checkpoints, Saved, create_train_state, evaluated_params
-from jaxvae.types import Batch, LoopState
+from experiments.common.loading import abstract_state, load
+from jaxvae.training import Checkpoints, Saved, evaluated_params
+from jaxvae.training.parallel import abstract, local_layout
+from jaxvae.types import LoopState
 
 SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20", "--nll-samples", "2")
 SECONDS = 240
@@ -53,14 +54,8 @@ def ended(process):
 def final(folder):
     """The whole state after the last step, its best parameters, and the means of every report."""
     run = load(folder)
-    batch = Batch(jax.ShapeDtypeStruct((1, 8, 8, 1), "uint8"), None, jax.ShapeDtypeStruct((1,), "float32"))
-    state = jax.eval_shape(lambda key, batch: create_train_state(run.experiment, key, batch), jax.random.key(0), batch)
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    state = abstract(local_layout(), abstract_state(run.experiment))
     like = Saved(state, evaluated_params(state), LoopState(0, 0, 0, 0, 0))
-    like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here) if hasattr(leaf, "shape") else leaf,
-        like,
-    )
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         saved = checkpoints.restore(checkpoints.latest_step(), like)
     reports = [{k: v for k, v in r.items() if k != "images_per_second"} for r in read_records(folder)]

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, Member, Settings, fit, fit_sweep
-from jaxvae.training.sweep import sweep_layout
+from jaxvae.training import Checkpoints, Member, Saved, Settings, fit, fit_sweep
+from jaxvae.training.parallel import sweep_layout
 from tests.training.conftest import make_experiment
 
 SETTINGS = Settings(steps=8, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
@@ -73,6 +73,22 @@ def test_a_member_that_diverges_freezes_alone(splits):
         assert_same(found[i], fit(make_injected(), splits, members[i], SETTINGS))
 
 
+def test_a_member_that_had_diverged_stays_so_when_resumed(splits, tmp_path):
+    def trained(steps):
+        members = members_of({"learning_rate": 0.1}, {"learning_rate": 1e30})
+        members = [m._replace(checkpoints=Checkpoints(tmp_path / str(m.seed))) for m in members]
+        results = fit_sweep(make_injected(), splits, members, SETTINGS._replace(steps=steps), resume=True)
+        for member in members:
+            member.checkpoints.close()
+        return results
+
+    before = trained(4)[1]
+    sound, diverged = trained(8)
+    assert sound.failure is None
+    assert diverged.failure == f"Training stopped at step {int(before.state.step) + 1}, before it was resumed."
+    assert diverged.loop.best == before.loop.best
+
+
 def test_a_sweep_ends_when_all_have_diverged(splits):
     found = fit_sweep(make_injected(), splits, members_of({"learning_rate": 1e30}), SETTINGS)
     assert found[0].failure
@@ -97,19 +113,14 @@ def test_sweep_resumed_equals_uninterrupted(splits, tmp_path):
     for steps in (4, 8):
         members = [saving(i, member) for i, member in enumerate(members_of(*FOUR))]
         found = fit_sweep(make_injected(), splits, members, SETTINGS._replace(steps=steps), resume=True)
-        if steps == 4:  # as if the end had come before the last member was saved
-            members[3].checkpoints.save(5, found_saved(found[3]))
+        if steps == 4:  # as if the end had come when only the last member was saved
+            last = found[3]
+            members[3].checkpoints.save(5, Saved(last.state, last.best, last.loop))
         for member in members:
             member.checkpoints.close()
     for result, expected in zip(found, whole, strict=True):
         chex.assert_trees_all_equal(result.state._replace(key=None), expected.state._replace(key=None))
         chex.assert_trees_all_equal(result.best, expected.best)
-
-
-def found_saved(result):
-    from jaxvae.training import Saved
-
-    return Saved(result.state, result.best, result.loop)
 
 
 def test_a_members_checkpoint_is_like_any_other(splits, tmp_path):

@@ -1,0 +1,38 @@
+"""Runs whose folder cannot be written to."""
+
+import json
+import os
+import resource
+
+import pytest
+
+from experiments.common import folder as folders
+from experiments.common.folder import Recorder, read_records, write_json
+from jaxvae.errors import UserError
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_json_on_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "summary.json", {"a": 1})
+    (tmp_path / "summary.tmp").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\): make room"):
+        write_json(tmp_path / "summary.json", {"a": 2})
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"a": 1}
+
+
+@pytest.fixture
+def largest_file(monkeypatch):
+    """Return a function that limits the size of files, as a full disk or a quota does."""
+    monkeypatch.setattr(folders, "_event_writer", lambda *_: None)  # it has a thread that would be hit as well
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_metrics_that_cannot_be_written_are_named_and_what_was_written_is_kept(tmp_path, largest_file):
+    with Recorder(tmp_path, done=0, steps=2, bar=False) as recorder:
+        recorder(1, "train", {"loss": 1.0})
+        largest_file(recorder.path.stat().st_size + 20)
+        with pytest.raises(UserError, match=r"cannot be written \(File too large\): make room"):
+            recorder(2, "train", {"loss": 2.0})
+    assert read_records(tmp_path) == [{"step": 1, "part": "train", "loss": 1.0}]
