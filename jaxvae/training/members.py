@@ -83,7 +83,7 @@ class Training:
         self.done = 0
 
         def make_step(axis_name: str | None) -> TrainStep:
-            step = make_train_step(
+            return make_train_step(
                 experiment.loss,
                 experiment.optimizer,
                 ema_decay=settings.ema_decay,
@@ -91,9 +91,9 @@ class Training:
                 skip_norm=settings.skip_norm,
                 axis_name=axis_name,
             )
-            return jax.vmap(step) if together else step
 
-        self._program = Program(layout, make_step, splits.train, len(members) if together else settings.batch_size)
+        divided = len(members) if together else settings.batch_size
+        self._program = Program(layout, make_step, splits.train, divided, members=together)
         self._evaluator = make_evaluator(experiment, settings.eval_batch_size, layout, members=together)
         self._next: tuple[int, Any] | None = None  # made ready while the devices are busy
 

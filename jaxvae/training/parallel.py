@@ -204,22 +204,27 @@ class Program:
 
     Args:
       layout: where and how.
-      make_step: axis_name -> step; for the members of a sweep the step has a leading axis [M] in all of its
-        arguments, and the rule divides that axis of the state.
+      make_step: axis_name -> step.
       dataset: N examples in host memory.
-      batch_size: B, or the number of members: what is divided among the devices.
+      batch_size: B, or M, the members of a sweep: what is divided among the devices.
+      members: whether this trains the members of a sweep, whose states and rows have an axis [M]. They take their steps
+        side by side, by `vmap`; but on one CPU device one after another, all steps of a program each, since a member's
+        state then stays in the processor's caches and batched matrix products gain nothing there.
 
     Raises:
       UserError: if the devices do not divide the batch evenly.
     """
 
-    def __init__(self, layout: Layout, make_step: MakeStep, dataset: Dataset, batch_size: int) -> None:
+    def __init__(
+        self, layout: Layout, make_step: MakeStep, dataset: Dataset, batch_size: int, *, members: bool = False
+    ) -> None:
         if batch_size % layout.mesh.size:
             raise UserError(
                 f"A batch of {batch_size} cannot be divided evenly among {layout.mesh.size} devices: choose a multiple "
                 f"of {layout.mesh.size}, or fewer devices."
             )
         self.layout = layout
+        self._members = members
         self.compile_seconds = 0.0
         self._step = make_step(AXIS if layout.kind == "pmap" else None)
         self._host = jax.tree.map(np.asarray, dataset)
@@ -270,17 +275,23 @@ class Program:
         def many_steps(state: TrainState, dataset: Dataset | None, chunk: Any) -> tuple[TrainState, Metrics]:
             def one(state: TrainState, entry: Any) -> tuple[TrainState, Metrics]:
                 examples = entry if dataset is None else take(dataset, entry)
-                if self.layout.kind == "sharded":
+                if self.layout.kind == "sharded" and not self._members:
                     examples = jax.lax.with_sharding_constraint(examples, divided(self.layout, AXIS))
                 return self._step(state, examples)
 
             return jax.lax.scan(one, state, chunk)
 
+        if self._members:
+            one_by_one = jax.default_backend() == "cpu" and self.layout.mesh.size == 1
+            members_steps = _in_turn(many_steps) if one_by_one else jax.vmap(many_steps, (0, None, 1), (0, 1))
+            return jax.jit(members_steps, out_shardings=self._kept(state), donate_argnums=0)
         if self.layout.kind == "pmap":
             devices = list(self.layout.mesh.devices.flat)
             return jax.pmap(many_steps, AXIS, in_axes=(None, None, 1), out_axes=None, devices=devices, donate_argnums=0)
-        kept = jax.tree.map(lambda leaf: leaf.sharding, state)
-        return jax.jit(many_steps, out_shardings=(kept, divided(self.layout)), donate_argnums=0)
+        return jax.jit(many_steps, out_shardings=self._kept(state), donate_argnums=0)
+
+    def _kept(self, state: TrainState) -> Any:
+        return jax.tree.map(lambda leaf: leaf.sharding, state), divided(self.layout)
 
     def _compile(self, function: Any, *arguments: Any) -> Callable:
         if self.layout.kind == "pmap" and jax.process_count() > 1:
@@ -292,6 +303,25 @@ class Program:
 
 
 # ---------- private
+
+
+def _in_turn(steps: Callable) -> Callable:
+    """`vmap` of a program over states [M, ...] and chunks [T, M, ...], one member after another, in place."""
+
+    def all_members(state: TrainState, dataset: Dataset | None, chunk: Any) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, entry: Any) -> tuple[TrainState, Metrics]:
+            i, part = entry
+            member = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), state)
+            member, metrics = steps(member, dataset, part)
+            put_back = lambda leaf, new: jax.lax.dynamic_update_index_in_dim(leaf, new, i, 0)  # noqa: E731
+            return jax.tree.map(put_back, state, member), metrics
+
+        parts = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), chunk)
+        number = len(jax.tree.leaves(parts)[0])
+        state, metrics = jax.lax.scan(one, state, (jnp.arange(number), parts))
+        return state, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), metrics)
+
+    return all_members
 
 
 def _fits(layout: Layout, dataset: Dataset) -> bool:

@@ -15,6 +15,12 @@ def batch_of(splits, num=16):
     return Batch(jnp.asarray(splits.train.x[:num]), None, jnp.ones(num))
 
 
+@pytest.fixture(params=["cpu", "gpu"])
+def backend(request, monkeypatch):
+    """Both ways to keep the old state: by a branch and by selection."""
+    monkeypatch.setattr(jax, "default_backend", lambda: request.param)
+
+
 def test_make_train_step_equals_sgd_by_hand(splits):
     experiment = make_experiment(optax.sgd(0.1))
     batch = batch_of(splits)
@@ -39,7 +45,7 @@ def test_make_train_step_traces_once_over_steps(experiment, splits):
     assert int(state.step) == 4
 
 
-def test_make_train_step_freezes_at_a_loss_that_is_not_finite(splits):
+def test_make_train_step_freezes_at_a_loss_that_is_not_finite(splits, backend):
     experiment = make_experiment(optax.adam(1e-2), poison_at=2)
     batch = batch_of(splits)
     state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
@@ -71,7 +77,7 @@ def test_make_train_step_clips_the_global_norm(share, splits):
     np.testing.assert_allclose(found["grad_norm"], norm, rtol=1e-6)  # before clipping
 
 
-def test_make_train_step_skips_large_and_broken_gradients_and_goes_on(splits):
+def test_make_train_step_skips_large_and_broken_gradients_and_goes_on(splits, backend):
     experiment = make_experiment(optax.adam(1e-2), poison_at=1)
     batch = batch_of(splits)
     state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
@@ -91,7 +97,7 @@ def test_make_train_step_skips_large_and_broken_gradients_and_goes_on(splits):
     chex.assert_trees_all_equal(same.params, states[0].params)
 
 
-def test_make_train_step_keeps_the_moving_average(experiment, splits):
+def test_make_train_step_keeps_the_moving_average(experiment, splits, backend):
     batch = batch_of(splits)
     state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
     step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.15))
