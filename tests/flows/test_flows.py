@@ -1,0 +1,173 @@
+"""What all flows have in common: a new one is a line in `FLOWS`."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvae import flows
+from jaxvae.distributions import standard_normal_log_prob
+
+NUM_SAMPLES, NUM_EXAMPLES, NUM_FEATURES = 3, 4, 5
+CONTEXT = jax.random.normal(jax.random.key(7), (NUM_EXAMPLES, NUM_FEATURES))
+
+# (D, K) -> module. Those named in AMORTIZED take a context.
+FLOWS = {
+    "planar": flows.PlanarFlow,
+    "planar, amortized": functools.partial(flows.PlanarFlow, amortized=True),
+}
+AMORTIZED = {name for name in FLOWS if name.endswith("amortized")}
+WITHOUT_INVERSE: set[str] = set()
+
+
+def context_of(name, num_examples=NUM_EXAMPLES):
+    return CONTEXT[:num_examples] if name in AMORTIZED else None
+
+
+@functools.cache
+def made(name, dim=3, num_flows=4, scale=0.5):
+    """A flow with parameters that are far from their initial values, some of which make an identity."""
+    flow = FLOWS[name](dim, num_flows)
+    z = jnp.linspace(-1.0, 1.0, NUM_EXAMPLES * dim).reshape(1, NUM_EXAMPLES, dim)
+    params = jax.jit(flow.init)(jax.random.key(0), z, context_of(name))
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), max(len(leaves), 1))
+    moved = [
+        leaf + scale * jax.random.normal(key, leaf.shape) / max(leaf.shape[-1:], default=1) ** 0.5
+        for leaf, key in zip(leaves, keys, strict=False)
+    ]
+    return flow, jax.tree.unflatten(tree, moved)
+
+
+def latents(dim=3, scale=1.5):
+    return scale * jax.random.normal(jax.random.key(3), (NUM_SAMPLES, NUM_EXAMPLES, dim))
+
+
+def apply(name, z, method="__call__", **options):
+    flow, params = made(name, z.shape[-1], **options)
+    return jax.jit(functools.partial(flow.apply, method=method))(params, z, context_of(name, z.shape[1]))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_log_det_equals_that_of_the_jacobian(name):
+    z = latents()
+    flow, params = made(name)
+
+    def one(z, context):
+        context = None if context_of(name) is None else context[None]
+        return flow.apply(params, z[None, None], context)[0][0, 0]
+
+    jacobians = jax.jit(jax.vmap(jax.vmap(jax.jacfwd(one)), in_axes=(0, None)))(z, CONTEXT)
+    y, log_det = apply(name, z)
+    assert y.shape == z.shape
+    assert log_det.shape == z.shape[:2]
+    expected = np.linalg.slogdet(np.asarray(jacobians, np.float64))[1]
+    np.testing.assert_allclose(log_det, expected, rtol=2e-4, atol=2e-4)
+    assert np.std(expected) > 1e-3  # the parameters are such that there is something to see
+    assert not np.allclose(y, z, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+def test_inverse_undoes_the_flow_and_has_its_log_det(name):
+    z = latents()
+    y, log_det = apply(name, z)
+    back, log_det_there = apply(name, y, method="inverse")
+    np.testing.assert_allclose(back, z, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(log_det_there, log_det, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+def test_gradients_of_the_inverse_are_those_of_the_implicit_function(name):
+    flow, params = made(name)
+    y = latents()[:1]
+
+    def back_and_forth(params, y):
+        z, _ = flow.apply(params, y, context_of(name), method="inverse")
+        return flow.apply(params, z, context_of(name))[0]
+
+    # f(f^-1(y)) = y whatever the parameters: their gradient is 0, and that of y is the identity.
+    weights = jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
+    loss = lambda params, y: jnp.sum(weights * back_and_forth(params, y))  # noqa: E731
+    of_params, of_y = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, y)
+    np.testing.assert_allclose(of_y, weights, rtol=5e-3, atol=5e-3)
+    for leaf in jax.tree.leaves(of_params):
+        np.testing.assert_allclose(leaf, np.zeros(leaf.shape), atol=2e-2)
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+def test_density_integrates_to_one(name):
+    num, half = 400, 12.0
+    axis = (jnp.arange(num) + 0.5) / num * 2 * half - half
+    grid = jnp.stack(jnp.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 1, 2)
+    z, log_det = apply(name, grid, method="inverse", num_flows=2)
+    log_prob = jax.vmap(jax.vmap(standard_normal_log_prob))(z) - log_det
+    mass = np.sum(np.exp(np.asarray(log_prob, np.float64))) * (2 * half / num) ** 2
+    np.testing.assert_allclose(mass, 1.0, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("scale", [0.0, 30.0])
+def test_values_and_gradients_are_finite_at_extremes(name, scale):
+    flow, params = made(name, scale=scale)
+    for z in (latents(scale=100.0), jnp.zeros((NUM_SAMPLES, NUM_EXAMPLES, 3))):
+
+        def total(params, z):
+            y, log_det = flow.apply(params, z, context_of(name))
+            return jnp.sum(jnp.tanh(y)) + jnp.sum(jnp.tanh(log_det)), (y, log_det)
+
+        gradients, values = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))(params, z)
+        for leaf in jax.tree.leaves((gradients, values)):
+            assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_program_does_not_grow_with_the_number_of_flows(name):
+    sizes = []
+    for num_flows in (2, 6):
+        flow, params = made(name, num_flows=num_flows)
+        text = jax.jit(flow.apply).lower(params, latents(), context_of(name)).as_text()
+        sizes.append(len(text.splitlines()))
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_no_flow_is_the_identity(name):
+    z = latents()
+    y, log_det = apply(name, z, num_flows=0)
+    np.testing.assert_array_equal(y, z)
+    np.testing.assert_array_equal(log_det, np.zeros(z.shape[:2]))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_an_example_does_not_depend_on_the_others(name):
+    z = latents()
+    flow, params = made(name)
+    y, log_det = apply(name, z)
+    context = context_of(name)
+    one = jax.jit(flow.apply)(params, z[:, 1:2], None if context is None else context[1:2])
+    np.testing.assert_allclose(one[0][:, 0], y[:, 1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(one[1][:, 0], log_det[:, 1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(AMORTIZED))
+def test_amortized_flows_depend_on_the_context(name):
+    z = jnp.broadcast_to(latents()[:, :1], (NUM_SAMPLES, NUM_EXAMPLES, 3))
+    y, _ = apply(name, z)
+    assert np.all(np.abs(np.asarray(y[:, 1:] - y[:, :1])).max(axis=-1) > 1e-3)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_mistakes_are_named(name):
+    flow, params = made(name)
+    kind = type(flow).__name__
+    with pytest.raises(ValueError, match=rf"z of {kind} has shape \[3, 4, 2\], expected \[any, any, 3\]"):
+        flow.apply(params, latents(dim=2), context_of(name))
+    with pytest.raises(ValueError, match=f"{kind} has num_flows -1, expected at least 0"):
+        FLOWS[name](3, -1).init(jax.random.key(0), latents(), context_of(name))
+    with pytest.raises(ValueError, match=rf"context of {kind} has shape \[3, 5\], expected \[4, any\]"):
+        flow.apply(params, latents(), CONTEXT[:3])
+    if name in AMORTIZED:
+        with pytest.raises(ValueError, match=r"depend on a context, expected \[B, F\], got None"):
+            flow.apply(params, latents())
