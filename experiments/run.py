@@ -20,23 +20,31 @@ from jaxvae.errors import UserError
 from jaxvae.training import distributed
 from jaxvae.training.parallel import Kind
 
-__all__ = ["Build", "Config", "Finished", "Options", "load", "main", "require", "run_folder", "run_single", "train"]
+__all__ = [
+    "Build",
+    "Config",
+    "Finished",
+    "Options",
+    "TrainingConfig",
+    "load",
+    "main",
+    "require",
+    "run_folder",
+    "run_single",
+    "train",
+]
 
 
 @dataclass(frozen=True)
-class Config:
-    """What every experiment's configuration has; its fields are written to `config.json` and read by `load`."""
+class TrainingConfig:
+    """What every training is configured by; the fields of a configuration are written to `config.json`."""
 
-    data: str = "digits"
-    """digits, idx:DIR, npz:FILE, folder:DIR, tfds:NAME or binarized_mnist:FILE"""
-    image_size: int | None = None
-    """resize a folder's images to this height and width"""
     seed: int = 0
     """of parameters, batches and noise"""
     steps: int = 3_000
     """training steps; a resumed run may ask for more, over which its learning rate then falls anew"""
     batch_size: int = 128
-    """images a step"""
+    """examples a step"""
     learning_rate: float = 1e-3
     """the highest of the schedule"""
     ema_decay: float = 0.0
@@ -47,14 +55,10 @@ class Config:
     """steps between lines in metrics.jsonl"""
     patience: int = 0
     """evaluations without improvement after which training stops; 0 never stops early"""
-    nll_samples: int = 500
-    """importance samples per test image for the NLL"""
     clip_norm: float | None = None
     """gradients of a larger global norm are scaled down to it"""
     skip_norm: float | None = None
     """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
-    precision: Literal["float32", "bf16"] = "float32"
-    """of the networks' arithmetic; parameters, log-densities and sums over pixels stay float32"""
 
     def __post_init__(self) -> None:
         require("steps", self.steps, self.steps >= 1, "at least 1")
@@ -64,11 +68,28 @@ class Config:
         require("eval_every", self.eval_every, self.eval_every >= 1, "at least 1")
         require("log_every", self.log_every, self.log_every >= 1, "at least 1")
         require("patience", self.patience, self.patience >= 0, "at least 0")
-        require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
         for field in ("clip_norm", "skip_norm"):
             value = getattr(self, field)
             require(field, value, value is None or value > 0, "more than 0")
         require("seed", self.seed, 0 <= self.seed < 2**32, "0 to 2^32 - 1")
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig):
+    """What every experiment with images has beside."""
+
+    data: str = "digits"
+    """digits, idx:DIR, npz:FILE, folder:DIR, tfds:NAME or binarized_mnist:FILE"""
+    image_size: int | None = None
+    """resize a folder's images to this height and width"""
+    nll_samples: int = 500
+    """importance samples per test image for the NLL"""
+    precision: Literal["float32", "bf16"] = "float32"
+    """of the networks' arithmetic; parameters, log-densities and sums over pixels stay float32"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
         require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
 
 

@@ -126,13 +126,25 @@ class Likelihood(NamedTuple):
 
 
 class Prior(Protocol):
-    """p(z) of one latent: a NamedTuple of functions, or a Linen module where it has learned parameters."""
+    """p(z): a NamedTuple of functions, or a Linen module where it has learned parameters."""
 
     @property
-    def log_prob(self) -> Callable[[Array], Array]: ...  # z [D] -> []
+    def log_prob(self) -> Callable[[Array], Array]: ...  # z [..., D] -> [...], nats
 
     @property
-    def sample(self) -> Callable[[PRNGKey, tuple[int, ...]], Array]: ...  # (key, shape) -> z
+    def sample(self) -> Callable[[PRNGKey, tuple[int, ...]], Array]: ...  # (key, shape [..., D]) -> z
+
+
+class Flow(Protocol):
+    """An invertible map of latents as a Linen module. Both ways `log_det` is that of the forward map at z."""
+
+    def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        """Map z [S, B, D], with a context [B, F] where the flow has one -> y [S, B, D], log|det dy/dz| [S, B]."""
+        ...
+
+    def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
+        """Undo the map: y [S, B, D] -> z [S, B, D], log|det dy/dz| [S, B] there."""
+        ...
 
 
 class GaussianParams(NamedTuple):

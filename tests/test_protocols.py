@@ -3,12 +3,13 @@
 import inspect
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae import likelihoods, objectives, posteriors, priors
+from jaxvae import flows, likelihoods, objectives, posteriors, priors
 from jaxvae.models import VAE, HierarchicalVAE
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
 from jaxvae.types import ELBOTerms, GaussianParams
@@ -17,8 +18,18 @@ SHAPE, DIM, NUM_EXAMPLES, NUM_SAMPLES = (2, 2, 1), 2, 3, 2
 KEYS = jax.random.split(jax.random.key(0), NUM_EXAMPLES)
 
 LIKELIHOODS = {"bernoulli": likelihoods.bernoulli, "gaussian": likelihoods.gaussian}
-PRIORS = {"standard_normal": priors.standard_normal}
-POSTERIORS = {"gaussian": lambda: posteriors.GaussianPosterior(DIM)}
+PRIORS = {
+    "standard_normal": priors.standard_normal,
+    "mixture": lambda: priors.MixturePrior(DIM, 3),
+    "flow": lambda: priors.FlowPrior(flows.PlanarFlow(DIM, 2)),
+    "vamp": lambda: priors.VampPrior(MLPEncoder((4,)), posteriors.GaussianPosterior(DIM), 3, SHAPE),
+}
+POSTERIORS = {
+    "gaussian": lambda: posteriors.GaussianPosterior(DIM),
+    "flow": lambda: posteriors.FlowPosterior(
+        posteriors.GaussianPosterior(DIM), flows.PlanarFlow(DIM, 2, amortized=True)
+    ),
+}
 
 
 def vae():
@@ -77,6 +88,7 @@ def test_prior_argument_names(name):
 def test_posterior_argument_names(name):
     posterior = POSTERIORS[name]()
     assert names(posterior.__call__) == ("keys", "features", "num_samples")
+    assert names(posterior.mean) == ("keys", "features", "num_samples")
     assert names(posterior.params_of) == ("features",)
     assert names(posterior.log_prob) == ("features", "z")
 
@@ -102,9 +114,12 @@ def test_model_argument_names(name):
 @pytest.mark.parametrize("name", PRIORS)
 def test_prior_output_shapes(name):
     prior = PRIORS[name]()
-    z = prior.sample(jax.random.key(0), (DIM,))
-    assert z.shape == (DIM,)
-    assert prior.log_prob(z).shape == ()
+    if isinstance(prior, nn.Module):
+        prior = prior.bind(prior.init(jax.random.key(0), jnp.zeros(DIM), method="log_prob"))
+    for leading in ((), (2, 3)):
+        z = prior.sample(jax.random.key(0), (*leading, DIM))
+        assert z.shape == (*leading, DIM)
+        assert prior.log_prob(z).shape == leading
 
 
 @pytest.mark.parametrize("name", POSTERIORS)

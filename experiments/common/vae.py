@@ -15,7 +15,6 @@ from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
 from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
 from jaxvae.posteriors import GaussianPosterior
-from jaxvae.priors import StandardNormal
 from jaxvae.types import (
     Array,
     Batch,
@@ -98,9 +97,10 @@ def gaussian_bound(vae: VAE) -> Bound:
     Raises:
       ValueError: if the prior is not N(0, I), to which alone the KL is in closed form.
     """
-    if not isinstance(vae.prior, StandardNormal):
+    if not vae.has_closed_kl:
+        got = f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
         raise ValueError(
-            f"gaussian_bound is of the prior N(0, I), got {type(vae.prior).__name__}: use objectives.elbo."
+            f"gaussian_bound is of a Gaussian posterior and the prior N(0, I), got {got}: use sampled_bound."
         )
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
@@ -117,6 +117,23 @@ def gaussian_bound(vae: VAE) -> Bound:
         total = jnp.sum(kl, axis=-1)
         reconstruction = -jnp.mean(terms.log_px, axis=0)
         return value, {"elbo": -reconstruction - total, "reconstruction": reconstruction, "kl": total}
+
+    return bound
+
+
+def sampled_bound(vae: VAE) -> Bound:
+    """Return the ELBO of one sample, for any posterior and prior, with two weights of the KL read from `hparams`.
+
+    beta: weight of the KL; warmup_steps: its rise from 0.
+    """
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        terms = vae.apply({"params": params}, keys, x)
+        beta = inputs.hparams["beta"] * schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo = objectives.elbo(terms)
+        reconstruction = -jnp.mean(terms.log_px, axis=0)
+        metrics = {"elbo": elbo, "reconstruction": reconstruction, "kl": -elbo - reconstruction}
+        return objectives.elbo(terms, beta), metrics
 
     return bound
 
@@ -175,7 +192,7 @@ def vae_experiment(
         noise, draw = split_each(keys)
         x = prepare(noise, batch.x)
         metrics = {}
-        if isinstance(vae, VAE) and isinstance(vae.prior, StandardNormal):
+        if isinstance(vae, VAE) and vae.has_closed_kl:
             sampled, q = vae.apply({"params": params}, draw, x, num_samples, method="terms_and_stats")
             metrics["kl_per_dimension"] = normal_kl_to_standard(q)
         else:

@@ -104,7 +104,7 @@ class HierarchicalVAE(nn.Module):
                 self.generators, self.conditionals, latents[1:], latents[:-1], strict=True
             )
         ]
-        log_ps.append(jax.vmap(jax.vmap(self.prior.log_prob))(latents[-1]))
+        log_ps.append(self.prior.log_prob(latents[-1]))
         return jnp.stack(log_ps, axis=-1)
 
     def _log_px(self, z: Array, x: Array) -> Array:

@@ -1,5 +1,8 @@
-"""Priors p(z) of one latent."""
+"""Priors p(z) of latents."""
 
+from jaxvae.priors.flow import FlowPrior
+from jaxvae.priors.mixture import MixturePrior
 from jaxvae.priors.normal import StandardNormal, standard_normal
+from jaxvae.priors.vamp import VampPrior
 
-__all__ = ["StandardNormal", "standard_normal"]
+__all__ = ["FlowPrior", "MixturePrior", "StandardNormal", "VampPrior", "standard_normal"]

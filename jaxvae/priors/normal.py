@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.types import Array, PRNGKey
@@ -18,4 +19,5 @@ class StandardNormal(NamedTuple):
 
 def standard_normal() -> StandardNormal:
     """Return the prior N(0, I), for latents of any dimension."""
-    return StandardNormal(log_prob=distributions.standard_normal_log_prob, sample=jax.random.normal)
+    log_prob = jnp.vectorize(distributions.standard_normal_log_prob, signature="(d)->()")
+    return StandardNormal(log_prob=log_prob, sample=jax.random.normal)

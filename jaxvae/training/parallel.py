@@ -31,6 +31,7 @@ Rule = Callable[[str, tuple[int, ...]], PartitionSpec]  # (path as "params.encod
 MakeStep = Callable[[str | None], TrainStep]  # axis_name -> step
 
 AXIS = "data"
+LARGE_MEMBER = 2**20  # bytes of a state: an MLP of 100,000 parameters with Adam's moments
 RESIDENT_SHARE = 0.25  # of a device's memory that a data set may take
 
 
@@ -208,8 +209,8 @@ class Program:
       dataset: N examples in host memory.
       batch_size: B, or M, the members of a sweep: what is divided among the devices.
       members: whether this trains the members of a sweep, whose states and rows have an axis [M]. They take their steps
-        side by side, by `vmap`; but on one CPU device one after another, all steps of a program each, since a member's
-        state then stays in the processor's caches and batched matrix products gain nothing there.
+        side by side, by `vmap`; but members of more than `LARGE_MEMBER` bytes on one CPU device one after another, all
+        steps of a program each: its matrix products gain nothing from a batch, and its caches hold one state, not all.
 
     Raises:
       UserError: if the devices do not divide the batch evenly.
@@ -282,8 +283,9 @@ class Program:
             return jax.lax.scan(one, state, chunk)
 
         if self._members:
-            one_by_one = jax.default_backend() == "cpu" and self.layout.mesh.size == 1
-            members_steps = _in_turn(many_steps) if one_by_one else jax.vmap(many_steps, (0, None, 1), (0, 1))
+            cpu = jax.default_backend() == "cpu" and self.layout.mesh.size == 1
+            large = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) > LARGE_MEMBER * len(state.step)
+            members_steps = _in_turn(many_steps) if cpu and large else jax.vmap(many_steps, (0, None, 1), (0, 1))
             return jax.jit(members_steps, out_shardings=self._kept(state), donate_argnums=0)
         if self.layout.kind == "pmap":
             devices = list(self.layout.mesh.devices.flat)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from jaxvae import distributions, objectives
+from jaxvae import distributions, objectives, priors
 from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.models import VAE, with_output_bias
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
@@ -44,7 +44,7 @@ class ShiftedNormal(NamedTuple):
 
 def shifted_normal(mean):
     return ShiftedNormal(
-        log_prob=lambda z: distributions.standard_normal_log_prob(z - mean),
+        log_prob=lambda z: priors.standard_normal().log_prob(z - mean),
         sample=lambda key, shape: mean + jax.random.normal(key, shape),
     )
 
@@ -126,6 +126,12 @@ def test_vae_examples_do_not_depend_on_the_rest_of_the_batch():
         apply("__call__", KEYS[order], IMAGES[order], num_samples=2),
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[:, order], b, rtol=1e-4, atol=1e-5), terms, permuted)
+
+
+def test_vae_refuses_a_prior_of_one_latent_alone():
+    prior = ShiftedNormal(distributions.standard_normal_log_prob, jax.random.normal)  # sums over the batch as well
+    with pytest.raises(ValueError, match=r"log p\(z\) of the prior has shape \[\], expected \[2, 3\]"):
+        apply("__call__", KEYS, IMAGES, num_samples=2, model=BERNOULLI.clone(prior=prior))
 
 
 def test_vae_scores_and_samples_the_prior_that_it_is_given():

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, Member, Saved, Settings, fit, fit_sweep
+from jaxvae.training import Checkpoints, Member, Saved, Settings, fit, fit_sweep, parallel
 from jaxvae.training.parallel import sweep_layout
 from tests.training.conftest import make_experiment
 
@@ -37,7 +37,9 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found.loop.best, expected.loop.best, rtol=1e-5)
 
 
-def test_sweep_equals_separate_trainings_on_any_number_of_devices(splits):
+@pytest.mark.parametrize("large_member", [0, parallel.LARGE_MEMBER])
+def test_sweep_equals_separate_trainings_on_any_number_of_devices(large_member, splits, monkeypatch):
+    monkeypatch.setattr(parallel, "LARGE_MEMBER", large_member)  # in turn on one CPU device, or side by side
     members = members_of(*FOUR)
     members[3] = members[3]._replace(rows=np.array([4, 60, 33, 2, 18, 9], np.int32))
     expected = [fit(make_injected(), splits, member, SETTINGS) for member in members]

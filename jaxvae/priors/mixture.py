@@ -1,0 +1,65 @@
+"""A learned mixture of diagonal Gaussians as prior."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxvae import distributions
+from jaxvae.errors import check_shape
+from jaxvae.types import Array, GaussianParams, PRNGKey
+
+
+class MixturePrior(nn.Module):
+    """A mixture of Gaussians with learned weights, means and variances: a `Prior`.
+
+      p(z) = sum_k pi_k N(z; mu_k, diag(sigma_k^2))
+
+    It starts as components of variance 1 around draws of N(0, I), none of which is like another.
+
+    Attributes:
+      latent_dim: D.
+      num_components: K.
+
+    References:
+      Tomczak & Welling, "VAE with a VampPrior", 2018, arXiv:1705.07120, sec. 4.1 (their "MoG" baseline).
+    """
+
+    latent_dim: int
+    num_components: int
+
+    def setup(self) -> None:
+        shape = (self.num_components, self.latent_dim)
+        self.logits = self.param("logits", nn.initializers.zeros_init(), shape[:1])
+        self.mean = self.param("mean", nn.initializers.normal(1.0), shape)
+        self.log_var = self.param("log_var", nn.initializers.zeros_init(), shape)
+
+    def log_prob(self, z: Array) -> Array:
+        """Return log p(z), z [..., D] -> [...], nats."""
+        check_shape("z of MixturePrior", z, (*z.shape[:-1], self.latent_dim))
+        return mixture_log_prob(self.logits, GaussianParams(self.mean, self.log_var), z)
+
+    def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> Array:
+        """Draw latents of a shape [..., D]."""
+        which, noise = jax.random.split(key)
+        components = jax.random.categorical(which, self.logits, shape=shape[:-1])
+        scale = jnp.exp(0.5 * self.log_var[components])
+        return self.mean[components] + scale * jax.random.normal(noise, shape)
+
+
+def mixture_log_prob(logits: Array, components: GaussianParams, z: Array) -> Array:
+    """Return the log-density of a mixture of diagonal Gaussians.
+
+    Args:
+      logits: of the weights, [K], not normalised.
+      components: mean and log-variance, [K, D].
+      z: [..., D].
+
+    Returns:
+      [...], nats.
+    """
+
+    def one(z: Array) -> Array:
+        each = jax.vmap(distributions.normal_log_prob, in_axes=(0, None))(components, z)
+        return jax.nn.logsumexp(jax.nn.log_softmax(logits) + each)
+
+    return jnp.vectorize(one, signature="(d)->()")(z)
