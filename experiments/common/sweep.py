@@ -116,7 +116,9 @@ def curves(finished: Sequence[Finished]) -> list[tuple[list[int], list[float]]]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows as text, a column for each of their numbers."""
-    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, int | float)))
-    lines = [names, *([f"{row[name]:.5g}" if name in row else "" for name in names] for row in rows)]
+    shown = lambda value: isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 16)  # noqa: E731
+    names = list(dict.fromkeys(name for row in rows for name, value in row.items() if shown(value)))
+    said = lambda value: f"{value:.5g}" if isinstance(value, int | float) else str(value)  # noqa: E731
+    lines = [names, *([said(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

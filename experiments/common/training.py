@@ -54,7 +54,7 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
       UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
       SystemExit: with status 0, if the process was told to end: everything is saved.
     """
-    return _train([_Run(config, build(config, spec), folder, None)], splits, spec, options, together=False)[0]
+    return _train([_Run(config, build(config, spec), folder)], splits, spec, options, together=False)[0]
 
 
 def train_sweep(
@@ -65,6 +65,7 @@ def train_sweep(
     folders: Sequence[Path],
     options: "Options",
     rows: Sequence[np.ndarray | None] | None = None,
+    valid_rows: Sequence[np.ndarray | None] | None = None,
 ) -> list[Finished]:
     """Train experiments that differ in their seeds, hyper-parameters and rows alone, as one program.
 
@@ -79,6 +80,7 @@ def train_sweep(
       folders: one for each member.
       options: how to run.
       rows: of the training images that each member learns from; None takes all.
+      valid_rows: of the validation images that judge each member; None takes all.
 
     Returns:
       One for each member, in their order; `training["failure"]` says why one diverged, and its `best_step` is 0 if
@@ -88,7 +90,9 @@ def train_sweep(
       UserError: as `train`; and if all members diverged before their first evaluation.
     """
     experiments = [build(config, spec) for config in configs]
-    runs = [_Run(*run) for run in zip(configs, experiments, folders, rows or [None] * len(configs), strict=True)]
+    everything = [None] * len(configs)
+    each = zip(configs, experiments, folders, rows or everything, valid_rows or everything, strict=True)
+    runs = [_Run(*run) for run in each]
     steps = {i: _saved_steps(folder) if options.resume else frozenset() for i, folder in enumerate(folders)}
     finished: dict[int, Finished] = {}
     for group in _groups(steps):
@@ -125,7 +129,8 @@ class _Run(NamedTuple):
     config: Any
     experiment: Experiment
     folder: Path
-    rows: np.ndarray | None  # of the training images that it learns from, all if None
+    rows: np.ndarray | None = None  # of the training images that it learns from, all if None
+    valid_rows: np.ndarray | None = None  # of the validation images that judge it, all if None
 
 
 def _train(
@@ -142,6 +147,7 @@ def _train(
                 seed=run.config.seed,
                 hparams={**run.experiment.hparams, "learning_rate": run.config.learning_rate} if together else {},
                 rows=run.rows,
+                valid_rows=run.valid_rows,
                 checkpoints=place,
                 report=stack.enter_context(Recorder(run.folder, done, run.config.steps, bar=run is first))
                 if distributed.is_primary()

@@ -4,7 +4,49 @@ Every flow is a Linen module, `flow(z, context) -> (z, log_det)`, and has `inver
 directions `log_det` is that of the forward map at z, so that log q(y) = log q_0(z) - log_det always.
 """
 
+from jaxvae.flows.autoregressive import AutoregressiveFlow, autoregressive, autoregressive_inverse
 from jaxvae.flows.chain import chain, chain_inverse
+from jaxvae.flows.coupling import CouplingFlow
+from jaxvae.flows.inverted import Inverted
+from jaxvae.flows.path import path_gradient
 from jaxvae.flows.planar import PlanarFlow, PlanarParams, planar, planar_inverse
+from jaxvae.flows.radial import RadialFlow, RadialParams, radial, radial_inverse
+from jaxvae.flows.spline import SplineCouplingFlow, SplineKnots, spline, spline_inverse, spline_knots
+from jaxvae.flows.sylvester import (
+    SylvesterFlow,
+    SylvesterParams,
+    householder,
+    orthonormal,
+    sylvester,
+    sylvester_inverse,
+)
 
-__all__ = ["PlanarFlow", "PlanarParams", "chain", "chain_inverse", "planar", "planar_inverse"]
+__all__ = [
+    "AutoregressiveFlow",
+    "CouplingFlow",
+    "Inverted",
+    "PlanarFlow",
+    "PlanarParams",
+    "RadialFlow",
+    "RadialParams",
+    "SplineCouplingFlow",
+    "SplineKnots",
+    "SylvesterFlow",
+    "SylvesterParams",
+    "autoregressive",
+    "autoregressive_inverse",
+    "chain",
+    "chain_inverse",
+    "householder",
+    "orthonormal",
+    "path_gradient",
+    "planar",
+    "planar_inverse",
+    "radial",
+    "radial_inverse",
+    "spline",
+    "spline_inverse",
+    "spline_knots",
+    "sylvester",
+    "sylvester_inverse",
+]

@@ -28,6 +28,7 @@ class Member(NamedTuple):
     seed: int  # of parameters, batches and noise
     hparams: Mapping[str, float] = {}  # what differs from the experiment's own, or from its optimizer's
     rows: np.ndarray | None = None  # of the training examples that it learns from; None takes all
+    valid_rows: np.ndarray | None = None  # of the validation examples that judge it; None takes all
     checkpoints: Checkpoints | None = None  # where to save; None saves nothing
     report: Report | None = None  # called with means of the steps since the last report, and after evaluations
 
@@ -128,7 +129,8 @@ class Training:
         for i, (member, values) in enumerate(zip(self.members, scores, strict=True)):
             if self._is_over(i):
                 continue
-            means = {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}
+            chosen = slice(None) if member.valid_rows is None else member.valid_rows
+            means = {name: float(np.mean(value[chosen])) for name, value in values.items() if value.ndim == 1}
             if not np.isfinite(means["loss"]):
                 found = f"the validation loss is {means['loss']}, expected a finite number; lower the learning rate."
                 self._check(i, f"Training stopped at step {self.done}: {found}")

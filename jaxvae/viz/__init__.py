@@ -1,5 +1,6 @@
 """Every figure: functions that take arrays and a path and write a PNG."""
 
+from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions
 from jaxvae.viz.plots import (
     save_curves,
@@ -12,6 +13,7 @@ from jaxvae.viz.sweep import save_sweep
 
 __all__ = [
     "save_curves",
+    "save_densities",
     "save_grid",
     "save_interpolations",
     "save_kl_per_dimension",
@@ -20,5 +22,6 @@ __all__ = [
     "save_manifold",
     "save_rate_distortion",
     "save_reconstructions",
+    "save_restarts",
     "save_sweep",
 ]

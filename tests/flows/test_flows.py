@@ -9,6 +9,12 @@ import pytest
 
 from jaxvae import flows
 from jaxvae.distributions import standard_normal_log_prob
+from jaxvae.flows.autoregressive import AutoregressiveFlow
+from jaxvae.flows.coupling import CouplingFlow
+from jaxvae.flows.inverted import Inverted
+from jaxvae.flows.radial import RadialFlow
+from jaxvae.flows.spline import SplineCouplingFlow
+from jaxvae.flows.sylvester import SylvesterFlow
 
 NUM_SAMPLES, NUM_EXAMPLES, NUM_FEATURES = 3, 4, 5
 CONTEXT = jax.random.normal(jax.random.key(7), (NUM_EXAMPLES, NUM_FEATURES))
@@ -17,6 +23,22 @@ CONTEXT = jax.random.normal(jax.random.key(7), (NUM_EXAMPLES, NUM_FEATURES))
 FLOWS = {
     "planar": flows.PlanarFlow,
     "planar, amortized": functools.partial(flows.PlanarFlow, amortized=True),
+    "radial": RadialFlow,
+    "radial, amortized": functools.partial(RadialFlow, amortized=True),
+    "sylvester, orthogonal": functools.partial(SylvesterFlow, kind="orthogonal", num_columns=2),
+    "sylvester, householder": functools.partial(SylvesterFlow, kind="householder", num_reflections=2),
+    "sylvester, triangular": functools.partial(SylvesterFlow, kind="triangular"),
+    "sylvester, orthogonal, amortized": functools.partial(
+        SylvesterFlow, kind="orthogonal", num_columns=2, amortized=True
+    ),
+    "sylvester, triangular, amortized": functools.partial(SylvesterFlow, kind="triangular", amortized=True),
+    "coupling": functools.partial(CouplingFlow, hidden=(8, 4)),
+    "coupling, linear": functools.partial(CouplingFlow, hidden=(8, 4), mixing="linear"),
+    "coupling, amortized": functools.partial(CouplingFlow, hidden=(8, 4), amortized=True),
+    "spline": functools.partial(SplineCouplingFlow, hidden=(8, 4)),
+    "iaf": functools.partial(AutoregressiveFlow, hidden=(8, 8)),
+    "iaf, amortized": functools.partial(AutoregressiveFlow, hidden=(8, 8), amortized=True),
+    "maf": lambda dim, num_flows: Inverted(AutoregressiveFlow(dim, num_flows, hidden=(8, 8))),
 }
 AMORTIZED = {name for name in FLOWS if name.endswith("amortized")}
 WITHOUT_INVERSE: set[str] = set()

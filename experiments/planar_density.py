@@ -1,0 +1,369 @@
+"""Planar flows fitted to densities in the plane by reverse KL (Rezende & Mohamed 2015, fig. 3).
+
+The targets are a mixture of two Gaussians at +-(1.5, 1.5) and the paper's energies U1 to U4. Flows of every number of
+layers, from several random starts and from each kind of base, train for all targets as one program. What is stated is
+the true KL(q || p), with log Z by quadrature: 0 is perfect, whatever constants the target comes with.
+
+The bound is annealed, -ELBO = E_q[log q(z) - beta log p(z)] with beta rising from 0.01 to 1 (the paper's eq. 20):
+without it flows lose modes.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.common.folder import open_folder, progress_bar, run_record, write_json, writing
+from experiments.common.report import write_summary
+from experiments.common.sweep import table
+from experiments.common.training import on_primary
+from experiments.common.vae import cosine_adam
+from experiments.run import Options, TrainingConfig, main, require, run_folder
+from jaxvae import viz
+from jaxvae.distributions import standard_normal_log_prob
+from jaxvae.flows import PlanarParams, chain, chain_inverse, path_gradient, planar, planar_inverse
+from jaxvae.targets import Target, energies, gaussian_mixture, log_normalizer, on_grid
+from jaxvae.training import Member, Settings, distributed, fit_sweep
+from jaxvae.types import (
+    Array,
+    Batch,
+    Dataset,
+    DataSpec,
+    Experiment,
+    Metrics,
+    Params,
+    PRNGKey,
+    Samples,
+    Splits,
+    StepInput,
+)
+
+TARGETS = {
+    "mixture": gaussian_mixture(1.0),
+    "narrow": gaussian_mixture(0.5),
+    **{target.name: target for target in energies()},
+}
+Base = Literal["fixed", "learned"]
+SPEC = DataSpec(shape=(2,), num_values=0, num_classes=0)
+NUM_VALID = 2_000  # draws that choose the best step
+NUM_DRAWS = 100_000  # for the KL that is stated: its standard error is about sqrt(2 KL) / 316
+CHUNK = 10_000
+DRAWS = 0x64726177  # seed of these draws, none of a training's
+PICTURE, GRID = 4.5, 200  # half the width of what is drawn, and its cells a side
+NUM_POINTS = 3_000
+STAGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the layers after which draws are shown
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig):
+    """What shapes a run."""
+
+    targets: tuple[Literal["mixture", "narrow", "U1", "U2", "U3", "U4"], ...] = tuple(TARGETS)  # type: ignore[assignment]
+    """mixture and narrow have standard deviations of 1 and 0.5"""
+    num_flows: tuple[int, ...] = (2, 8, 15, 32)
+    """layers K, a flow each"""
+    restarts: int = 8
+    """random starts of each flow"""
+    bases: tuple[Base, ...] = ("fixed",)
+    """what the flow starts from: N(0, I), or a Gaussian whose mean and scale are learned"""
+    anneal: float = 0.5
+    """share of the steps over which beta rises from 0.01 to 1; 0 anneals nothing"""
+    gradient: Literal["path", "total"] = "path"
+    """that through the samples alone (sticking the landing), whose variance vanishes at q = p, or the whole one"""
+    steps: int = 3_000
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+    clip_norm: float | None = 5.0
+    eval_every: int = 500
+    log_every: int = 250
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field, least in (("num_flows", 0), ("targets", None), ("bases", None)):
+            values = getattr(self, field)
+            sound = len(set(values)) == len(values) > 0 and (least is None or min(values) >= least)
+            require(field, values, sound, "distinct values" + ("" if least is None else f" of at least {least}"))
+        require("restarts", self.restarts, self.restarts >= 1, "at least 1")
+        require("anneal", self.anneal, 0 <= self.anneal <= 1, "0 to 1")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, targets=("mixture",), num_flows=(2, 8), restarts=2, steps=300, eval_every=150)
+
+
+class Trained(NamedTuple):
+    """One trained flow."""
+
+    target: str
+    num_flows: int
+    base: Base
+    params: Params
+    kl: float  # KL(q || p), nats
+    stderr: float
+    curve: list[float]  # KL at the evaluations
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system together, with as many layers as the longest flow has.
+
+    `hparams` say what a member uses of it: which target of the list, how many layers, and whether its base is learned.
+    """
+    most = max(config.num_flows)
+    log_densities = [normalized(TARGETS[name]) for name in config.targets]
+
+    def init(key: PRNGKey, batch: Batch) -> tuple[Params, dict[str, Any]]:
+        u, w = jax.random.split(key)
+        layers = {"u": 0.1 * jax.random.normal(u, (most, 2)), "w": 2**-0.5 * jax.random.normal(w, (most, 2))}
+        layers["b"] = jnp.zeros(most)
+        # The scale is a triangular matrix with its diagonal as logarithms.
+        return {"layers": layers, "base": {"mean": jnp.zeros(2), "log_scale": jnp.zeros(2), "shear": jnp.zeros(())}}, {}
+
+    def draw(params: Params, hparams: Mapping[str, Array], key: PRNGKey) -> tuple[Array, Array]:
+        noise = jax.random.normal(key, (2,))
+        forward = lambda params, noise: transform(params, hparams, noise)  # noqa: E731
+        if config.gradient == "path":
+            return path_gradient(forward, params, noise)
+        z, log_det = forward(params, noise)
+        return z, standard_normal_log_prob(noise) - log_det
+
+    def bound(params: Params, hparams: Mapping[str, Array], keys: PRNGKey, beta: Array) -> Metrics:
+        z, log_qz = jax.vmap(draw, in_axes=(None, None, 0))(params, hparams, keys)
+        log_pz = jax.vmap(lambda z: jax.lax.switch(hparams["target"].astype(int), log_densities, z))(z)
+        return {"loss": log_qz - beta * log_pz, "kl": log_qz - log_pz}
+
+    def loss(params: Params, model_state: Any, inputs: StepInput) -> tuple[Array, tuple[Any, Metrics]]:
+        rise = max(config.anneal * config.steps, 1e-6)
+        beta = jnp.minimum(1.0, 0.01 + inputs.step / rise)
+        metrics = jax.tree.map(jnp.mean, bound(params, inputs.hparams, inputs.keys.examples, beta))
+        return metrics.pop("loss"), (model_state, metrics)
+
+    def evaluate(
+        params: Params, model_state: Any, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        return bound(params, hparams, keys, jnp.ones(()))
+
+    hparams = {"target": 0.0, "num_flows": float(most), "learned_base": float(config.bases[0] == "learned")}
+
+    def sample(key: PRNGKey, params: Params, model_state: Any, num: int) -> Samples:
+        z, _ = jax.vmap(draw, in_axes=(None, None, 0))(params, hparams, jax.random.split(key, num))
+        return Samples(z, None)
+
+    return Experiment(
+        name="planar_density",
+        spec=spec,
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams=hparams,
+        init=init,
+        loss=loss,
+        evaluate=evaluate,
+        sample=sample,
+        prepare=lambda keys, x: x,
+        encode=None,
+        decode=None,
+        terms=None,
+    )
+
+
+def transform(params: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
+    """Map noise [2] through the base and the layers in use to z [2] and log|det dz/dnoise| []."""
+    z, log_det = _base(params["base"], hparams, noise)
+
+    def step(layer: tuple[PlanarParams, Array], z: Array) -> tuple[Array, Array]:
+        y, log_det = planar(layer[0], z)
+        return jnp.where(layer[1], y, z), jnp.where(layer[1], log_det, 0.0)
+
+    z, of_layers = chain(step, _layers(params, hparams), z)
+    return z, log_det + of_layers
+
+
+def log_density(params: Params, hparams: Mapping[str, Any], z: Array) -> Array:
+    """Return log q(z) of any point, z [2] -> [], by the inverse."""
+
+    def inverse(layer: tuple[PlanarParams, Array], y: Array) -> tuple[Array, Array]:
+        z, log_det = planar_inverse(layer[0], y)
+        return jnp.where(layer[1], z, y), jnp.where(layer[1], log_det, 0.0)
+
+    z, log_det = chain_inverse(inverse, _layers(params, hparams), z)
+    noise, of_base = _base_inverse(params["base"], hparams, z)
+    return standard_normal_log_prob(noise) - log_det - of_base
+
+
+def normalized(target: Target) -> Callable[[Array], Array]:
+    """Return log p(z) of a target, z [2] -> []."""
+    log_z = log_normalizer(target)
+    return lambda z: target.log_density(z) - log_z
+
+
+def run(config: Config, options: Options) -> Path:
+    """Fit every flow to every target, state the best, median and worst of the starts, draw them."""
+    require("sweep", options.sweep, not options.sweep, "none: all flows train as one program already")
+    require("init_from", options.init_from, options.init_from is None, "none: there is nothing to start from")
+    require("resume", options.resume, not options.resume, "a new run, which takes minutes")
+    folder = run_folder("planar_density", options)
+    record = run_record("planar_density", config, SPEC, config.batch_size)
+    on_primary(lambda: open_folder(folder, record, resume=False))
+    on_primary(lambda: write_json(folder / "config.json", record))
+    began = time.perf_counter()
+    flows = fit_flows(config, options)
+    if not distributed.is_primary():
+        return folder
+    rows = summarize(flows)
+    print(table(rows))
+    training = {"steps": config.steps, "seconds": round(time.perf_counter() - began, 2)}
+    kl = {name: min(row["best"] for row in rows if row["target"] == name) for name in config.targets}
+    curves = [[flow.target, flow.num_flows, flow.base, *flow.curve] for flow in flows]
+    write_summary(folder, "planar_density", training, {"kl": kl}, runs=rows, curves=curves)
+    best = [min(group, key=lambda flow: flow.kl) for group in grouped(flows)]
+    with writing(folder):
+        for flow in best:
+            leaves = jax.tree_util.tree_leaves_with_path(flow.params)
+            arrays = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+            np.savez(folder / f"{flow.target}, K = {flow.num_flows}, {flow.base} base.npz", **arrays)
+        for name in config.targets:
+            draw(folder / "figures" / f"{name}.png", name, [flow for flow in best if flow.target == name])
+        viz.save_restarts(folder / "figures" / "kl.png", rows)
+    return folder
+
+
+def fit_flows(config: Config, options: Options) -> list[Trained]:
+    """Train the flows of every target, number of layers, base and start as one program, and measure each."""
+    kinds = [
+        (target, base, num)
+        for target in config.targets
+        for base in config.bases
+        for num in config.num_flows
+        for _ in range(config.restarts)
+    ]
+    curves: list[list[float]] = [[] for _ in kinds]
+    bar = progress_bar(total=config.steps, unit="step", desc=f"{len(kinds)} flows")
+
+    def report_of(i: int) -> Any:
+        def report(step: int, part: str, metrics: dict[str, float]) -> None:
+            if part == "valid":
+                curves[i].append(round(metrics["kl"], 5))
+            elif i == 0 and bar is not None:
+                bar.update(step - bar.n)
+
+        return report
+
+    members = [
+        Member(
+            seed=config.seed + i,
+            hparams={
+                "target": config.targets.index(target),
+                "num_flows": num,
+                "learned_base": float(base == "learned"),
+                "learning_rate": config.learning_rate,
+            },
+            report=report_of(i),
+        )
+        for i, (target, base, num) in enumerate(kinds)
+    ]
+    settings = Settings(
+        steps=config.steps,
+        batch_size=config.batch_size,
+        eval_every=config.eval_every,
+        log_every=config.log_every,
+        eval_batch_size=NUM_VALID,
+        ema_decay=config.ema_decay,
+        clip_norm=config.clip_norm,
+        skip_norm=config.skip_norm,
+        patience=config.patience,
+    )
+    # There are no data: an example of a batch is the noise that belongs to its place.
+    nothing = lambda num: Dataset(np.zeros((num, 1), np.uint8), None)  # noqa: E731
+    splits = Splits(nothing(config.batch_size), nothing(NUM_VALID), nothing(1))
+    results = fit_sweep(build(config, SPEC), splits, members, settings, num_devices=options.devices)
+    if bar is not None:
+        bar.close()
+    flows = []
+    for target in config.targets:
+        measure = jax.jit(functools.partial(divergence, normalized(TARGETS[target])))
+        for i, (name, base, num) in enumerate(kinds):
+            if name == target:
+                kl, stderr = (float(value) for value in measure(results[i].best.params, members[i].hparams))
+                diverged = results[i].failure and not results[i].loop.best_step
+                params = jax.device_get(results[i].best.params)
+                flows.append(Trained(target, num, base, params, float("inf") if diverged else kl, stderr, curves[i]))
+    return flows
+
+
+def divergence(log_prob: Callable[[Array], Array], params: Params, hparams: Mapping[str, Any]) -> tuple[Array, Array]:
+    """Return KL(q || p) in nats, the mean of log q(z) - log p(z) over draws of q, and its standard error."""
+
+    def one(key: PRNGKey) -> Array:
+        noise = jax.random.normal(key, (2,))
+        z, log_det = transform(params, hparams, noise)
+        return standard_normal_log_prob(noise) - log_det - log_prob(z)
+
+    values = jax.lax.map(one, jax.random.split(jax.random.key(DRAWS), NUM_DRAWS), batch_size=CHUNK)
+    return jnp.mean(values), jnp.std(values) / NUM_DRAWS**0.5
+
+
+def summarize(flows: Sequence[Trained]) -> list[dict[str, Any]]:
+    """Return best, median and worst of the starts of each kind of flow."""
+    rows = []
+    for group in grouped(flows):
+        kls = sorted(flow.kl for flow in group)
+        best = min(group, key=lambda flow: flow.kl)
+        row = {"target": best.target, "num_flows": best.num_flows, "base": best.base, "restarts": len(group)}
+        numbers = {"best": kls[0], "median": float(np.median(kls)), "worst": kls[-1], "stderr_of_best": best.stderr}
+        rows.append({**row, **{key: round(value, 5) for key, value in numbers.items()}})
+    return rows
+
+
+def grouped(flows: Sequence[Trained]) -> list[list[Trained]]:
+    """Return the starts of each kind of flow."""
+    kinds = list(dict.fromkeys((flow.target, flow.base, flow.num_flows) for flow in flows))
+    return [[flow for flow in flows if (flow.target, flow.base, flow.num_flows) == kind] for kind in kinds]
+
+
+def draw(path: Path, name: str, flows: Sequence[Trained]) -> None:
+    """Draw the target, and for each flow its density, draws of it, and the same draws after parts of its layers."""
+    axis, log_target = on_grid(TARGETS[name], GRID, PICTURE)
+    grid = jnp.stack(jnp.meshgrid(axis, axis, indexing="ij"), axis=-1)
+    noise = jax.random.normal(jax.random.key(DRAWS), (NUM_POINTS, 2))
+    densities = jax.jit(jax.vmap(jax.vmap(log_density, (None, None, 0)), (None, None, 0)))
+    forward = jax.jit(jax.vmap(transform, (None, None, 0)))
+    rows = []
+    for flow in flows:
+        hparams = {"num_flows": float(flow.num_flows), "learned_base": flow.base == "learned"}
+        after = sorted({round(share * flow.num_flows) for share in STAGES})
+        stages = {k: np.asarray(forward(flow.params, {**hparams, "num_flows": float(k)}, noise)[0]) for k in after}
+        title = f"K = {flow.num_flows}, {flow.base} base: KL {flow.kl:.4f}"
+        rows.append((title, np.exp(densities(flow.params, hparams, grid)), stages))
+    viz.save_densities(path, name, np.exp(log_target - log_target.max()), rows, PICTURE)
+
+
+# ---------- private
+
+
+def _base(base: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
+    scale = jnp.exp(base["log_scale"])
+    learned = base["mean"] + scale * noise + jnp.stack([jnp.zeros(()), base["shear"] * noise[0]])
+    used = jnp.asarray(hparams["learned_base"], bool)
+    return jnp.where(used, learned, noise), jnp.where(used, jnp.sum(base["log_scale"]), 0.0)
+
+
+def _base_inverse(base: Params, hparams: Mapping[str, Any], z: Array) -> tuple[Array, Array]:
+    x, scale = z - base["mean"], jnp.exp(base["log_scale"])
+    first = x[0] / scale[0]
+    noise = jnp.stack([first, (x[1] - base["shear"] * first) / scale[1]])
+    used = jnp.asarray(hparams["learned_base"], bool)
+    return jnp.where(used, noise, z), jnp.where(used, jnp.sum(base["log_scale"]), 0.0)
+
+
+def _layers(params: Params, hparams: Mapping[str, Any]) -> tuple[PlanarParams, Array]:
+    """The stacked layers, and which of them are in use."""
+    layers = PlanarParams(**params["layers"])
+    return layers, jnp.arange(len(layers.b)) < hparams["num_flows"]
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)
