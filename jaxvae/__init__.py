@@ -4,6 +4,7 @@ from jaxvae import (
     data,
     distributions,
     evaluation,
+    flows,
     likelihoods,
     models,
     nets,
@@ -11,11 +12,21 @@ from jaxvae import (
     priors,
     sampling,
     schedules,
+    targets,
     training,
     viz,
 )
 from jaxvae.errors import UserError
 from jaxvae.evaluation import importance_estimate
+from jaxvae.flows import (
+    AutoregressiveFlow,
+    CouplingFlow,
+    Inverted,
+    PlanarFlow,
+    RadialFlow,
+    SplineCouplingFlow,
+    SylvesterFlow,
+)
 from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
 from jaxvae.nets import (
@@ -31,8 +42,8 @@ from jaxvae.nets import (
     dropout,
 )
 from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae
-from jaxvae.posteriors import GaussianPosterior
-from jaxvae.priors import standard_normal
+from jaxvae.posteriors import FlowPosterior, GaussianPosterior
+from jaxvae.priors import FlowPrior, MixturePrior, VampPrior, standard_normal
 from jaxvae.schedules import cyclical_warmup, linear_warmup
 from jaxvae.training import Checkpoints, create_train_state, fit, make_train_step
 from jaxvae.types import (
@@ -50,31 +61,42 @@ from jaxvae.types import (
 )
 
 __all__ = [
-    "MLP",
-    "VAE",
+    "AutoregressiveFlow",
     "Batch",
     "Checkpoints",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
+    "CouplingFlow",
     "DataSpec",
     "Dataset",
     "ELBOTerms",
     "Experiment",
+    "FlowPosterior",
+    "FlowPrior",
     "GaussianParams",
     "GaussianPosterior",
     "HierarchicalVAE",
     "ImageDecoder",
+    "Inverted",
     "Likelihood",
+    "MLP",
     "MLPEncoder",
+    "MixturePrior",
+    "PlanarFlow",
+    "RadialFlow",
     "ResNetDecoder",
     "ResNetEncoder",
     "Samples",
+    "SplineCouplingFlow",
     "Splits",
     "StepInput",
+    "SylvesterFlow",
     "TrainState",
     "UserError",
+    "VAE",
+    "VampPrior",
     "bernoulli",
     "create_train_state",
     "cyclical_warmup",
@@ -86,6 +108,7 @@ __all__ = [
     "elbo_analytic",
     "evaluation",
     "fit",
+    "flows",
     "free_bits",
     "gaussian",
     "importance_estimate",
@@ -100,6 +123,7 @@ __all__ = [
     "sampling",
     "schedules",
     "standard_normal",
+    "targets",
     "training",
     "viz",
     "with_output_bias",
