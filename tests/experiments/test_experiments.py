@@ -54,6 +54,7 @@ BUILDS = [(name, {}) for name in NAMES] + [
     ("binary_vae", {"precision": "bf16"}),
     ("iwae", {"num_layers": 2, "precision": "bf16"}),
 ]
+LOWERED = list(BUILDS)
 SMALL_FLOW = {"latent_dim": 3, "num_flows": 2}
 BUILDS += [
     ("flow_posterior", {"posteriors": (name,), "num_columns": 2, "num_reflections": 2, "iaf_hidden": 8, **SMALL_FLOW})
@@ -63,6 +64,7 @@ BUILDS += [
     ("flow_prior", {"priors": (name,), "num_components": 4, "hidden": (8,), **SMALL_FLOW})
     for name in ("mixture", "vamp", "coupling", "maf")
 ]
+LOWERED += [build for build in BUILDS if build[1].get("posteriors") == ("orthogonal",)]  # it has a decomposition
 
 
 @pytest.mark.parametrize(("name", "changes"), BUILDS)
@@ -81,7 +83,7 @@ def test_build_gives_a_finite_loss_and_images(name, changes, images):
     assert set(np.unique(samples.x)) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize(("name", "changes"), BUILDS)
+@pytest.mark.parametrize(("name", "changes"), LOWERED)
 def test_step_lowers_for_other_backends(name, changes, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # convolutions take the form of that backend
     module, config = module_and_config(name, **changes)
