@@ -134,7 +134,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 
     def bound(params: Params, hparams: Mapping[str, Array], keys: PRNGKey, beta: Array) -> Metrics:
         z, log_qz = jax.vmap(draw, in_axes=(None, None, 0))(params, hparams, keys)
-        log_pz = jax.vmap(lambda z: jax.lax.switch(hparams["target"].astype(int), log_densities, z))(z)
+        log_pz = jax.vmap(lambda z: jax.lax.switch(jnp.asarray(hparams["target"], int), log_densities, z))(z)
         return {"loss": log_qz - beta * log_pz, "kl": log_qz - log_pz}
 
     def loss(params: Params, model_state: Any, inputs: StepInput) -> tuple[Array, tuple[Any, Metrics]]:
