@@ -181,7 +181,7 @@ def test_save_latents_of_many_classes_has_no_legend(drawn):
 
 
 def test_save_latents_of_more_dimensions_shows_principal_components(drawn):
-    means = RNG.normal(size=(4000, 3)) * np.array([1.0, 3.0, 2.0])  # variances 1, 9, 4 of 14
+    means = np.random.default_rng(0).normal(size=(4000, 3)) * np.array([1.0, 3.0, 2.0])  # variances 1, 9, 4 of 14
     viz.save_latents("", means)
     axes = drawn[0].axes[0]
     assert axes.get_xlabel() == "principal component 1 (64% of variance)"
