@@ -1,11 +1,12 @@
-"""Planar flows fitted to densities in the plane by reverse KL (Rezende & Mohamed 2015, fig. 3).
+"""Planar flows fitted to densities in the plane by reverse KL (Rezende & Mohamed 2015, fig. 3) or maximum likelihood.
 
 The targets are a mixture of two Gaussians at +-(1.5, 1.5) and the paper's energies U1 to U4. Flows of every number of
 layers, from several random starts and from each kind of base, train for all targets as one program. What is stated is
-the true KL(q || p), with log Z by quadrature: 0 is perfect, whatever constants the target comes with.
+a true KL divergence in nats, with log Z by quadrature: 0 is perfect, whatever constants the target comes with.
 
-The bound is annealed, -ELBO = E_q[log q(z) - beta log p(z)] with beta rising from 0.01 to 1 (the paper's eq. 20):
-without it flows lose modes.
+Reverse KL knows the density of the target: it minimises E_q[log q(z) - beta log p(z)], with beta rising from 0.01 to 1
+(the paper's eq. 20), since without this flows lose modes; stated is KL(q || p). Maximum likelihood knows draws of the
+target: it minimises -E_p[log q(z)]; stated is KL(p || q). Its layers map points to noise, which is their quick way.
 """
 
 import functools
@@ -27,8 +28,18 @@ from experiments.common.vae import cosine_adam
 from experiments.run import Options, TrainingConfig, main, require, run_folder
 from jaxvae import viz
 from jaxvae.distributions import standard_normal_log_prob
-from jaxvae.flows import PlanarParams, chain, chain_inverse, path_gradient, planar, planar_inverse
-from jaxvae.targets import Target, energies, gaussian_mixture, log_normalizer, on_grid
+from jaxvae.flows import (
+    PlanarParams,
+    chain,
+    chain_inverse,
+    path_chain,
+    path_step,
+    planar,
+    planar_inverse,
+    standard_normal_path,
+)
+from jaxvae.flows.chain import Step
+from jaxvae.targets import Target, draw, energies, gaussian_mixture, log_normalizer, on_grid
 from jaxvae.training import Member, Settings, distributed, fit_sweep
 from jaxvae.types import (
     Array,
@@ -50,8 +61,11 @@ TARGETS = {
     **{target.name: target for target in energies()},
 }
 Base = Literal["fixed", "learned"]
+Objective = Literal["reverse_kl", "likelihood"]
+LABELS: dict[Objective, str] = {"reverse_kl": "KL(q || p)", "likelihood": "KL(p || q)"}
 SPEC = DataSpec(shape=(2,), num_values=0, num_classes=0)
 NUM_VALID = 2_000  # draws that choose the best step
+NUM_TRAIN = 262_144  # draws of each target that maximum likelihood learns from
 NUM_DRAWS = 100_000  # for the KL that is stated: its standard error is about sqrt(2 KL) / 316
 CHUNK = 10_000
 DRAWS = 0x64726177  # seed of these draws, none of a training's
@@ -68,14 +82,16 @@ class Config(TrainingConfig):
     """mixture and narrow have standard deviations of 1 and 0.5"""
     num_flows: tuple[int, ...] = (2, 8, 15, 32)
     """layers K, a flow each"""
+    objective: Objective = "reverse_kl"
+    """fit the density of the target by reverse KL, or draws of it by maximum likelihood"""
     restarts: int = 8
     """random starts of each flow"""
     bases: tuple[Base, ...] = ("fixed",)
     """what the flow starts from: N(0, I), or a Gaussian whose mean and scale are learned"""
     anneal: float = 0.5
-    """share of the steps over which beta rises from 0.01 to 1; 0 anneals nothing"""
+    """of reverse KL: share of the steps over which beta rises from 0.01 to 1; 0 anneals nothing"""
     gradient: Literal["path", "total"] = "path"
-    """that through the samples alone (sticking the landing), whose variance vanishes at q = p, or the whole one"""
+    """of reverse KL: through the samples alone (sticking the landing), without variance at q = p, or the whole one"""
     steps: int = 3_000
     batch_size: int = 256
     learning_rate: float = 5e-3
@@ -97,6 +113,30 @@ class Config(TrainingConfig):
         return replace(self, targets=("mixture",), num_flows=(2, 8), restarts=2, steps=300, eval_every=150)
 
 
+class Layer(NamedTuple):
+    """A planar layer on its way from noise to a point, and back; log_det is that of the former in both."""
+
+    forward: Step  # (PlanarParams, z [2]) -> z [2], log_det []
+    inverse: Step
+
+
+def undone(step: Step) -> Step:
+    """Return the map that an inverse is, with its own log-determinant."""
+
+    def backwards(params: Any, z: Array) -> tuple[Array, Array]:
+        z, log_det = step(params, z)
+        return z, -log_det
+
+    return backwards
+
+
+# The map of a planar layer is quick, its inverse a search: each objective has the map where it trains.
+LAYERS: dict[Objective, Layer] = {
+    "reverse_kl": Layer(planar, planar_inverse),
+    "likelihood": Layer(undone(planar_inverse), undone(planar)),
+}
+
+
 class Trained(NamedTuple):
     """One trained flow."""
 
@@ -104,7 +144,7 @@ class Trained(NamedTuple):
     num_flows: int
     base: Base
     params: Params
-    kl: float  # KL(q || p), nats
+    kl: float  # KL(q || p), of maximum likelihood KL(p || q), nats
     stderr: float
     curve: list[float]  # KL at the evaluations
 
@@ -124,34 +164,38 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         # The scale is a triangular matrix with its diagonal as logarithms.
         return {"layers": layers, "base": {"mean": jnp.zeros(2), "log_scale": jnp.zeros(2), "shear": jnp.zeros(())}}, {}
 
-    def draw(params: Params, hparams: Mapping[str, Array], key: PRNGKey) -> tuple[Array, Array]:
-        noise = jax.random.normal(key, (2,))
-        forward = lambda params, noise: transform(params, hparams, noise)  # noqa: E731
-        if config.gradient == "path":
-            return path_gradient(forward, params, noise)
-        z, log_det = forward(params, noise)
-        return z, standard_normal_log_prob(noise) - log_det
+    def log_p(z: Array, hparams: Mapping[str, Array]) -> Array:
+        return jax.lax.switch(jnp.asarray(hparams["target"], int), log_densities, z)
 
-    def bound(params: Params, hparams: Mapping[str, Array], keys: PRNGKey, beta: Array) -> Metrics:
-        z, log_qz = jax.vmap(draw, in_axes=(None, None, 0))(params, hparams, keys)
-        log_pz = jax.vmap(lambda z: jax.lax.switch(jnp.asarray(hparams["target"], int), log_densities, z))(z)
+    def by_reverse_kl(params: Params, hparams: Mapping[str, Array], key: PRNGKey, _: Array, beta: Array) -> Metrics:
+        noise = jax.random.normal(key, (2,))
+        z, log_qz = (on_path if config.gradient == "path" else on_all)(params, hparams, noise)
+        log_pz = log_p(z, hparams)
         return {"loss": log_qz - beta * log_pz, "kl": log_qz - log_pz}
+
+    def by_likelihood(params: Params, hparams: Mapping[str, Array], _: PRNGKey, x: Array, beta: Array) -> Metrics:
+        z = x[jnp.asarray(hparams["target"], int)]
+        log_qz = log_density(LAYERS["likelihood"], params, hparams, z)
+        return {"loss": -log_qz, "kl": log_p(z, hparams) - log_qz}
+
+    bound = jax.vmap(by_reverse_kl if config.objective == "reverse_kl" else by_likelihood, (None, None, 0, 0, None))
 
     def loss(params: Params, model_state: Any, inputs: StepInput) -> tuple[Array, tuple[Any, Metrics]]:
         rise = max(config.anneal * config.steps, 1e-6)
         beta = jnp.minimum(1.0, 0.01 + inputs.step / rise)
-        metrics = jax.tree.map(jnp.mean, bound(params, inputs.hparams, inputs.keys.examples, beta))
+        metrics = jax.tree.map(jnp.mean, bound(params, inputs.hparams, inputs.keys.examples, inputs.batch.x, beta))
         return metrics.pop("loss"), (model_state, metrics)
 
     def evaluate(
         params: Params, model_state: Any, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
-        return bound(params, hparams, keys, jnp.ones(()))
+        return bound(params, hparams, keys, batch.x, jnp.ones(()))
 
     hparams = {"target": 0.0, "num_flows": float(most), "learned_base": float(config.bases[0] == "learned")}
 
-    def sample(key: PRNGKey, params: Params, model_state: Any, num: int) -> Samples:
-        z, _ = jax.vmap(draw, in_axes=(None, None, 0))(params, hparams, jax.random.split(key, num))
+    def draws(key: PRNGKey, params: Params, model_state: Any, num: int) -> Samples:
+        noise = jax.random.normal(key, (num, 2))
+        z, _ = jax.vmap(functools.partial(transform, LAYERS[config.objective]), (None, None, 0))(params, hparams, noise)
         return Samples(z, None)
 
     return Experiment(
@@ -162,7 +206,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         init=init,
         loss=loss,
         evaluate=evaluate,
-        sample=sample,
+        sample=draws,
         prepare=lambda keys, x: x,
         encode=None,
         decode=None,
@@ -170,26 +214,29 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     )
 
 
-def transform(params: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
+def on_path(params: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
+    """Return a draw z [2] and log q(z) [], whose gradient goes through z alone."""
+    start = path_step(lambda base, noise: _base(base, hparams, noise), params["base"], standard_normal_path(noise))
+    end = path_chain(_if_used(planar), _layers(params, hparams), start)
+    return end.z, end.log_prob()
+
+
+def on_all(params: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
+    """Return a draw z [2] and log q(z) []."""
+    z, log_det = transform(LAYERS["reverse_kl"], params, hparams, noise)
+    return z, standard_normal_log_prob(noise) - log_det
+
+
+def transform(layer: Layer, params: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:
     """Map noise [2] through the base and the layers in use to z [2] and log|det dz/dnoise| []."""
     z, log_det = _base(params["base"], hparams, noise)
-
-    def step(layer: tuple[PlanarParams, Array], z: Array) -> tuple[Array, Array]:
-        y, log_det = planar(layer[0], z)
-        return jnp.where(layer[1], y, z), jnp.where(layer[1], log_det, 0.0)
-
-    z, of_layers = chain(step, _layers(params, hparams), z)
+    z, of_layers = chain(_if_used(layer.forward), _layers(params, hparams), z)
     return z, log_det + of_layers
 
 
-def log_density(params: Params, hparams: Mapping[str, Any], z: Array) -> Array:
-    """Return log q(z) of any point, z [2] -> [], by the inverse."""
-
-    def inverse(layer: tuple[PlanarParams, Array], y: Array) -> tuple[Array, Array]:
-        z, log_det = planar_inverse(layer[0], y)
-        return jnp.where(layer[1], z, y), jnp.where(layer[1], log_det, 0.0)
-
-    z, log_det = chain_inverse(inverse, _layers(params, hparams), z)
+def log_density(layer: Layer, params: Params, hparams: Mapping[str, Any], z: Array) -> Array:
+    """Return log q(z) of any point, z [2] -> [], by the inverse of `transform`."""
+    z, log_det = chain_inverse(_if_used(layer.inverse), _layers(params, hparams), z)
     noise, of_base = _base_inverse(params["base"], hparams, z)
     return standard_normal_log_prob(noise) - log_det - of_base
 
@@ -226,8 +273,9 @@ def run(config: Config, options: Options) -> Path:
             arrays = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
             np.savez(folder / f"{flow.target}, K = {flow.num_flows}, {flow.base} base.npz", **arrays)
         for name in config.targets:
-            draw(folder / "figures" / f"{name}.png", name, [flow for flow in best if flow.target == name])
-        viz.save_restarts(folder / "figures" / "kl.png", rows)
+            chosen = [flow for flow in best if flow.target == name]
+            picture(folder / "figures" / f"{name}.png", config.objective, name, chosen)
+        viz.save_restarts(folder / "figures" / "kl.png", rows, LABELS[config.objective])
     return folder
 
 
@@ -276,15 +324,13 @@ def fit_flows(config: Config, options: Options) -> list[Trained]:
         skip_norm=config.skip_norm,
         patience=config.patience,
     )
-    # There are no data: an example of a batch is the noise that belongs to its place.
-    nothing = lambda num: Dataset(np.zeros((num, 1), np.uint8), None)  # noqa: E731
-    splits = Splits(nothing(config.batch_size), nothing(NUM_VALID), nothing(1))
+    splits = draws_of(config)
     results = fit_sweep(build(config, SPEC), splits, members, settings, num_devices=options.devices)
     if bar is not None:
         bar.close()
     flows = []
     for target in config.targets:
-        measure = jax.jit(functools.partial(divergence, normalized(TARGETS[target])))
+        measure = jax.jit(divergence(config.objective, TARGETS[target]))
         for i, (name, base, num) in enumerate(kinds):
             if name == target:
                 kl, stderr = (float(value) for value in measure(results[i].best.params, members[i].hparams))
@@ -294,16 +340,46 @@ def fit_flows(config: Config, options: Options) -> list[Trained]:
     return flows
 
 
-def divergence(log_prob: Callable[[Array], Array], params: Params, hparams: Mapping[str, Any]) -> tuple[Array, Array]:
-    """Return KL(q || p) in nats, the mean of log q(z) - log p(z) over draws of q, and its standard error."""
+def draws_of(config: Config) -> Splits:
+    """Return draws of all targets, [N, T, 2], an example one of each; reverse KL, which needs none, gets zeros."""
 
-    def one(key: PRNGKey) -> Array:
-        noise = jax.random.normal(key, (2,))
-        z, log_det = transform(params, hparams, noise)
-        return standard_normal_log_prob(noise) - log_det - log_prob(z)
+    def some(num: int, part: int) -> Dataset:
+        if config.objective == "reverse_kl":
+            return Dataset(np.zeros((num, 1), np.uint8), None)
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), part), len(config.targets))
+        of_each = [draw(key, TARGETS[name], num) for key, name in zip(keys, config.targets, strict=True)]
+        return Dataset(np.stack(of_each, axis=1), None)
 
-    values = jax.lax.map(one, jax.random.split(jax.random.key(DRAWS), NUM_DRAWS), batch_size=CHUNK)
-    return jnp.mean(values), jnp.std(values) / NUM_DRAWS**0.5
+    num_train = NUM_TRAIN if config.objective == "likelihood" else config.batch_size
+    return Splits(some(num_train, 0), some(NUM_VALID, 1), some(1, 2))
+
+
+def divergence(objective: Objective, target: Target) -> Callable[[Params, Mapping[str, Any]], tuple[Array, Array]]:
+    """Return a function of (params, hparams) that gives a KL divergence in nats and its standard error.
+
+    KL(q || p) is the mean of log q(z) - log p(z) over draws of the flow q, KL(p || q) that of log p(z) - log q(z) over
+    draws of the target p.
+    """
+    log_p = normalized(target)
+
+    def reverse(params: Params, hparams: Mapping[str, Any], key: PRNGKey) -> Array:
+        z, log_qz = on_all(params, hparams, jax.random.normal(key, (2,)))
+        return log_qz - log_p(z)
+
+    def forward(params: Params, hparams: Mapping[str, Any], z: Array) -> Array:
+        return log_p(z) - log_density(LAYERS["likelihood"], params, hparams, z)
+
+    key = jax.random.key(DRAWS)
+    if objective == "reverse_kl":
+        one, draws = reverse, jax.random.split(key, NUM_DRAWS)
+    else:
+        one, draws = forward, draw(key, target, NUM_DRAWS)
+
+    def measure(params: Params, hparams: Mapping[str, Any]) -> tuple[Array, Array]:
+        values = jax.lax.map(functools.partial(one, params, hparams), draws, batch_size=CHUNK)
+        return jnp.mean(values), jnp.std(values) / NUM_DRAWS**0.5
+
+    return measure
 
 
 def summarize(flows: Sequence[Trained]) -> list[dict[str, Any]]:
@@ -324,13 +400,14 @@ def grouped(flows: Sequence[Trained]) -> list[list[Trained]]:
     return [[flow for flow in flows if (flow.target, flow.base, flow.num_flows) == kind] for kind in kinds]
 
 
-def draw(path: Path, name: str, flows: Sequence[Trained]) -> None:
+def picture(path: Path, objective: Objective, name: str, flows: Sequence[Trained]) -> None:
     """Draw the target, and for each flow its density, draws of it, and the same draws after parts of its layers."""
+    layer = LAYERS[objective]
     axis, log_target = on_grid(TARGETS[name], GRID, PICTURE)
     grid = jnp.stack(jnp.meshgrid(axis, axis, indexing="ij"), axis=-1)
     noise = jax.random.normal(jax.random.key(DRAWS), (NUM_POINTS, 2))
-    densities = jax.jit(jax.vmap(jax.vmap(log_density, (None, None, 0)), (None, None, 0)))
-    forward = jax.jit(jax.vmap(transform, (None, None, 0)))
+    densities = jax.jit(jax.vmap(jax.vmap(functools.partial(log_density, layer), (None, None, 0)), (None, None, 0)))
+    forward = jax.jit(jax.vmap(functools.partial(transform, layer), (None, None, 0)))
     rows = []
     for flow in flows:
         hparams = {"num_flows": float(flow.num_flows), "learned_base": flow.base == "learned"}
@@ -342,6 +419,17 @@ def draw(path: Path, name: str, flows: Sequence[Trained]) -> None:
 
 
 # ---------- private
+
+
+def _if_used(step: Step) -> Step:
+    """A step of (its parameters, whether the layer is in use)."""
+
+    def one(layer: tuple[Any, Array], z: Array) -> tuple[Array, Array]:
+        params, used = layer
+        y, log_det = step(params, z)
+        return jnp.where(used, y, z), jnp.where(used, log_det, 0.0)
+
+    return one
 
 
 def _base(base: Params, hparams: Mapping[str, Any], noise: Array) -> tuple[Array, Array]:

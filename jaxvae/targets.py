@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.types import Array
+from jaxvae.types import Array, PRNGKey
 
 WALL = 4.0  # |z_1| beyond which U2 to U4 rise
 WALL_SCALE = 0.2
@@ -79,16 +79,45 @@ def log_normalizer(target: Target, num: int = 900) -> float:
       ValueError: if a log-density is not a number or +inf.
     """
     _, values = on_grid(target, num, HALF_WIDTH)
+    _check_finite(target, values)
     values = values.astype(np.float64)
-    if not np.all(values < np.inf):
-        found = f"has a log-density of {values.max()}"
-        raise ValueError(f"The target {target.name} {found}, expected finite numbers or -inf.")
     highest = values.max()
     cell = (2 * HALF_WIDTH / num) ** 2
     return float(highest + np.log(np.exp(values - highest).sum() * cell))
 
 
+def draw(key: PRNGKey, target: Target, num: int, cells: int = 1800) -> np.ndarray:
+    """Draw points of a target: a cell of a grid by its mass, and a place within the cell.
+
+    Args:
+      key: of the draws.
+      target: whose mass lies in [-9, 9]^2.
+      num: N, points.
+      cells: a side; a density is taken as constant within one, 0.01 wide by default.
+
+    Returns:
+      float32, [N, 2].
+
+    Raises:
+      ValueError: as `log_normalizer` does.
+    """
+    axis, values = on_grid(target, cells, HALF_WIDTH)
+    _check_finite(target, values)
+    values = values.astype(np.float64)
+    edges = np.cumsum(np.exp(values - values.max()).ravel())
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    chosen = np.searchsorted(edges, edges[-1] * generator.random(num), side="right")
+    within = (generator.random((num, 2)) - 0.5) * (2 * HALF_WIDTH / cells)
+    return (np.stack([axis[chosen // cells], axis[chosen % cells]], axis=-1) + within).astype(np.float32)
+
+
 # ---------- private
+
+
+def _check_finite(target: Target, values: np.ndarray) -> None:
+    if not np.all(values < np.inf):
+        found = f"has a log-density of {values.max()}"
+        raise ValueError(f"The target {target.name} {found}, expected finite numbers or -inf.")
 
 
 def _ring(z: Array) -> Array:

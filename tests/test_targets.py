@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxvae.targets import Target, energies, gaussian_mixture, log_normalizer, on_grid
+from jaxvae.targets import Target, draw, energies, gaussian_mixture, log_normalizer, on_grid
 
 POINTS = np.random.default_rng(0).uniform(-5.0, 5.0, (50, 2))
 
@@ -67,3 +67,25 @@ def test_log_densities_and_gradients_are_finite(target, z):
 def test_a_target_that_is_not_a_number_is_named():
     with pytest.raises(ValueError, match="The target broken has a log-density of nan, expected finite"):
         log_normalizer(Target("broken", lambda z: jnp.log(z[0])), num=50)
+
+
+def test_draws_are_those_of_the_density():
+    target = energies()[3]
+    draws = draw(jax.random.key(0), target, 40_000)
+    assert draws.shape == (40_000, 2)
+    # Shares of draws in squares of a grid of 0.5, against the integral over each.
+    axis, values = on_grid(target, 1800, 9.0)
+    density = np.exp(values.astype(np.float64) - log_normalizer(target)) * 0.01**2
+    expected = density.reshape(36, 50, 36, 50).sum((1, 3))
+    edges = np.linspace(-9, 9, 37)
+    found = np.histogram2d(*draws.T, bins=[edges, edges])[0] / len(draws)
+    error = np.sqrt(expected * (1 - expected) / len(draws)) + 1e-4
+    assert np.max(np.abs(found - expected) / error) < 5
+    np.testing.assert_array_equal(draws, draw(jax.random.key(0), target, 40_000))
+    assert np.any(draws != draw(jax.random.key(1), target, 40_000))
+
+
+def test_draws_within_a_cell_are_spread_over_it():
+    draws = draw(jax.random.key(0), gaussian_mixture(0.5), 20_000, cells=36)  # 0.5 wide
+    places = (draws / 0.5) % 1.0
+    assert stats.kstest(places.ravel(), "uniform").pvalue > 1e-3

@@ -8,7 +8,7 @@ from jaxvae.flows.autoregressive import AutoregressiveFlow, autoregressive, auto
 from jaxvae.flows.chain import chain, chain_inverse
 from jaxvae.flows.coupling import CouplingFlow
 from jaxvae.flows.inverted import Inverted
-from jaxvae.flows.path import path_gradient
+from jaxvae.flows.path import PathSample, path_chain, path_step, standard_normal_path
 from jaxvae.flows.planar import PlanarFlow, PlanarParams, planar, planar_inverse
 from jaxvae.flows.radial import RadialFlow, RadialParams, radial, radial_inverse
 from jaxvae.flows.spline import SplineCouplingFlow, SplineKnots, spline, spline_inverse, spline_knots
@@ -25,6 +25,7 @@ __all__ = [
     "AutoregressiveFlow",
     "CouplingFlow",
     "Inverted",
+    "PathSample",
     "PlanarFlow",
     "PlanarParams",
     "RadialFlow",
@@ -39,7 +40,8 @@ __all__ = [
     "chain_inverse",
     "householder",
     "orthonormal",
-    "path_gradient",
+    "path_chain",
+    "path_step",
     "planar",
     "planar_inverse",
     "radial",
@@ -47,6 +49,7 @@ __all__ = [
     "spline",
     "spline_inverse",
     "spline_knots",
+    "standard_normal_path",
     "sylvester",
     "sylvester_inverse",
 ]

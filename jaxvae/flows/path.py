@@ -1,44 +1,86 @@
-"""Gradients through the samples of a flow alone: "sticking the landing" for reparameterised densities."""
+"""Gradients through the samples of a flow alone: "sticking the landing" for reparameterised densities.
 
-from collections.abc import Callable
+Shapes: D dimensions, K flows in a row.
+
+References:
+  Roeder, Wu & Duvenaud, "Sticking the Landing", 2017, arXiv:1703.09194.
+  Vaitl et al., "Fast and unified path gradient estimators for normalizing flows", 2024, arXiv:2403.15881.
+"""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxvae.distributions import standard_normal_log_prob
-from jaxvae.types import Array, Params
+from jaxvae.errors import check_shape
+from jaxvae.flows.chain import Step
+from jaxvae.types import Array
 
 
-def path_gradient(
-    forward: Callable[[Params, Array], tuple[Array, Array]], params: Params, noise: Array
-) -> tuple[Array, Array]:
-    """Return a sample of a flow on N(0, I) and log q of it, which depends on the parameters through the sample alone.
+class PathSample(NamedTuple):
+    """A reparameterised draw of a density q, and what q is around it."""
 
-      d/dtheta log q_theta(z(theta)) = (d log q / dz) (dz / dtheta) + d log q_theta / dtheta |_z
+    z: Array  # [D]
+    log_qz: Array  # [], nats; no gradient
+    score: Array  # d log q / dz at z, [D]; no gradient
 
-    The second term is 0 in expectation and is left out: the gradient of E_q[log q - log p] has then no variance where
-    q = p. The score d log q / dz needs no inverse of the flow, since the noise that z came from is known:
-    J^T (d log q / dz) = d/de [log N(e; 0, I) - log|det J(e)|] with J = dz/de.
+    def log_prob(self) -> Array:
+        """Return log q(z), [] in nats, as a function of the parameters through the sample z alone.
+
+          d/dtheta log q_theta(z(theta)) = (d log q / dz) (dz / dtheta) + d log q_theta / dtheta |_z
+
+        The second term is 0 in expectation and is left out (Roeder et al. 2017, eq. 6): the gradient of
+        E_q[log q - log p] has then no variance where q = p.
+        """
+        return self.log_qz + jnp.dot(self.score, self.z - jax.lax.stop_gradient(self.z))
+
+
+def standard_normal_path(noise: Array) -> PathSample:
+    """Return noise [D] as a draw of N(0, I)."""
+    check_shape("noise", noise, (None,))
+    return PathSample(noise, standard_normal_log_prob(noise), -noise)
+
+
+def path_step(step: Step, params: Any, sample: PathSample) -> PathSample:
+    """Apply one flow to a draw.
+
+    With y = f(z) and J = dy/dz the score follows without an inverse of f (Vaitl et al. 2024, sec. 4):
+    d log q / dy = J^-T (d log q / dz - d log|det J| / dz).
 
     Args:
-      forward: (params, e [D]) -> (z [D], log|det dz/de| []).
-      params: theta.
-      noise: e, [D]. The Jacobian is [D, D]: this is for few dimensions.
+      step: the flow, (params, z [D]) -> (y [D], log_det []). Its Jacobian is formed: this is for few dimensions.
+      params: of the flow; the gradient with respect to them goes through y.
+      sample: z and what belongs to it.
 
     Returns:
-      z [D] and log q(z) [], nats.
-
-    References:
-      Roeder, Wu & Duvenaud, "Sticking the Landing", 2017, arXiv:1703.09194, eq. 6.
-      Vaitl et al., "Gradients should stay on Path", 2022, arXiv:2207.08219.
+      y and what belongs to it.
     """
-    z, log_det = forward(params, noise)
-    fixed = jax.lax.stop_gradient(params)
-    pulled = jax.grad(lambda e: standard_normal_log_prob(e) - forward(fixed, e)[1])(noise)
-    jacobian = jax.jacfwd(lambda e: forward(fixed, e)[0])(noise)
-    score = jax.lax.stop_gradient(_solve(jacobian.T, pulled))
-    log_qz = jax.lax.stop_gradient(standard_normal_log_prob(noise) - log_det)
-    return z, log_qz + jnp.dot(score, z - jax.lax.stop_gradient(z))
+    y, _ = step(params, sample.z)
+    fixed, z = jax.lax.stop_gradient((params, sample.z))
+    # One column of both Jacobians for each dimension of z.
+    basis = jnp.eye(len(z), dtype=z.dtype)
+    columns, slopes = jax.vmap(lambda tangent: jax.jvp(lambda z: step(fixed, z), (z,), (tangent,))[1])(basis)
+    score = jax.lax.stop_gradient(_solve(columns, sample.score - slopes))
+    return PathSample(y, sample.log_qz - jax.lax.stop_gradient(step(fixed, z)[1]), score)
+
+
+def path_chain(step: Step, params: Any, sample: PathSample) -> PathSample:
+    """Apply K flows of one kind to a draw, the first one first, as `chain` does.
+
+    Args:
+      step: one flow.
+      params: of all flows, each leaf [K, ...].
+      sample: of z_0.
+
+    Returns:
+      That of z_K.
+    """
+
+    def one(sample: PathSample, layer: Any) -> tuple[PathSample, None]:
+        return path_step(step, layer, sample), None
+
+    return jax.lax.scan(one, sample, params)[0]
 
 
 # ---------- private

@@ -55,12 +55,13 @@ def save_densities(
     write(figure, path)
 
 
-def save_restarts(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def save_restarts(path: str | Path, rows: Sequence[Mapping[str, Any]], label: str = "KL(q || p)") -> None:
     """Draw the KL that flows reach against their number of layers, a panel for each target.
 
     Args:
       path: PNG file to write.
       rows: with target, base, num_flows, best, median and worst, of several starts.
+      label: of the divergence.
     """
     targets = list(dict.fromkeys(row["target"] for row in rows))
     bases = list(dict.fromkeys(row["base"] for row in rows))
@@ -69,7 +70,7 @@ def save_restarts(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     figure = figure_of(3.7 * columns, 3.1 * lines)
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
     for axes, target in zip(panels, targets, strict=False):
-        styled(axes, target, "layers", "KL(q || p) [nats]")
+        styled(axes, target, "layers", f"{label} [nats]")
         for base, color in zip(bases, (BLUE, ORANGE), strict=False):
             chosen = sorted(
                 (r for r in rows if (r["target"], r["base"]) == (target, base)), key=lambda r: r["num_flows"]
