@@ -30,17 +30,48 @@ class VAE(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean, log_var = self.posterior(self.encoder(x)).chunk(2, 1)
-        z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+        z, kl = self.draw(mean, log_var)
         reconstruction = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
-        kl = 0.5 * (mean.square() + log_var.exp() - 1.0 - log_var).sum()
         return (reconstruction + kl) / len(x)
+
+    def draw(self, mean: torch.Tensor, log_var: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return latents and the sum of the KL over the batch."""
+        z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+        return z, 0.5 * (mean.square() + log_var.exp() - 1.0 - log_var).sum()
+
+
+class PlanarVAE(VAE):
+    """The same with planar flows of parameters of their own, and the KL of one sample."""
+
+    def __init__(self, num_flows: int, encoder: nn.Module, features: int, latent_dim: int, decoder: nn.Module) -> None:
+        super().__init__(encoder, features, latent_dim, decoder)
+        self.u = nn.Parameter(0.1 * torch.randn(num_flows, latent_dim))
+        self.w = nn.Parameter(latent_dim**-0.5 * torch.randn(num_flows, latent_dim))
+        self.b = nn.Parameter(torch.zeros(num_flows))
+
+    def draw(self, mean: torch.Tensor, log_var: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return latents and the sum of the KL over the batch."""
+        noise = torch.randn_like(mean)
+        z = mean + torch.exp(0.5 * log_var) * noise
+        wu = (self.w * self.u).sum(1, keepdim=True)
+        u = self.u + (F.softplus(wu) - 1.0 - wu) * self.w / self.w.square().sum(1, keepdim=True)
+        wu = (self.w * u).sum(1)
+        log_det = torch.zeros_like(z[:, 0])
+        for k in range(len(u)):
+            t = torch.tanh(torch.mv(z, self.w[k]) + self.b[k])
+            z = z + t[:, None] * u[k]
+            log_det = log_det + torch.log1p((1.0 - t.square()) * wu[k])
+        return z, 0.5 * (z.square() - log_var - noise.square()).sum() - log_det.sum()
 
 
 def mlp() -> VAE:
     """784-400-20, 20-400-784, relu."""
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU())
-    decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784), nn.Unflatten(1, (1, 28, 28)))
-    return VAE(encoder, 400, 20, decoder)
+    return VAE(*_dense())
+
+
+def planar() -> VAE:
+    """`mlp` with ten planar flows."""
+    return PlanarVAE(10, *_dense())
 
 
 def conv() -> VAE:
@@ -52,12 +83,18 @@ def conv() -> VAE:
     return VAE(encoder, 3136, 16, nn.Sequential(*dense, up(64, 32), nn.ReLU(), up(32, 1)))
 
 
-MODELS: dict[str, Callable[[], VAE]] = {"mlp": mlp, "conv": conv}
+def _dense() -> tuple[nn.Module, int, int, nn.Module]:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU())
+    decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784), nn.Unflatten(1, (1, 28, 28)))
+    return encoder, 400, 20, decoder
+
+
+MODELS: dict[str, Callable[[], VAE]] = {"mlp": mlp, "planar": planar, "conv": conv}
 
 
 def variants(model: str) -> list[str]:
     """Return the names of a model's loops."""
-    return [*LOOPS] if model == "mlp" else [*LOOPS, *(f"{loop} channels_last" for loop in LOOPS)]
+    return [*LOOPS] if model != "conv" else [*LOOPS, *(f"{loop} channels_last" for loop in LOOPS)]
 
 
 class Loop:

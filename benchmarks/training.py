@@ -23,6 +23,7 @@ from jaxvae.types import Dataset, Splits
 # What is measured in one sitting: models and how their steps are run.
 COMPARED: dict[str, list[tuple[str, Kind]]] = {
     "mlp": [("mlp", "step"), ("mlp", "scan")],
+    "planar": [("planar", "scan")],
     "conv": [("conv", "step"), ("conv", "scan"), ("conv_lax", "step")],
     "resnet": [("resnet", "scan")],
 }

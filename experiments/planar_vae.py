@@ -1,20 +1,24 @@
 """Planar flows as the posterior of a VAE, of K = 0, 5 and any other number of layers (Rezende & Mohamed 2015, sec. 6).
 
 With `--per-class` one model is trained for each class of images, all classes of a K as one program; else there are
-several seeds. The table states test NLL and what each K gains over the first, class by class or seed by seed.
+several seeds. The table states test NLL and what each K gains over the first, class by class or seed by seed; the
+figure has the training losses of all models, whole and without their first record.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.compare import classes, compare, seeds
+from experiments.common.compare import Unit, classes, compare, seeds
+from experiments.common.folder import read_records, writing
 from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_vae, sampled_bound, vae_experiment
 from experiments.run import Config as RunConfig
 from experiments.run import Options, main, require, run_folder
-from jaxvae import data, objectives
+from jaxvae import data, objectives, viz
 from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
+from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Experiment
 
 
@@ -78,7 +82,22 @@ def run(config: Config, options: Options) -> Path:
     folder = run_folder("planar_vae", options)
     variants = {f"K={num}": replace(config, num_flows=(num,)) for num in config.num_flows}
     compare("planar_vae", config, variants, units, build, splits, spec, folder, options)
+    if distributed.is_primary():
+        with writing(folder):
+            draw(folder, variants, units)
     return folder
+
+
+def draw(folder: Path, variants: Iterable[str], units: Sequence[Unit]) -> None:
+    """Draw the training losses of every K, a curve for each of its models."""
+    curves: dict[str, list[tuple[list[int], list[float]]]] = {}
+    for variant in variants:
+        for unit in units:
+            records = [r for r in read_records(folder / f"{variant}_{unit.name}") if r["part"] == "train"]
+            if len(records) > 1:
+                curves.setdefault(variant, []).append(([r["step"] for r in records], [r["loss"] for r in records]))
+    if curves:
+        viz.save_losses(folder / "figures" / "losses.png", curves)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,13 @@
-"""Eight CPU devices, no silent rank promotion: set before JAX is first used."""
+"""Eight CPU devices, no silent rank promotion, one store of compiled programs: set before JAX is first used."""
+
+import os
+import tempfile
+
+# Inherited by the workers of a parallel run and by the processes that tests start: they compile the same programs.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _programs = tempfile.TemporaryDirectory(prefix="jaxvae-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import jax
 

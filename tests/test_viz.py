@@ -139,6 +139,7 @@ PLOTS = {  # name -> what draws it, size in inches
     "curves": (lambda path: viz.save_curves(path, RECORDS), (9.6, 7.0)),
     "rate-distortion": (lambda path: viz.save_rate_distortion(path, [9.0, 20.0], [99.0, 80.0], ["a", "b"]), (7.0, 5.4)),
     "one rate-distortion": (lambda path: viz.save_rate_distortion(path, [9.0], [99.0], ["β = 1"]), (7.0, 5.4)),
+    "losses": (lambda path: viz.save_losses(path, {"a": [([1, 2, 3], [9.0, 2.0, 1.0])]}), (9.6, 3.9)),
     "learning curve": (lambda path: viz.save_learning_curve(path, [10, 100], {"a": [1, 2]}, "nats"), (7.0, 4.6)),
 }
 
@@ -242,6 +243,18 @@ def test_save_learning_curve_has_a_logarithmic_axis_with_the_sizes(drawn):
     assert [line.get_ydata().tolist() for line in axes.lines] == [[-170, -90], [-160, -85]]
     with pytest.raises(ValueError, match="c has shape"):
         viz.save_learning_curve("", [100, 5000], {"c": [1]}, "")
+
+
+def test_save_losses_draws_every_run_whole_and_without_its_first_record(drawn):
+    runs = [([1, 2, 3], [200.0, 7.0, 6.0]), ([1, 2], [180.0, 9.0])]
+    viz.save_losses("", {"K=0": runs, "K=5": runs[:1]})
+    whole, rest = drawn[0].axes
+    assert [line.get_ydata().tolist() for line in whole.lines] == [[200, 7, 6], [180, 9], [200, 7, 6]]
+    assert [line.get_ydata().tolist() for line in rest.lines] == [[7, 6], [9], [7, 6]]
+    assert [line.get_xdata().tolist() for line in rest.lines] == [[2, 3], [2], [2, 3]]
+    assert [text.get_text() for text in whole.get_legend().get_texts()] == ["K=0", "K=5"]
+    with pytest.raises(ValueError, match="A run of K=0 has 1 records of its loss, expected two"):
+        viz.save_losses("", {"K=0": [([1], [2.0])]})
 
 
 # ---------- missing packages

@@ -1,8 +1,10 @@
 """What a finished VAE is judged by: the test part, once, in numbers (`summary.json`) and figures."""
 
 import datetime
+import functools
 import math
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
-from jaxvae.types import Batch, Dataset, Splits
+from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Splits
 
 NLL_BATCH = 100  # images at a time in importance sampling
 NLL_PIXELS = 784_000  # decoded at a time: they stay in the processor's caches, and images of any size in memory
@@ -81,19 +83,13 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
 def inspect(finished: Finished, dataset: Dataset) -> Inspected:
     """Return the images of a data set as the model sees them, their latents and reconstructions."""
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
-    assert experiment.encode is not None
-    assert experiment.decode is not None
-    encode, decode = experiment.encode, experiment.decode
-
-    @jax.jit
-    def one(keys: jax.Array, x: jax.Array) -> Inspected:
-        noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
-        prepared = experiment.prepare(noise, x)
-        means = encode(params, model_state, draw, prepared)
-        return Inspected(prepared, means, decode(params, model_state, means[0]))
-
+    functions = experiment.prepare, experiment.encode, experiment.decode
     size = min(evaluation_batch(experiment.spec), len(dataset.x))
-    return in_batches(lambda start, batch: one(evaluation_keys(start, size), batch.x), dataset, size)
+
+    def one(start: int, batch: Batch) -> Inspected:
+        return _inspect(*functions, params, model_state, evaluation_keys(start, size), batch.x)
+
+    return in_batches(one, dataset, size)
 
 
 def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) -> LikelihoodEstimate:
@@ -183,3 +179,16 @@ def print_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Print the folder and its numbers, nats per image unless named."""
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
     print(f"{folder}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+
+
+# ---------- private
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _inspect(
+    prepare: Callable, encode: Callable, decode: Callable, params: Params, state: ModelState, keys: PRNGKey, x: Array
+) -> Inspected:
+    noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
+    prepared = prepare(noise, x)
+    means = encode(params, state, draw, prepared)
+    return Inspected(prepared, means, decode(params, state, means[0]))

@@ -183,6 +183,8 @@ def _train(
             where = first.folder.parent if together else first.folder
             print(f"{where}: ended by a signal, all is saved; continue with --resume --name {where.name}.")
         sys.exit(0)
+    # Members share the functions of the first, as they did in training: what evaluates one is compiled for all.
+    runs = [run._replace(experiment=first.experiment._replace(hparams=run.experiment.hparams)) for run in runs]
     return [_finished(run, result, layout) for run, result in zip(runs, results, strict=True)]
 
 

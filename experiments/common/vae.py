@@ -1,5 +1,6 @@
 """What every experiment with a VAE shares: its networks by name, its bound, its `Experiment`."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -251,21 +252,26 @@ def likelihood_estimator(
     Returns:
       (params, model_state, keys [B], x of a `Batch`) -> estimates of the images as `evaluate` prepares them, [B] nats.
     """
-    assert experiment.terms is not None
-    terms = experiment.terms
-
-    @jit_estimate
-    def estimate(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> LikelihoodEstimate:
-        noise, draw = split_each(keys)
-        prepared = experiment.prepare(noise, x)
-        return importance_estimate(
-            lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, chunk_size
-        )
-
-    return estimate
+    return _estimator(experiment.terms, experiment.prepare, num_samples, chunk_size)
 
 
 def split_each(keys: PRNGKey) -> tuple[PRNGKey, PRNGKey]:
     """Return two keys for every key, [B] -> [B], [B]."""
     pairs = jax.vmap(jax.random.split)(keys)
     return pairs[:, 0], pairs[:, 1]
+
+
+# ---------- private
+
+
+@functools.lru_cache(maxsize=1)  # members of a sweep that are evaluated one after another share the program
+def _estimator(terms: Callable[..., ELBOTerms], prepare: Prepare, num_samples: int, chunk_size: int) -> Callable:
+    @jit_estimate
+    def estimate(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> LikelihoodEstimate:
+        noise, draw = split_each(keys)
+        prepared = prepare(noise, x)
+        return importance_estimate(
+            lambda keys: terms(params, model_state, keys, prepared), draw, num_samples, chunk_size
+        )
+
+    return estimate

@@ -1,5 +1,6 @@
 """Values of every example of a data set, in its order, by batches of one shape."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,16 +35,7 @@ def make_evaluator(
     layout = layout or local_layout()
     size = batch_size if members else -(-batch_size // layout.mesh.size) * layout.mesh.size
     spec = () if members else (AXIS,)
-
-    def one_batch(
-        params: Params, model_state: ModelState, start: jax.Array, batch: Batch, hparams: Mapping[str, jax.Array]
-    ) -> Metrics:
-        arguments = params, model_state, evaluation_keys(start, size), batch, hparams
-        if members:
-            return jax.vmap(experiment.evaluate, in_axes=(0, 0, None, None, 0))(*arguments)
-        return experiment.evaluate(*arguments)
-
-    compiled = jax.jit(one_batch, out_shardings=divided(layout))
+    compiled = _compiled(experiment.evaluate, size, layout, members)
 
     def evaluate(
         params: Params, model_state: ModelState, dataset: Dataset, hparams: Mapping[str, jax.Array] | None = None
@@ -81,3 +73,21 @@ def in_batches(function: Callable[[int, Batch], Any], dataset: Dataset, batch_si
 def evaluation_keys(start: int | jax.Array, num: int) -> PRNGKey:
     """Return the keys [num] of evaluated examples start, start + 1, ... of a part: the same for every model and run."""
     return example_keys(jax.random.fold_in(jax.random.key(0), EVALUATION), start + jnp.arange(num))
+
+
+# ---------- private
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(evaluate: Callable, size: int, layout: Layout, members: bool) -> Callable[..., Metrics]:
+    """The program for a batch; members of a sweep that are evaluated one after another share it."""
+
+    def one_batch(
+        params: Params, model_state: ModelState, start: jax.Array, batch: Batch, hparams: Mapping[str, jax.Array]
+    ) -> Metrics:
+        arguments = params, model_state, evaluation_keys(start, size), batch, hparams
+        if members:
+            return jax.vmap(evaluate, in_axes=(0, 0, None, None, 0))(*arguments)
+        return evaluate(*arguments)
+
+    return jax.jit(one_batch, out_shardings=divided(layout))

@@ -7,6 +7,7 @@ from jaxvae.viz.plots import (
     save_kl_per_dimension,
     save_latents,
     save_learning_curve,
+    save_losses,
     save_rate_distortion,
 )
 from jaxvae.viz.sweep import save_sweep
@@ -19,6 +20,7 @@ __all__ = [
     "save_kl_per_dimension",
     "save_latents",
     "save_learning_curve",
+    "save_losses",
     "save_manifold",
     "save_rate_distortion",
     "save_reconstructions",

@@ -134,6 +134,34 @@ def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
     write(figure, path)
 
 
+def save_losses(path: str | Path, curves: Mapping[str, Sequence[tuple[Any, Any]]], ylabel: str = "loss [nats]") -> None:
+    """Draw training losses of several kinds of runs, whole and without their first record, which hides the rest.
+
+    Args:
+      path: PNG file to write.
+      curves: kind -> (steps [N], losses [N]) of each of its runs.
+      ylabel: quantity and unit of the losses.
+
+    Raises:
+      ValueError: if a run has a single record, of which nothing is left.
+    """
+    figure = figure_of(9.6, 3.9)
+    panels = figure.subplots(1, 2)
+    for panel, title, first in zip(panels, ("Training loss", "without its first record"), (0, 1), strict=True):
+        axes = styled(panel, title, "step", ylabel)
+        for index, (kind, runs) in enumerate(curves.items()):
+            for number, (steps, losses) in enumerate(runs):
+                steps, losses = np.asarray(steps), np.asarray(losses, np.float64)
+                check_shape(f"losses of {kind}", losses, steps.shape)
+                if len(steps) < 2:
+                    raise ValueError(f"A run of {kind} has {len(steps)} records of its loss, expected two at least.")
+                label = kind if number == 0 else None
+                axes.plot(steps[first:], losses[first:], color=f"C{index}", linewidth=1.1, alpha=0.8, label=label)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.legend(frameon=False, fontsize=9)
+    write(figure, path)
+
+
 def save_rate_distortion(
     path: str | Path, rates: Any, distortions: Any, labels: Sequence[str], title: str = "Rate and distortion"
 ) -> None:

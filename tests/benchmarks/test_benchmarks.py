@@ -45,8 +45,9 @@ def test_train_step_of_mlp(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_train_step_of_the_other_models(tmp_path, capsys):
-    found = run(tmp_path, capsys, "train_step", "--models", "conv", "resnet")
+    found = run(tmp_path, capsys, "train_step", "--models", "planar", "conv", "resnet")
     assert {
+        "planar scan",
         "conv scan",
         "conv_lax step",
         "conv scan / conv_lax step",
@@ -107,19 +108,21 @@ def test_gpu_begins_nothing_after_its_minutes(capsys):
 
 
 @pytest.mark.slow
-def test_torch_beside(tmp_path, capsys):
+@pytest.mark.parametrize("model", ["mlp", "planar"])
+def test_torch_beside(model):
     pytest.importorskip("torch")
     with_torch = Torch(QUICK)
+    eager = f"torch {model} eager"
     try:
-        measures = with_torch.measures("mlp")
-        assert "torch mlp eager" in measures
-        seconds = {"mlp scan": np.array([1.0])} | alternate({"torch mlp eager": measures["torch mlp eager"]}, 1)
-        *loops, comparison = with_torch.records("train_step", "mlp", "mlp scan", seconds)
+        measures = with_torch.measures(model)
+        assert eager in measures
+        seconds = {f"{model} scan": np.array([1.0])} | alternate({eager: measures[eager]}, 1)
+        *loops, comparison = with_torch.records("train_step", model, f"{model} scan", seconds)
     finally:
         with_torch.close()
     assert loops[0]["images_per_second"] > 0
-    assert comparison["case"] == "mlp scan / torch"
-    assert comparison["speedup"] == pytest.approx(seconds["torch mlp eager"][0], rel=1e-4)
+    assert comparison["case"] == f"{model} scan / torch"
+    assert comparison["speedup"] == pytest.approx(seconds[eager][0], rel=1e-4)
 
 
 # ---------- parts
@@ -144,6 +147,7 @@ def test_flops_of_convolutions_do_not_depend_on_their_implementation():
 def test_models_have_the_parameters_of_their_papers():
     biases = 400 + 40 + 400 + 784
     assert num_params(make_model("mlp")) == 651_200 + biases
+    assert num_params(make_model("planar")) == num_params(make_model("mlp")) + 10 * (20 + 20 + 1)
     assert num_params(make_model("conv")) == num_params(make_model("conv_lax"))
 
 

@@ -100,10 +100,19 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
     assert ("stablehlo.convolution" in exported.mlir_module()) == (name == "binary_vae")
 
 
+# One variant each: what several are for is tested below.
+VARIANTS = {
+    "beta_vae": {"betas": (2.0,)},
+    "flow_posterior": {"posteriors": ("planar",)},
+    "flow_prior": {"priors": ("coupling",)},
+    "planar_vae": {"num_flows": (2,)},
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_run_leaves_a_folder_that_loads_and_resumes(name, tmp_path):
-    module, config = module_and_config(name)
+    module, config = module_and_config(name, **VARIANTS.get(name, {}))
     folder = module.run(config, Options(name="a", out=tmp_path))
     assert folder == tmp_path / name / "a"
     summary = json.loads((folder / "summary.json").read_text())
@@ -258,6 +267,7 @@ def test_a_model_for_each_class_sees_its_class_alone(tmp_path, images):
     folder = module.run(config, Options(name="a", out=tmp_path))
     runs = json.loads((folder / "summary.json").read_text())["runs"]
     assert [run["unit"] for run in runs] == ["class=0", "class=1", "class=2"]
+    assert (folder / "figures" / "losses.png").exists()
     for label in range(3):
         alone = json.loads((folder / f"K=1_class={label}" / "config.json").read_text())
         assert alone["num_train"] == int(np.sum(images.train.labels == label))

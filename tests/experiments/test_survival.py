@@ -141,25 +141,20 @@ def started_together(started, name, *flags, each=((), ())):
 FEW = ("--steps", "40", "--eval-every", "20")  # rounding grows with Adam's steps
 
 
-@pytest.fixture(scope="module")
-def one_process(start):
+@pytest.mark.slow
+def test_two_processes_equal_one(start):
     started, folder = start
     code, output = ended(started("one", *FEW))
     assert code == 0, output
-    return final(folder / "one")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["sharded", "pmap"])
-def test_two_processes_equal_one(layout, start, one_process):
-    started, folder = start
-    for code, output in started_together(started, layout, "--layout", layout, *FEW):
-        assert code == 0, output
-    _, best, reports = final(folder / layout)  # read by one process: another number of devices
-    chex.assert_trees_all_close(best, one_process[1], rtol=1e-3, atol=1e-4)
-    for found, expected in zip(reports, one_process[2], strict=True):
-        np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
-    assert (folder / layout / "summary.json").exists()
+    _, expected_best, expected_reports = final(folder / "one")
+    for layout in ("sharded", "pmap"):
+        for code, output in started_together(started, layout, "--layout", layout, *FEW):
+            assert code == 0, output
+        _, best, reports = final(folder / layout)  # read by one process: another number of devices
+        chex.assert_trees_all_close(best, expected_best, rtol=1e-3, atol=1e-4)
+        for found, expected in zip(reports, expected_reports, strict=True):
+            np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+        assert (folder / layout / "summary.json").exists()
 
 
 @pytest.mark.slow
