@@ -92,9 +92,9 @@ class Config(TrainingConfig):
     """of reverse KL: share of the steps over which beta rises from 0.01 to 1; 0 anneals nothing"""
     gradient: Literal["path", "total"] = "path"
     """of reverse KL: through the samples alone (sticking the landing), without variance at q = p, or the whole one"""
-    steps: int = 3_000
+    steps: int = 5_000
     batch_size: int = 256
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     clip_norm: float | None = 5.0
     eval_every: int = 500
     log_every: int = 250
