@@ -35,7 +35,7 @@ def test_binary_vae_learns_sparse_masks(folder, tmp_path):
         net="mlp",
         data=source,
         image_size=16,
-        steps=600,
+        steps=400,
         eval_every=200,
         latent_dim=4,
         ema_decay=0.9,

@@ -82,7 +82,7 @@ def test_path_gradient_has_the_same_mean_and_no_variance_at_the_optimum():
         return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), num))
 
     params = build(Config(num_flows=(0,)), planar_density.SPEC).init(jax.random.key(0), None)[0]
-    num = 20_000
+    num = 5_000
     total, path = (gradients(mode, params, num) for mode in ("total", "path"))
     for name in params["base"]:
         a, b = (np.asarray(tree[name], np.float64).reshape(num, -1) for tree in (total, path))

@@ -138,7 +138,7 @@ def started_together(started, name, *flags, each=((), ())):
     return [ended(process) for process in processes]
 
 
-FEW = ("--steps", "40", "--eval-every", "20")  # rounding grows with Adam's steps
+FEW = ("--steps", "20", "--eval-every", "10", "--log-every", "10")  # rounding grows with Adam's steps
 
 
 @pytest.mark.slow
