@@ -19,7 +19,7 @@ from jaxvae.models import VAE
 from jaxvae.priors import FlowPrior, MixturePrior, VampPrior, standard_normal
 from jaxvae.types import DataSpec, Experiment
 
-PriorName = Literal["normal", "mixture", "vamp", "coupling", "maf"]
+PriorName = Literal["normal", "mixture", "vamp", "realnvp", "maf"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Config(RunConfig):
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        names: Any = ("normal", "coupling")
+        names: Any = ("normal", "realnvp")
         return replace(self, priors=names, num_flows=2, hidden=(32,), steps=100, eval_every=50, nll_samples=20)
 
 
@@ -86,7 +86,7 @@ def make_prior(name: PriorName, config: Config, vae: VAE, spec: DataSpec) -> Any
             return MixturePrior(config.latent_dim, config.num_components)
         case "vamp":
             return VampPrior(vae.encoder, vae.posterior, config.num_components, spec.shape)
-        case "coupling":
+        case "realnvp":
             return FlowPrior(CouplingFlow(config.latent_dim, config.num_flows, config.hidden))
         case "maf":
             return FlowPrior(Inverted(AutoregressiveFlow(config.latent_dim, config.num_flows, config.hidden)))

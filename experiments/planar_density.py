@@ -181,8 +181,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     bound = jax.vmap(by_reverse_kl if config.objective == "reverse_kl" else by_likelihood, (None, None, 0, 0, None))
 
     def loss(params: Params, model_state: Any, inputs: StepInput) -> tuple[Array, tuple[Any, Metrics]]:
-        rise = max(config.anneal * config.steps, 1e-6)
-        beta = jnp.minimum(1.0, 0.01 + inputs.step / rise)
+        beta = jnp.minimum(1.0, 0.01 + inputs.step / (config.anneal * config.steps)) if config.anneal else jnp.ones(())
         metrics = jax.tree.map(jnp.mean, bound(params, inputs.hparams, inputs.keys.examples, inputs.batch.x, beta))
         return metrics.pop("loss"), (model_state, metrics)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.errors import check_shape
+from jaxvae.flows.chain import check_inverse
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
 
@@ -108,5 +109,6 @@ class FlowPosterior(nn.Module):
 
     def log_prob(self, features: Array, z: Array) -> Array:
         """Return log q(z | x) of given latents by the flow's inverse, features [B, F] and z [S, B, D] -> [S, B]."""
+        check_inverse(self.flow)
         z, log_det = self.flow.inverse(z, features)
         return self.base.log_prob(features, z) - log_det

@@ -18,7 +18,7 @@ from jaxvae.types import Array, PRNGKey
 
 WALL = 4.0  # |z_1| beyond which U2 to U4 rise
 WALL_SCALE = 0.2
-HALF_WIDTH = 9.0  # of the square that quadrature covers: every target here is below 1e-20 at its edge
+HALF_WIDTH = 9.0  # of the square that quadrature covers: every target here is below 1e-13 at its edge
 
 
 class Target(NamedTuple):
@@ -76,7 +76,7 @@ def log_normalizer(target: Target, num: int = 900) -> float:
       num: cells a side.
 
     Raises:
-      ValueError: if a log-density is not a number or +inf.
+      ValueError: if a log-density is not a number or +inf, or all are -inf.
     """
     _, values = on_grid(target, num, HALF_WIDTH)
     _check_finite(target, values)
@@ -115,9 +115,10 @@ def draw(key: PRNGKey, target: Target, num: int, cells: int = 1800) -> np.ndarra
 
 
 def _check_finite(target: Target, values: np.ndarray) -> None:
-    if not np.all(values < np.inf):
-        found = f"has a log-density of {values.max()}"
-        raise ValueError(f"The target {target.name} {found}, expected finite numbers or -inf.")
+    highest = values.max()
+    if not (np.all(values < np.inf) and highest > -np.inf):
+        found = "has no mass there" if highest == -np.inf else f"has a log-density of {highest}"
+        raise ValueError(f"The target {target.name} {found}, expected finite numbers, or -inf in some places.")
 
 
 def _ring(z: Array) -> Array:

@@ -64,6 +64,13 @@ def test_log_densities_and_gradients_are_finite(target, z):
     assert np.all(np.isfinite(gradient))
 
 
+def test_a_target_without_mass_is_named():
+    nowhere = Target("nowhere", lambda z: jnp.full((), -jnp.inf))
+    for function in (lambda: log_normalizer(nowhere, num=50), lambda: draw(jax.random.key(0), nowhere, 3, cells=50)):
+        with pytest.raises(ValueError, match="The target nowhere has no mass there, expected finite"):
+            function()
+
+
 def test_a_target_that_is_not_a_number_is_named():
     with pytest.raises(ValueError, match="The target broken has a log-density of nan, expected finite"):
         log_normalizer(Target("broken", lambda z: jnp.log(z[0])), num=50)

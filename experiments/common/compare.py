@@ -91,11 +91,12 @@ def compare(
     if distributed.is_primary():
         summary = summarize(rows)
         print(table(summary))
-        best = max(rows, key=lambda row: row["valid"]["elbo"])  # the validation part decides
+        best = best_of(rows)
+        of_best = next(row for row in summary if row["variant"] == best)
         compact = [{key: row[key] for key in ("variant", "unit", "metrics", "valid", "seconds")} for row in rows]
         training = {"steps": config.steps, **totals(finished, config.batch_size)}
-        of_best = {"best": f"{best['variant']}_{best['unit']}"}
-        write_summary(folder, name, training, best["metrics"], **of_best, variants=summary, runs=compact)
+        metrics = {key: value for key, value in of_best.items() if key != "variant"} | {"nll_k": config.nll_samples}
+        write_summary(folder, name, training, metrics, best=best, variants=summary, runs=compact)
     return rows
 
 
@@ -124,25 +125,38 @@ def classes(splits: Splits) -> list[Unit]:
     return units
 
 
+def best_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the variant whose bound on the validation part is the highest, in the mean over its units."""
+    elbos: dict[str, list[float]] = {}
+    for row in rows:
+        elbos.setdefault(row["variant"], []).append(row["valid"]["elbo"])
+    return max(elbos, key=lambda variant: float(np.mean(elbos[variant])))
+
+
 def summarize(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return means over the units of every variant, and what it gains over the first one, unit by unit.
 
-    `gain` is the mean of NLL_first - NLL_variant over the units that both have, nats; `gain_within` is half the length
-    of its 95 % interval by Student's t, where there are two units or more.
+    `gain` is the mean of NLL_first - NLL_variant and `kl_saved` that of KL_first - KL_variant over the units that both
+    have, nats; `gain_within` and `kl_saved_within` are half the lengths of their 95 % intervals by Student's t, and
+    `nll_sd` is the standard deviation between units, where there are two or more.
     """
     names = list(dict.fromkeys(row["variant"] for row in rows))
-    nlls = {name: {row["unit"]: row["metrics"]["nll"] for row in rows if row["variant"] == name} for name in names}
+    of = {name: {row["unit"]: row["metrics"] for row in rows if row["variant"] == name} for name in names}
+    first = of[names[0]]
     summary = []
     for name in names:
-        mine = [row["metrics"] for row in rows if row["variant"] == name]
+        mine = list(of[name].values())
         line: dict[str, Any] = {"variant": name, "units": len(mine)}
-        line |= {metric: round(float(np.mean([one[metric] for one in mine])), 4) for metric in SHOWN}
-        pairs = [nlls[names[0]][unit] - nll for unit, nll in nlls[name].items() if unit in nlls[names[0]]]
-        if name != names[0] and pairs:
-            line["gain"] = round(float(np.mean(pairs)), 4)
-            if len(pairs) > 1:
-                line["gain_within"] = round(half_interval(np.array(pairs)), 4)
-        summary.append(line)
+        line |= {metric: float(np.mean([one[metric] for one in mine])) for metric in SHOWN}
+        if len(mine) > 1:
+            line["nll_sd"] = float(np.std([one["nll"] for one in mine], ddof=1))
+        both = [unit for unit in of[name] if unit in first]
+        for saved, metric in (("gain", "nll"), ("kl_saved", "kl")) if name != names[0] and both else ():
+            differences = np.array([first[unit][metric] - of[name][unit][metric] for unit in both])
+            line[saved] = float(np.mean(differences))
+            if len(both) > 1:
+                line[f"{saved}_within"] = half_interval(differences)
+        summary.append({key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()})
     return summary
 
 

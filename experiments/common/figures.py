@@ -62,6 +62,6 @@ def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: 
         grid = decode(params, model_state, sampling.manifold(MANIFOLD_SIDE))
         viz.save_manifold(folder / "manifold.png", np.clip(grid, 0, 1))
     if "kl_per_dimension" in metrics:
-        active = np.asarray(latents.active_units(inspected.means[0]))
+        active = np.asarray(latents.active_units(inspected.means[0], inspected.means_again[0]))
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
     viz.save_curves(folder / "curves.png", read_records(finished.folder))

@@ -34,6 +34,7 @@ class Inspected(NamedTuple):
 
     x: np.ndarray  # [N, H, W, C], binarised or scaled
     means: tuple[np.ndarray, ...]  # E_q[z_l | x], [N, D_l]
+    means_again: tuple[np.ndarray, ...]  # the same; with other noise where they are averages over samples
     reconstructions: np.ndarray  # E[x | E_q[z_1 | x]], [N, H, W, C]
 
 
@@ -143,7 +144,8 @@ def image_metrics(inspected: Inspected, finished: Finished, splits: Splits) -> d
 
 def latent_metrics(inspected: Inspected, per_image: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return how many units are active, of how many, layer by layer where there are several, and each unit's KL."""
-    active = [int(np.sum(latents.active_units(means))) for means in inspected.means]
+    pairs = zip(inspected.means, inspected.means_again, strict=True)
+    active = [int(np.sum(latents.active_units(*pair))) for pair in pairs]
     dims = [means.shape[1] for means in inspected.means]
     metrics: dict[str, Any] = {"active_units": sum(active), "latent_dim": sum(dims)}
     if len(active) > 1:
@@ -190,5 +192,5 @@ def _inspect(
 ) -> Inspected:
     noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
     prepared = prepare(noise, x)
-    means = encode(params, state, draw, prepared)
-    return Inspected(prepared, means, decode(params, state, means[0]))
+    means, again = (encode(params, state, keys, prepared) for keys in split_each(draw))
+    return Inspected(prepared, means, again, decode(params, state, means[0]))

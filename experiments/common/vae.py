@@ -31,7 +31,7 @@ from jaxvae.types import (
     StepInput,
 )
 
-MEAN_SAMPLES = 100  # for E_q[z_2 | x], whose noise would otherwise count as activity of the unit
+MEAN_SAMPLES = 100  # of q(z | x) for its mean, where that has no closed form
 Net = Literal["mlp", "conv", "resnet"]
 Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> what the likelihood scores
 # (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []

@@ -10,13 +10,17 @@ from jaxvae.types import Array, GaussianParams, PRNGKey
 COLLAPSED_KL = 1.0  # nats: below this z does not even tell three classes apart (log 3 = 1.1)
 
 
-def activity(means: Array) -> Array:
+def activity(means: Array, again: Array | None = None) -> Array:
     """Return how much the posterior mean of every unit varies over the data.
 
       A_u = Var_x( E_q(u|x)[u] )
 
+    Means of S samples vary by themselves, by 1/S for a unit that says nothing of x. With a second estimate of
+    independent noise it is Cov_x(means, again), which the noise does not raise.
+
     Args:
       means: posterior means of N examples, [N, D].
+      again: the same means, sampled anew, [N, D]; None where they are exact.
 
     Returns:
       [D].
@@ -25,12 +29,15 @@ def activity(means: Array) -> Array:
       Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, arXiv:1509.00519, sec. 5.2.
     """
     check_shape("means", means, (None, None))
-    return jnp.var(means, axis=0)
+    again = means if again is None else again
+    check_shape("again", again, means.shape)
+    centred = (values - jnp.mean(values, axis=0, keepdims=True) for values in (means, again))
+    return jnp.mean(jnp.multiply(*centred), axis=0)
 
 
-def active_units(means: Array, threshold: float = 0.01) -> Array:
-    """Return which units are active, A_u > threshold (Burda et al. 2016, sec. 5.2), means [N, D] -> [D] bool."""
-    return activity(means) > threshold
+def active_units(means: Array, again: Array | None = None, threshold: float = 0.01) -> Array:
+    """Return which units are active, `activity` > threshold (Burda et al. 2016, sec. 5.2), [N, D] -> [D] bool."""
+    return activity(means, again) > threshold
 
 
 def kl_per_dimension(stats: GaussianParams) -> Array:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.flows.chain import Step, chain, chain_inverse, check_flow, over_latents
+from jaxvae.flows.chain import Step, chain, chain_inverse, check_flow, check_num_flows, over_latents
 from jaxvae.nets.masked import MaskedMLP
 from jaxvae.types import Array, Params, PRNGKey
 
@@ -60,6 +60,7 @@ def autoregressive_inverse(net: Net, y: Array) -> tuple[Array, Array]:
     Raises:
       ValueError: as `autoregressive` does.
     """
+    check_shape("y of an autoregressive flow", y, (None,))
 
     def solve(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         z, total = carry  # the z of the dimensions before i, zeros after them
@@ -112,7 +113,8 @@ class AutoregressiveFlow(nn.Module):
         if not self.amortized:
             context = None
         elif context is None:
-            raise ValueError("The nets of this flow depend on a context, expected [B, F], got None.")
+            raise ValueError(f"The nets of {type(self).__name__} depend on a context, expected [B, F], got None.")
+        check_num_flows(type(self).__name__, self.variables.get("params", {}), self.num_flows)
         # Without a parent the net is a pair of pure functions, and this module the owner of all K sets of parameters.
         net: Any = MaskedMLP(2, self.hidden, nn.tanh, nn.initializers.lecun_normal(), parent=None)
 

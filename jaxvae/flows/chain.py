@@ -29,7 +29,11 @@ def chain(step: Step, params: Any, z: Array) -> tuple[Array, Array]:
 
     Returns:
       z_K [D] and the log-determinant [].
+
+    Raises:
+      ValueError: if the parameters are not of one number of flows.
     """
+    check_num_flows("A chain", params)
 
     def one(carry: tuple[Array, Array], layer: Any) -> tuple[tuple[Array, Array], None]:
         z, total = carry
@@ -49,7 +53,11 @@ def chain_inverse(inverse: Step, params: Any, y: Array) -> tuple[Array, Array]:
 
     Returns:
       z_0 [D] and the log-determinant of `chain` at z_0, [].
+
+    Raises:
+      ValueError: if the parameters are not of one number of flows.
     """
+    check_num_flows("A chain", params)
 
     def one(carry: tuple[Array, Array], layer: Any) -> tuple[tuple[Array, Array], None]:
         y, total = carry
@@ -57,6 +65,20 @@ def chain_inverse(inverse: Step, params: Any, y: Array) -> tuple[Array, Array]:
         return (z, total + log_det), None
 
     return jax.lax.scan(one, (y, jnp.zeros((), y.dtype)), params, reverse=True)[0]
+
+
+def check_inverse(flow: Any) -> None:
+    """Raise a `ValueError` unless a flow has an inverse."""
+    if not hasattr(flow, "inverse"):
+        raise ValueError(f"{type(flow).__name__} has no inverse, expected a flow that has one.")
+
+
+def check_num_flows(name: str, params: Any, num_flows: int | None = None) -> None:
+    """Raise a `ValueError` unless the leaves of stacked parameters [K, ...] agree about K, the number given if any."""
+    found = sorted({leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(params)})
+    if len(found) > 1 or (num_flows is not None and found not in ([], [num_flows])):
+        expected = "one number" if num_flows is None else num_flows
+        raise ValueError(f"{name} has parameters of {' and '.join(map(str, found))} flows, expected {expected}.")
 
 
 def over_latents(function: Step, params: Any, z: Array, *, amortized: bool) -> tuple[Array, Array]:
@@ -95,10 +117,16 @@ class ChainParams(nn.Module):
     def __call__(self, context: Array | None) -> dict[str, Array]:
         """Return the parameters by name: [K, ...] each, or for a context [B, F] those of each example, [B, K, ...]."""
         stacked = {name: (self.num_flows, *shape) for name, shape in self.shapes.items()}
+        flow = type(self.parent).__name__
+        for name, leaf in self.variables.get("params", {}).items():  # Linen's own error is no ValueError
+            if self.amortized:
+                check_shape(f"the kernel of {name} of {flow}", leaf["kernel"], (None, math.prod(stacked[name])))
+            else:
+                check_shape(f"{name} of {flow}", leaf, stacked[name])
         if not self.amortized:
             return {name: self.param(name, self.inits[name], shape) for name, shape in stacked.items()}
         if context is None:
-            raise ValueError("The parameters of this flow depend on a context, expected [B, F], got None.")
+            raise ValueError(f"The parameters of {flow} depend on a context, expected [B, F], got None.")
         values = {}
         for name, shape in stacked.items():
 

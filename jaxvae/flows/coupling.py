@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.flows.chain import Step, check_flow, over_latents
+from jaxvae.flows.chain import Step, check_flow, check_num_flows, over_latents
 from jaxvae.nets.mlp import MLP
 from jaxvae.types import Array
 
@@ -182,7 +182,8 @@ class CouplingFlow(nn.Module):
         if not self.hidden:
             raise ValueError(f"{name} has no hidden layer, expected at least one width.")
         if self.amortized and context is None:
-            raise ValueError("The conditioners of this flow depend on a context, expected [B, F], got None.")
+            raise ValueError(f"The conditioners of {name} depend on a context, expected [B, F], got None.")
+        check_num_flows(name, self.variables.get("params", {}), self.num_flows)
         start = z, jnp.zeros(z.shape[:2], z.dtype)
         if self.num_flows == 0:
             return start

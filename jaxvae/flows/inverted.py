@@ -4,7 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from jaxvae.flows.chain import check_flow
+from jaxvae.flows.chain import check_flow, check_inverse
 from jaxvae.types import Array
 
 
@@ -35,6 +35,7 @@ class Inverted(nn.Module):
 
     def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Map z [S, B, D], with a context [B, F] or None, to z [S, B, D] and log_det [S, B]."""
+        check_inverse(self.flow)
         check_flow(self, z, context)
         y, log_det = self.flow.inverse(z, context)
         return y, -log_det

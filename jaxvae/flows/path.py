@@ -48,8 +48,11 @@ def path_step(step: Step, params: Any, sample: PathSample) -> PathSample:
     With y = f(z) and J = dy/dz the score follows without an inverse of f (Vaitl et al. 2024, sec. 4):
     d log q / dy = J^-T (d log q / dz - d log|det J| / dz).
 
+    The Jacobian is formed and solved for in float32: this is for few dimensions, and where the flow is all but singular
+    (det J below 1e-4) the score loses the digits that `planar` keeps.
+
     Args:
-      step: the flow, (params, z [D]) -> (y [D], log_det []). Its Jacobian is formed: this is for few dimensions.
+      step: the flow, (params, z [D]) -> (y [D], log_det []).
       params: of the flow; the gradient with respect to them goes through y.
       sample: z and what belongs to it.
 

@@ -102,7 +102,13 @@ def orthonormal(columns: Array) -> Array:
 
     Returns:
       Q [D, M], Q^T Q = I.
+
+    Raises:
+      ValueError: if there are more columns than dimensions.
     """
+    check_shape("columns to be orthonormal", columns, (None, None))
+    if columns.shape[1] > columns.shape[0]:
+        raise ValueError(f"Of {columns.shape[0]} dimensions there are no {columns.shape[1]} orthonormal columns.")
     return _nearest(columns / jnp.sqrt(jnp.sum(jnp.square(columns)) + _SMALLEST))
 
 
@@ -116,7 +122,11 @@ def householder(vectors: Array) -> Array:
 
     Returns:
       Q [D, D], orthogonal.
+
+    Raises:
+      ValueError: if the vectors are not [H, D].
     """
+    check_shape("vectors of reflections", vectors, (None, None))
 
     def one(q: Array, v: Array) -> tuple[Array, None]:
         v = v / jnp.sqrt(jnp.dot(v, v) + _SMALLEST)

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxvae import distributions
+from jaxvae.flows.chain import check_inverse
 from jaxvae.types import Array, PRNGKey
 
 
@@ -28,6 +29,7 @@ class FlowPrior(nn.Module):
 
     def log_prob(self, z: Array) -> Array:
         """Return log p(z), z [..., D] -> [...], nats."""
+        check_inverse(self.flow)
         noise, log_det = self.flow.inverse(z.reshape(1, -1, z.shape[-1]))
         log_prob = jax.vmap(jax.vmap(distributions.standard_normal_log_prob))(noise) - log_det
         return log_prob.reshape(z.shape[:-1])

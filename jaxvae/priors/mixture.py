@@ -21,7 +21,7 @@ class MixturePrior(nn.Module):
       num_components: K.
 
     References:
-      Tomczak & Welling, "VAE with a VampPrior", 2018, arXiv:1705.07120, sec. 4.1 (their "MoG" baseline).
+      Tomczak & Welling, "VAE with a VampPrior", 2018, arXiv:1705.07120: their "MoG" baseline.
     """
 
     latent_dim: int
@@ -40,10 +40,7 @@ class MixturePrior(nn.Module):
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> Array:
         """Draw latents of a shape [..., D]."""
-        which, noise = jax.random.split(key)
-        components = jax.random.categorical(which, self.logits, shape=shape[:-1])
-        scale = jnp.exp(0.5 * self.log_var[components])
-        return self.mean[components] + scale * jax.random.normal(noise, shape)
+        return mixture_sample(key, self.logits, GaussianParams(self.mean, self.log_var), shape)
 
 
 def mixture_log_prob(logits: Array, components: GaussianParams, z: Array) -> Array:
@@ -63,3 +60,23 @@ def mixture_log_prob(logits: Array, components: GaussianParams, z: Array) -> Arr
         return jax.nn.logsumexp(jax.nn.log_softmax(logits) + each)
 
     return jnp.vectorize(one, signature="(d)->()")(z)
+
+
+def mixture_sample(key: PRNGKey, logits: Array, components: GaussianParams, shape: tuple[int, ...]) -> Array:
+    """Draw from a mixture of diagonal Gaussians.
+
+    Args:
+      key: of the draws.
+      logits: of the weights, [K], not normalised.
+      components: mean and log-variance, [K, D].
+      shape: of the latents, [..., D].
+
+    Raises:
+      ValueError: if the shape ends in another dimension.
+    """
+    dim = components.mean.shape[1]
+    if shape[-1:] != (dim,):
+        raise ValueError(f"Latents of shape {list(shape)} are asked of a mixture, expected {dim} dimensions.")
+    which, noise = jax.random.split(key)
+    chosen = jax.random.categorical(which, logits, shape=shape[:-1])
+    return distributions.normal_sample(noise, jax.tree.map(lambda leaf: leaf[chosen], components))

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.priors.mixture import mixture_log_prob
+from jaxvae.posteriors import GaussianPosterior
+from jaxvae.priors.mixture import mixture_log_prob, mixture_sample
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
 
@@ -52,11 +53,11 @@ class VampPrior(nn.Module):
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> Array:
         """Draw latents of a shape [..., D]."""
-        which, noise = jax.random.split(key)
-        components = self._components()
-        chosen = jax.random.randint(which, shape[:-1], 0, self.num_components)
-        scale = jnp.exp(0.5 * components.log_var[chosen])
-        return components.mean[chosen] + scale * jax.random.normal(noise, shape)
+        return mixture_sample(key, jnp.zeros(self.num_components), self._components(), shape)
 
     def _components(self) -> GaussianParams:
+        if not isinstance(self.posterior, GaussianPosterior):
+            raise ValueError(
+                f"VampPrior has the posterior {type(self.posterior).__name__}, expected GaussianPosterior."
+            )
         return self.posterior.params_of(self.encoder(nn.sigmoid(self.pixel_logits)))

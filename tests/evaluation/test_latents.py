@@ -31,6 +31,19 @@ def test_kl_per_dimension_equals_a_hand_worked_mean():
     np.testing.assert_allclose(latents.kl_per_dimension(stats), [1.25, (3.0 - np.log(4.0)) / 4.0], rtol=1e-6)
 
 
+def test_activity_of_sampled_means_leaves_out_their_noise():
+    rng = np.random.default_rng(0)
+    true = np.sqrt([0.0, 0.02]) * rng.standard_normal((20_000, 2))
+    first, second = (true + 0.1 * rng.standard_normal(true.shape) for _ in range(2))  # means of 100 samples
+    found = latents.activity(jnp.asarray(first), jnp.asarray(second))
+    np.testing.assert_allclose(found, np.mean((first - first.mean(0)) * (second - second.mean(0)), 0), atol=1e-5)
+    np.testing.assert_allclose(found, [0.0, 0.02], atol=1e-3)
+    np.testing.assert_allclose(latents.activity(jnp.asarray(first)), first.var(0), rtol=1e-4)
+    assert latents.active_units(jnp.asarray(first), jnp.asarray(second)).tolist() == [False, True]
+    with pytest.raises(ValueError, match="again has shape"):
+        latents.activity(jnp.zeros((3, 2)), jnp.zeros((3, 1)))
+
+
 def test_mutual_information_equals_a_slow_loop():
     mean, log_var = np.random.default_rng(0).normal(size=(2, 7, 3))
     key = jax.random.key(1)

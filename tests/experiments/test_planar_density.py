@@ -117,6 +117,20 @@ def test_divergence_between_a_gaussian_and_the_mixture_equals_quadrature(objecti
     assert abs(float(mean) - expected) < 5 * float(stderr)
 
 
+@pytest.mark.parametrize(("anneal", "expected"), [(0.0, 1.0), (0.5, 0.01)])
+def test_beta_at_the_first_step(anneal, expected):
+    experiment = build(Config(targets=("mixture",), num_flows=(2,), anneal=anneal, steps=100), planar_density.SPEC)
+    params, _ = experiment.init(jax.random.key(0), None)
+    keys = StepKeys(jax.random.split(jax.random.key(1), 3), jax.random.key(0))
+    loss, (_, metrics) = experiment.loss(
+        params, {}, StepInput(Batch(NOTHING, None, None), keys, jnp.int32(0), experiment.hparams)
+    )
+    values = experiment.evaluate(params, {}, keys.examples, Batch(NOTHING, None, None), experiment.hparams)
+    log_q = jax.vmap(lambda key: on_all(params, experiment.hparams, jax.random.normal(key, (2,)))[1])(keys.examples)
+    np.testing.assert_allclose(metrics["kl"], np.mean(values["kl"]), rtol=1e-5)
+    np.testing.assert_allclose(loss, np.mean(log_q - expected * (log_q - values["kl"])), rtol=1e-4)
+
+
 def test_summarize_states_best_median_and_worst():
     flows = [Trained("U1", 2, "fixed", None, kl, 0.1 * kl, []) for kl in (0.3, 0.1, float("inf"))]
     (row,) = summarize(flows)
@@ -138,8 +152,9 @@ def test_run_writes_numbers_flows_and_figures(tmp_path, monkeypatch):
     assert {path.name for path in (folder / "figures").iterdir()} == {"mixture.png", "U1.png", "kl.png"}
     arrays = np.load(folder / "U1, K = 2, learned base.npz")
     assert arrays["layers.w"].shape == (2, 2)
-    # N(0, I) against the mixture, which quadrature gives as 0.867: the first row of all.
+    # N(0, I) against the mixture, which quadrature gives as 1.1044: the first row of all.
     row = summary["runs"][0]
+    assert abs(row["best"] - 1.1044) < 5 * row["stderr_of_best"]
     assert (row["target"], row["num_flows"], row["base"]) == ("mixture", 0, "fixed")
     np.testing.assert_allclose(row["best"], row["worst"], atol=1e-6)
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,8 @@ from jaxvae.flows.inverted import Inverted
 from jaxvae.flows.radial import RadialFlow
 from jaxvae.flows.spline import SplineCouplingFlow
 from jaxvae.flows.sylvester import SylvesterFlow
+from jaxvae.posteriors import FlowPosterior, GaussianPosterior
+from jaxvae.priors import FlowPrior
 
 NUM_SAMPLES, NUM_EXAMPLES, NUM_FEATURES = 3, 4, 5
 CONTEXT = jax.random.normal(jax.random.key(7), (NUM_EXAMPLES, NUM_FEATURES))
@@ -31,6 +34,9 @@ FLOWS = {
     "sylvester, orthogonal, amortized": functools.partial(
         SylvesterFlow, kind="orthogonal", num_columns=2, amortized=True
     ),
+    "sylvester, householder, amortized": functools.partial(
+        SylvesterFlow, kind="householder", num_reflections=2, amortized=True
+    ),
     "sylvester, triangular, amortized": functools.partial(SylvesterFlow, kind="triangular", amortized=True),
     "coupling": functools.partial(CouplingFlow, hidden=(8, 4)),
     "coupling, linear": functools.partial(CouplingFlow, hidden=(8, 4), mixing="linear"),
@@ -41,7 +47,6 @@ FLOWS = {
     "maf": lambda dim, num_flows: Inverted(AutoregressiveFlow(dim, num_flows, hidden=(8, 8))),
 }
 AMORTIZED = {name for name in FLOWS if name.endswith("amortized")}
-WITHOUT_INVERSE: set[str] = set()
 
 
 def context_of(name, num_examples=NUM_EXAMPLES):
@@ -95,7 +100,7 @@ def test_log_det_equals_that_of_the_jacobian(name):
     assert not np.allclose(y, z, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+@pytest.mark.parametrize("name", FLOWS)
 def test_inverse_undoes_the_flow_and_has_its_log_det(name):
     z = latents()
     y, log_det = apply(name, z)
@@ -104,7 +109,7 @@ def test_inverse_undoes_the_flow_and_has_its_log_det(name):
     np.testing.assert_allclose(log_det_there, log_det, rtol=1e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+@pytest.mark.parametrize("name", FLOWS)
 def test_gradients_of_the_inverse_are_those_of_the_implicit_function(name):
     flow, params = made(name)
     y = latents()[:1]
@@ -122,7 +127,7 @@ def test_gradients_of_the_inverse_are_those_of_the_implicit_function(name):
         np.testing.assert_allclose(leaf, np.zeros(leaf.shape), atol=2e-2)
 
 
-@pytest.mark.parametrize("name", sorted(FLOWS.keys() - WITHOUT_INVERSE))
+@pytest.mark.parametrize("name", FLOWS)
 def test_density_integrates_to_one(name):
     num, half = 400, 12.0
     axis = (jnp.arange(num) + 0.5) / num * 2 * half - half
@@ -197,5 +202,55 @@ def test_mistakes_are_named(name):
     with pytest.raises(ValueError, match=rf"context of {kind} has shape \[3, 5\], expected \[4, any\]"):
         flow.apply(params, latents(), CONTEXT[:3])
     if name in AMORTIZED:
-        with pytest.raises(ValueError, match=r"depend on a context, expected \[B, F\], got None"):
+        with pytest.raises(ValueError, match=rf"{kind} depend on a context, expected \[B, F\], got None"):
             flow.apply(params, latents())
+    within = type(flow.flow).__name__ if isinstance(flow, Inverted) else kind
+    with pytest.raises(
+        ValueError, match=f"of {within} has shape .*expected|{within} has parameters of 4 flows, expected 5"
+    ):
+        FLOWS[name](3, 5).apply(params, latents(), context_of(name))
+
+
+@pytest.mark.parametrize("function", [flows.chain, flows.chain_inverse])
+def test_a_chain_of_different_numbers_of_flows_is_refused(function):
+    params = flows.PlanarParams(jnp.zeros((3, 2)), jnp.zeros((5, 2)), jnp.zeros(3))
+    with pytest.raises(ValueError, match="A chain has parameters of 3 and 5 flows, expected one number"):
+        function(flows.planar, params, jnp.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "message"),
+    [
+        (flows.orthonormal, jnp.ones((2, 3)), "Of 2 dimensions there are no 3 orthonormal columns"),
+        (flows.orthonormal, jnp.ones(3), "columns to be orthonormal has shape"),
+        (flows.householder, jnp.ones(3), "vectors of reflections has shape"),
+        (functools.partial(flows.autoregressive_inverse, lambda z: z), jnp.zeros(()), "y of an autoregressive flow"),
+    ],
+)
+def test_formulas_refuse_other_shapes(function, argument, message):
+    with pytest.raises(ValueError, match=message):
+        function(argument)
+
+
+class ForwardAlone(nn.Module):
+    """A flow that nobody can undo."""
+
+    latent_dim: int = 3
+    num_flows: int = 1
+
+    def __call__(self, z, context=None):
+        return z, jnp.zeros(z.shape[:2])
+
+
+def test_an_inverse_that_does_not_exist_is_named():
+    flow, z = ForwardAlone(), latents()
+    posterior = FlowPosterior(GaussianPosterior(3), flow)
+    keys = jax.random.split(jax.random.key(0), NUM_EXAMPLES)
+    params = posterior.init(jax.random.key(0), keys, CONTEXT, 2)
+    for asked in (
+        lambda: Inverted(flow).apply({}, z),
+        lambda: FlowPrior(flow).apply({}, z, method="log_prob"),
+        lambda: posterior.apply(params, CONTEXT, z, method="log_prob"),
+    ):
+        with pytest.raises(ValueError, match="ForwardAlone has no inverse, expected a flow that has one"):
+            asked()
