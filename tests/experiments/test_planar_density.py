@@ -9,19 +9,9 @@ import numpy as np
 import pytest
 
 from experiments import planar_density
-from experiments.planar_density import (
-    LAYERS,
-    Config,
-    Trained,
-    build,
-    divergence,
-    log_density,
-    on_all,
-    on_path,
-    run,
-    summarize,
-    transform,
-)
+from experiments.common import plane
+from experiments.common.plane import LAYERS, divergence, log_density, on_all, on_path, transform
+from experiments.planar_density import Config, Trained, build, run, summarize
 from experiments.run import Options
 from jaxvae.errors import UserError
 from jaxvae.targets import gaussian_mixture
@@ -104,7 +94,7 @@ def test_path_gradient_has_the_same_mean_and_no_variance_at_the_optimum():
 
 @pytest.mark.parametrize("objective", ["reverse_kl", "likelihood"])
 def test_divergence_between_a_gaussian_and_the_mixture_equals_quadrature(objective, monkeypatch):
-    monkeypatch.setattr(planar_density, "NUM_DRAWS", 20_000)
+    monkeypatch.setattr(plane, "NUM_DRAWS", 20_000)
     target = gaussian_mixture(1.0)
     hparams = {"num_flows": 0.0, "learned_base": False}
     mean, stderr = divergence(objective, target)(params_of(), hparams)
@@ -140,8 +130,8 @@ def test_summarize_states_best_median_and_worst():
 
 @pytest.mark.slow
 def test_run_writes_numbers_flows_and_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(planar_density, "NUM_DRAWS", 2_000)
-    monkeypatch.setattr(planar_density, "CHUNK", 1_000)
+    monkeypatch.setattr(plane, "NUM_DRAWS", 2_000)
+    monkeypatch.setattr(plane, "CHUNK", 1_000)
     monkeypatch.setattr(planar_density, "GRID", 20)
     config = replace(
         Config().quick(), targets=("mixture", "U1"), num_flows=(0, 2), bases=("fixed", "learned"), steps=4, eval_every=2
@@ -179,8 +169,8 @@ def test_members_are_of_their_targets():
 
 def test_maximum_likelihood_of_a_gaussian_finds_it(tmp_path, monkeypatch):
     # A learned base alone can be the target: KL 0 is reached but for the noise of the draws, which is about 2.5 / N.
-    monkeypatch.setattr(planar_density, "NUM_DRAWS", 2_000)
-    monkeypatch.setattr(planar_density, "CHUNK", 1_000)
+    monkeypatch.setattr(plane, "NUM_DRAWS", 2_000)
+    monkeypatch.setattr(plane, "CHUNK", 1_000)
     monkeypatch.setattr(planar_density, "GRID", 20)
     monkeypatch.setattr(planar_density, "NUM_TRAIN", 20_000)
     monkeypatch.setitem(planar_density.TARGETS, "narrow", gaussian_mixture(0.5, offset=0.0))
