@@ -19,6 +19,7 @@ from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import LoopState
 
 SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20", "--nll-samples", "2")
+SIZE += ("--ema-decay", "0.5")
 SECONDS = 240
 
 
@@ -54,7 +55,8 @@ def ended(process):
 def final(folder):
     """The whole state after the last step, its best parameters, and the means of every report."""
     run = load(folder)
-    state = abstract(local_layout(), abstract_state(run.experiment))
+    state = abstract_state(run.experiment)
+    state = abstract(local_layout(), state._replace(ema_params=state.params))
     like = Saved(state, evaluated_params(state), LoopState(0, 0, 0, 0, 0))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         saved = checkpoints.restore(checkpoints.latest_step(), like)
