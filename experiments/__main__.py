@@ -15,5 +15,7 @@ def experiments() -> dict[str, str]:
 
 if __name__ == "__main__":
     print("python -m experiments.NAME --help shows the flags of:")
-    for name, line in experiments().items():
-        print(f"  {name:<12} {line}")
+    lines = experiments()
+    width = max(map(len, lines))
+    for name, line in lines.items():
+        print(f"  {name:<{width}} {line}")

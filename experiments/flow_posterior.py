@@ -2,7 +2,8 @@
 
 Encoder, decoder, optimizer, warm-up, seeds and noise are the same; the flow on the diagonal Gaussian is what differs:
 none, planar, radial, IAF, or one of the three Sylvester flows. Planar, radial and Sylvester flows have parameters that
-are linear in the encoder's features; IAF's nets have the features as an input.
+are linear in the encoder's features; IAF's nets have the features as an input. All posteriors with a flow have the same
+initial parameters but for the flow; those of the Gaussian's last layer are of other keys, as with another seed.
 """
 
 from dataclasses import dataclass, replace
