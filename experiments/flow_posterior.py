@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.common.compare import compare, seeds
-from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_vae, sampled_bound, vae_experiment
-from experiments.run import Config as RunConfig
+from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.vae import gaussian_vae
 from experiments.run import Options, main, require, run_folder
-from jaxvae import data, objectives
+from jaxvae import data
 from jaxvae.flows import AutoregressiveFlow, PlanarFlow, RadialFlow, SylvesterFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
@@ -24,40 +23,26 @@ Posterior = Literal["gaussian", "planar", "radial", "iaf", "orthogonal", "househ
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
+class Config(ComparisonConfig):
     """What shapes a run."""
 
     posteriors: tuple[Posterior, ...] = get_args(Posterior)
     """flows to compare; gains are over the first"""
-    num_seeds: int = 3
-    """trainings of each, from --seed upwards"""
     num_flows: int = 4
     """layers of every flow"""
-    net: Net = "mlp"
-    """networks of encoder and decoder"""
-    latent_dim: int = 32
-    """dimensions of the latent"""
     iaf_hidden: int = 320
     """width of the one hidden layer of IAF's nets"""
     num_columns: int = 16
     """bottleneck of orthogonal Sylvester flows, at most the latent's dimensions"""
     num_reflections: int = 8
     """of Householder Sylvester flows, at most the latent's dimensions"""
-    warmup_steps: int = 2_000
-    """steps over which the weight of the KL rises from 0 to 1"""
-    steps: int = 20_000
-    eval_every: int = 1_000
-    ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
         super().__post_init__()
         sound = 0 < len(self.posteriors) == len(set(self.posteriors))
         require("posteriors", self.posteriors, sound, "different ones")
-        require("num_seeds", self.num_seeds, self.num_seeds >= 1, "at least 1")
         require("num_flows", self.num_flows, self.num_flows >= 0, "at least 0")
-        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
         require("iaf_hidden", self.iaf_hidden, self.iaf_hidden >= 1, "at least 1")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
         for field in ("num_columns", "num_reflections"):
             value = getattr(self, field)
             require(field, value, 1 <= value <= self.latent_dim, f"1 to {self.latent_dim}, the latent's dimensions")
@@ -74,16 +59,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     flow = make_flow(config.posteriors[0], config)
     if flow is not None:
         vae = vae.clone(posterior=FlowPosterior(vae.posterior, flow))
-    return vae_experiment(
-        name="flow_posterior",
-        spec=spec,
-        vae=vae,
-        prepare=binary_pixels(spec),
-        bound=sampled_bound(vae),
-        score=lambda terms, hparams: objectives.elbo(terms),
-        optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
-    )
+    return variant_experiment("flow_posterior", config, spec, vae)
 
 
 def make_flow(posterior: Posterior, config: Config) -> Any:

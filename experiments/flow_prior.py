@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.common.compare import compare, seeds
-from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_vae, sampled_bound, vae_experiment
-from experiments.run import Config as RunConfig
+from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.vae import gaussian_vae
 from experiments.run import Options, main, require, run_folder
-from jaxvae import data, objectives
+from jaxvae import data
 from jaxvae.flows import AutoregressiveFlow, CouplingFlow, Inverted
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE
@@ -23,36 +22,24 @@ PriorName = Literal["normal", "mixture", "vamp", "realnvp", "maf"]
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
+class Config(ComparisonConfig):
     """What shapes a run."""
 
     priors: tuple[PriorName, ...] = get_args(PriorName)
     """priors to compare; gains are over the first"""
     num_seeds: int = 1
-    """trainings of each, from --seed upwards"""
     num_components: int = 200
     """of the mixture and the VampPrior"""
     num_flows: int = 6
     """layers of RealNVP and MAF"""
     hidden: tuple[int, ...] = (128, 128)
     """widths of the nets in those layers"""
-    net: Net = "mlp"
-    """networks of encoder and decoder"""
-    latent_dim: int = 32
-    """dimensions of the latent"""
-    warmup_steps: int = 2_000
-    """steps over which the weight of the KL rises from 0 to 1"""
-    steps: int = 20_000
-    eval_every: int = 1_000
-    ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require("priors", self.priors, 0 < len(self.priors) == len(set(self.priors)), "different ones")
-        for field in ("num_seeds", "num_components", "latent_dim"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
-        for field in ("num_flows", "warmup_steps"):
-            require(field, getattr(self, field), getattr(self, field) >= 0, "at least 0")
+        require("num_components", self.num_components, self.num_components >= 1, "at least 1")
+        require("num_flows", self.num_flows, self.num_flows >= 0, "at least 0")
         require("hidden", self.hidden, bool(self.hidden) and min(self.hidden) >= 1, "widths of at least 1")
 
     def quick(self) -> "Config":
@@ -65,16 +52,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system of one prior together, the first of the list."""
     vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
     vae = vae.clone(prior=make_prior(config.priors[0], config, vae, spec))
-    return vae_experiment(
-        name="flow_prior",
-        spec=spec,
-        vae=vae,
-        prepare=binary_pixels(spec),
-        bound=sampled_bound(vae),
-        score=lambda terms, hparams: objectives.elbo(terms),
-        optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
-    )
+    return variant_experiment("flow_prior", config, spec, vae)
 
 
 def make_prior(name: PriorName, config: Config, vae: VAE, spec: DataSpec) -> Any:

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.compare import Unit, classes, compare, seeds
+from experiments.common.compare import ComparisonConfig, Unit, classes, compare, seeds, variant_experiment
 from experiments.common.folder import read_records, writing
-from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_vae, sampled_bound, vae_experiment
-from experiments.run import Config as RunConfig
+from experiments.common.vae import gaussian_vae
 from experiments.run import Options, main, require, run_folder
-from jaxvae import data, objectives, viz
+from jaxvae import data, viz
 from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
@@ -23,35 +22,24 @@ from jaxvae.types import DataSpec, Experiment
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
+class Config(ComparisonConfig):
     """What shapes a run."""
 
     num_flows: tuple[int, ...] = (0, 5)
     """layers K, a model each; gains are over the first"""
     per_class: bool = False
     """one model for each class of images instead of one for all"""
-    num_seeds: int = 3
-    """trainings of each model of all images, from --seed upwards"""
     amortized: bool = True
     """whether the parameters of the flow are linear in the encoder's features, or the same for all images"""
-    net: Net = "mlp"
-    """networks of encoder and decoder"""
     latent_dim: int = 40
-    """dimensions of the latent"""
     warmup_steps: int = 1_000
-    """steps over which the weight of the KL rises from 0 to 1"""
     steps: int = 14_000
     """30 epochs of MNIST"""
-    eval_every: int = 1_000
-    ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
         super().__post_init__()
         sound = 0 < len(self.num_flows) == len(set(self.num_flows)) and min(self.num_flows) >= 0
         require("num_flows", self.num_flows, sound, "different numbers of at least 0")
-        require("num_seeds", self.num_seeds, self.num_seeds >= 1, "at least 1")
-        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
@@ -63,16 +51,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
     flow = PlanarFlow(config.latent_dim, config.num_flows[0], config.amortized)
     vae = vae.clone(posterior=FlowPosterior(vae.posterior, flow))
-    return vae_experiment(
-        name="planar_vae",
-        spec=spec,
-        vae=vae,
-        prepare=binary_pixels(spec),
-        bound=sampled_bound(vae),
-        score=lambda terms, hparams: objectives.elbo(terms),
-        optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
-    )
+    return variant_experiment("planar_vae", config, spec, vae)
 
 
 def run(config: Config, options: Options) -> Path:

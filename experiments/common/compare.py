@@ -1,9 +1,9 @@
 """Variants of one system under one protocol: the same data, seeds and noise, in a table with their paired gains."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,15 +12,39 @@ from experiments.common.loading import Build
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import on_primary, train_sweep
+from experiments.common.vae import Net, binary_pixels, cosine_adam, sampled_bound, vae_experiment
+from experiments.run import Config, Options, require
+from jaxvae import objectives
 from jaxvae.errors import UserError
+from jaxvae.models import VAE
 from jaxvae.training import distributed
-from jaxvae.types import Dataset, DataSpec, Splits
-
-if TYPE_CHECKING:
-    from experiments.run import Options
+from jaxvae.types import Dataset, DataSpec, Experiment, Splits
 
 CONFIDENCE = 0.95
 SHOWN = ("nll", "elbo", "reconstruction", "kl", "active_units")
+
+
+@dataclass(frozen=True)
+class ComparisonConfig(Config):
+    """What all comparisons of VAEs are configured by."""
+
+    num_seeds: int = 3
+    """trainings of each variant, from --seed upwards"""
+    net: Net = "mlp"
+    """networks of encoder and decoder"""
+    latent_dim: int = 32
+    """dimensions of the latent"""
+    warmup_steps: int = 2_000
+    """steps over which the weight of the KL rises from 0 to 1"""
+    steps: int = 20_000
+    eval_every: int = 1_000
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("num_seeds", self.num_seeds, self.num_seeds >= 1, "at least 1")
+        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
+        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
 
 
 class Unit(NamedTuple):
@@ -33,6 +57,20 @@ class Unit(NamedTuple):
     valid_rows: np.ndarray | None = None  # of the validation images, all if None
 
 
+def variant_experiment(name: str, config: ComparisonConfig, spec: DataSpec, vae: VAE) -> Experiment:
+    """Return the experiment of one variant: the sampled bound of binarised images with a warm-up of its KL."""
+    return vae_experiment(
+        name=name,
+        spec=spec,
+        vae=vae,
+        prepare=binary_pixels(spec),
+        bound=sampled_bound(vae),
+        score=lambda terms, hparams: objectives.elbo(terms),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
+    )
+
+
 def compare(
     name: str,
     config: Any,
@@ -42,8 +80,8 @@ def compare(
     splits: Splits,
     spec: DataSpec,
     folder: Path,
-    options: "Options",
-) -> list[dict[str, Any]]:
+    options: Options,
+) -> None:
     """Train every variant for every unit, evaluate each on the test part, and state the gains over the first variant.
 
     The units of a variant train as one program, in sub-folders that are runs like any other; a comparison that was
@@ -59,9 +97,6 @@ def compare(
       spec: of the data.
       folder: of the comparison.
       options: how to run.
-
-    Returns:
-      A row for each variant and unit, in process 0; none in others.
     """
     if options.sweep:
         raise UserError("--sweep is not for a comparison, which has seeds of its own: use --num-seeds.")
@@ -97,7 +132,6 @@ def compare(
         training = {"steps": config.steps, **totals(finished, config.batch_size)}
         metrics = {key: value for key, value in of_best.items() if key != "variant"} | {"nll_k": config.nll_samples}
         write_summary(folder, name, training, metrics, best=best, variants=summary, runs=compact)
-    return rows
 
 
 def seeds(config: Any, splits: Splits) -> list[Unit]:

@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
+from jaxvae.flows.affine import AffineParams, affine, affine_inverse
 from jaxvae.flows.chain import Step, chain, chain_inverse, check_flow, check_num_flows, over_latents
 from jaxvae.nets.masked import MaskedMLP
 from jaxvae.types import Array, Params, PRNGKey
 
 Net = Callable[[Array], Array]  # z [D] -> [D, 2], row i a function of z[:i]
-
-_BOUND = 3.0  # of a log-scale: one layer changes a width by a factor between 1 / 20 and 20
 
 
 def autoregressive(net: Net, z: Array) -> tuple[Array, Array]:
@@ -41,8 +40,7 @@ def autoregressive(net: Net, z: Array) -> tuple[Array, Array]:
     References:
       Kingma et al., "Improving Variational Inference with Inverse Autoregressive Flow", 2016, arXiv:1606.04934.
     """
-    shift, log_scale = _shift_and_log_scale(net, z)
-    return shift + jnp.exp(log_scale) * z, jnp.sum(log_scale)
+    return affine(_affine_params(net, z), z)
 
 
 def autoregressive_inverse(net: Net, y: Array) -> tuple[Array, Array]:
@@ -64,8 +62,9 @@ def autoregressive_inverse(net: Net, y: Array) -> tuple[Array, Array]:
 
     def solve(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         z, total = carry  # the z of the dimensions before i, zeros after them
-        shift, log_scale = _shift_and_log_scale(net, z)
-        return z.at[i].set((y[i] - shift[i]) * jnp.exp(-log_scale[i])), total + log_scale[i]
+        params = jax.tree.map(lambda leaf: leaf[i][None], _affine_params(net, z))
+        solved, log_det = affine_inverse(params, y[i][None])
+        return z.at[i].set(solved[0]), total + log_det
 
     return jax.lax.fori_loop(0, y.shape[-1], solve, (jnp.zeros_like(y), jnp.zeros((), y.dtype)))
 
@@ -139,11 +138,11 @@ class AutoregressiveFlow(nn.Module):
 # ---------- private
 
 
-def _shift_and_log_scale(net: Net, z: Array) -> tuple[Array, Array]:
+def _affine_params(net: Net, z: Array) -> AffineParams:
     check_shape("z of an autoregressive flow", z, (None,))
     out = net(z).astype(z.dtype)
     check_shape("net(z) of an autoregressive flow", out, (*z.shape, 2))
-    return out[:, 0], _BOUND * jnp.tanh(out[:, 1] / _BOUND)
+    return AffineParams(log_scale=out[:, 1], shift=out[:, 0])
 
 
 def _turned(reverse: Array, z: Array) -> Array:

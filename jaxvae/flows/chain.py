@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxvae.errors import check_shape
 from jaxvae.types import Array
 
+_BISECTIONS = 40
 Step = Callable[[Any, Array], tuple[Array, Array]]  # (params of one flow, z [D]) -> (z [D], log_det [])
 
 
@@ -95,6 +96,47 @@ def over_latents(function: Step, params: Any, z: Array, *, amortized: bool) -> t
     """
     over_examples = jax.vmap(function, in_axes=(0 if amortized else None, 0))
     return jax.vmap(over_examples, in_axes=(None, 0))(params, z)
+
+
+def through_layers(flow: Any, function: Step, z: Array, context: Array | None) -> tuple[Array, Array]:
+    """Apply a function of one latent with the parameters of a flow, which nothing is asked of if it has no layer.
+
+    Args:
+      flow: a module with `latent_dim`, `num_flows`, `amortized` and its `ChainParams` as `layers`.
+      function: (parameters of all layers by name, [K, ...] each, z [D]) -> (z [D], log_det []).
+      z: [S, B, D].
+      context: [B, F] or None.
+
+    Returns:
+      z [S, B, D] and log_det [S, B].
+
+    Raises:
+      ValueError: as `check_flow` does.
+    """
+    check_flow(flow, z, context)
+    if flow.num_flows == 0:
+        return z, jnp.zeros(z.shape[:2], z.dtype)
+    return over_latents(function, flow.layers(context), z, amortized=flow.amortized)
+
+
+def bisect(rising: Callable[[Array], Array], target: Array, radius: Array) -> Array:
+    """Return the number at which a rising function reaches a target, [].
+
+    Args:
+      rising: [] -> [].
+      target: [].
+      radius: how far from the target the number can be, []. The last interval is 2^-40 of it, below the rounding of
+        float32; there is no gradient.
+    """
+
+    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = interval
+        middle = 0.5 * (low + high)
+        below = rising(middle) < target
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (target - radius, target + radius))
+    return 0.5 * (low + high)
 
 
 class ChainParams(nn.Module):

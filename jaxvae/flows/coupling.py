@@ -14,21 +14,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
+from jaxvae.flows.affine import MAX_LOG_SCALE, AffineParams, affine, affine_inverse, bounded
 from jaxvae.flows.chain import Step, check_flow, check_num_flows, over_latents
 from jaxvae.nets.mlp import MLP
 from jaxvae.types import Array
 
 Mixing = Literal["reverse", "linear"]
 
-_MAX_LOG_SCALE = 3.0  # of one layer in one dimension: a few of them in a row stay within float32
 _SMALLEST_SPREAD = 1e-5  # of a batch, relative to its mean: below it the values are a constant and its rounding
-
-
-class AffineParams(NamedTuple):
-    """An affine map of each of D dimensions."""
-
-    log_scale: Array  # [D], before it is bounded
-    shift: Array  # [D]
 
 
 class Elementwise(NamedTuple):
@@ -37,50 +30,6 @@ class Elementwise(NamedTuple):
     num_params: int  # P, of one dimension; the map of P zeros is the identity
     forward: Step  # (params [T, P], z [T]) -> y [T], log_det []
     inverse: Step  # (params [T, P], y [T]) -> z [T], log_det [] of the forward map at z
-
-
-def affine(params: AffineParams, z: Array) -> tuple[Array, Array]:
-    """Scale and move each dimension: an actnorm, or the part of a coupling that is transformed.
-
-      y = z exp(s) + t,  log|det dy/dz| = sum_d s_d         (Dinh et al. 2017, eq. 5 and 6)
-      s = c tanh(log_scale / c)
-
-    Departs from both papers: s is bounded by the same c in couplings and actnorms, where Dinh et al. learn the bound of
-    a coupling and Kingma & Dhariwal have none in theirs.
-
-    Args:
-      params: log_scale [D], shift [D].
-      z: one latent, [D].
-
-    Returns:
-      y [D] and log_det [].
-
-    Raises:
-      ValueError: if log_scale, shift and z differ in shape.
-
-    References:
-      Dinh et al., "Density estimation using Real NVP", 2017, arXiv:1605.08803.
-      Kingma & Dhariwal, "Glow: Generative flow with invertible 1x1 convolutions", 2018, arXiv:1807.03039.
-    """
-    log_scale = _checked_log_scale(params, z)
-    return z * jnp.exp(log_scale) + params.shift, jnp.sum(log_scale)
-
-
-def affine_inverse(params: AffineParams, y: Array) -> tuple[Array, Array]:
-    """Return the latent that `affine` maps to y, (y - t) exp(-s), and its log-determinant there (eq. 8).
-
-    Args:
-      params: log_scale [D], shift [D].
-      y: [D].
-
-    Returns:
-      z [D] and log_det [] of the forward map at z.
-
-    Raises:
-      ValueError: if log_scale, shift and y differ in shape.
-    """
-    log_scale = _checked_log_scale(params, y)
-    return (y - params.shift) * jnp.exp(-log_scale), jnp.sum(log_scale)
 
 
 def linear(lu: Array, z: Array) -> tuple[Array, Array]:
@@ -202,22 +151,11 @@ class CouplingFlow(nn.Module):
 # ---------- private
 
 
-def _bounded(log_scale: Array) -> Array:
-    return _MAX_LOG_SCALE * jnp.tanh(log_scale / _MAX_LOG_SCALE)
-
-
-def _checked_log_scale(params: AffineParams, z: Array) -> Array:
-    check_shape("z of an affine map", z, (None,))
-    check_shape("log_scale of an affine map", params.log_scale, z.shape)
-    check_shape("shift of an affine map", params.shift, z.shape)
-    return _bounded(params.log_scale)
-
-
 def _factors(lu: Array, z: Array) -> tuple[Array, Array, Array]:
     """L, U with its diagonal, and the logarithm of their determinant."""
     check_shape("z of a linear map", z, (None,))
     check_shape("lu of a linear map", lu, (*z.shape, *z.shape))
-    log_diagonal = _bounded(jnp.diagonal(lu))
+    log_diagonal = bounded(jnp.diagonal(lu))
     lower = jnp.tril(lu, -1) + jnp.eye(len(lu), dtype=lu.dtype)
     return lower, jnp.triu(lu, 1) + jnp.diag(jnp.exp(log_diagonal)), jnp.sum(log_diagonal)
 
@@ -227,9 +165,9 @@ def _normalizing(z: Array, *, inverse: bool) -> dict[str, Array]:
     mean, std = jnp.mean(z, axis=(0, 1)), jnp.std(z, axis=(0, 1))
     spread = jnp.where(std > _SMALLEST_SPREAD * (1.0 + jnp.abs(mean)), std, 1.0)
     s = jnp.log(spread) if inverse else -jnp.log(spread)
-    part = jnp.clip(s / _MAX_LOG_SCALE, -0.999, 0.999)  # what is beyond the bound is left to the next layer
-    shift = mean if inverse else -mean * jnp.exp(_MAX_LOG_SCALE * part)
-    return {"log_scale": _MAX_LOG_SCALE * jnp.arctanh(part), "shift": shift}
+    part = jnp.clip(s / MAX_LOG_SCALE, -0.999, 0.999)  # what is beyond the bound is left to the next layer
+    shift = mean if inverse else -mean * jnp.exp(MAX_LOG_SCALE * part)
+    return {"log_scale": MAX_LOG_SCALE * jnp.arctanh(part), "shift": shift}
 
 
 class _Layer(nn.Module):

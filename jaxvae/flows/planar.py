@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.flows.chain import ChainParams, Step, chain, chain_inverse, check_flow, over_latents
+from jaxvae.flows.chain import ChainParams, bisect, chain, chain_inverse, through_layers
 from jaxvae.types import Array
 
 _SMALLEST = 1e-30  # of a squared norm and of a determinant: their quotient and logarithm stay finite
-_BISECTIONS = 40  # halvings of an interval of length 2 |w.u_hat|: below the rounding of float32
 
 
 class PlanarParams(NamedTuple):
@@ -68,16 +67,8 @@ def planar_inverse(params: PlanarParams, y: Array) -> tuple[Array, Array]:
     """
     u_hat, slope = _constrained(params, y)
     wu, target = slope - 1.0, jnp.dot(params.w, y)
-
-    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = interval
-        middle = 0.5 * (low + high)
-        below = middle + wu * jnp.tanh(middle + params.b) < target
-        return jnp.where(below, middle, low), jnp.where(below, high, middle)
-
-    start = (target - jnp.abs(wu), target + jnp.abs(wu))
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, jax.lax.stop_gradient(start))
-    s = jax.lax.stop_gradient(0.5 * (low + high))
+    fixed_wu, fixed_b, fixed_target = jax.lax.stop_gradient((wu, params.b, target))
+    s = bisect(lambda s: s + fixed_wu * jnp.tanh(s + fixed_b), fixed_target, jnp.abs(fixed_wu))
     t = jnp.tanh(s + params.b)
     derivative = jnp.square(t) + (1.0 - jnp.square(t)) * slope
     s = s - (s + wu * t - target) / jnp.maximum(derivative, _SMALLEST)
@@ -113,17 +104,13 @@ class PlanarFlow(nn.Module):
 
     def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Map z [S, B, D], with a context [B, F] or None, to z [S, B, D] and log_det [S, B]."""
-        return self._over(lambda params, z: chain(planar, params, z), z, context)
+        return through_layers(self, lambda params, z: chain(planar, PlanarParams(**params), z), z, context)
 
     def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Return what is mapped to y [S, B, D], and log_det [S, B] of the forward map there; found numerically."""
-        return self._over(lambda params, y: chain_inverse(planar_inverse, params, y), y, context)
-
-    def _over(self, function: Step, z: Array, context: Array | None) -> tuple[Array, Array]:
-        check_flow(self, z, context)
-        if self.num_flows == 0:
-            return z, jnp.zeros(z.shape[:2], z.dtype)
-        return over_latents(function, PlanarParams(**self.layers(context)), z, amortized=self.amortized)
+        return through_layers(
+            self, lambda params, y: chain_inverse(planar_inverse, PlanarParams(**params), y), y, context
+        )
 
 
 # ---------- private

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.flows.chain import ChainParams, Step, chain, chain_inverse, check_flow, over_latents
+from jaxvae.flows.chain import ChainParams, chain, chain_inverse, through_layers
 from jaxvae.types import Array
 
 _SMALLEST = 1e-6  # of alpha and of m(beta): their quotient, the slope at the centre, and its gradients stay finite
@@ -107,17 +107,13 @@ class RadialFlow(nn.Module):
 
     def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Map z [S, B, D], with a context [B, F] or None, to z [S, B, D] and log_det [S, B]."""
-        return self._over(lambda params, z: chain(radial, params, z), z, context)
+        return through_layers(self, lambda params, z: chain(radial, RadialParams(**params), z), z, context)
 
     def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Return what is mapped to y [S, B, D], and log_det [S, B] of the forward map there."""
-        return self._over(lambda params, y: chain_inverse(radial_inverse, params, y), y, context)
-
-    def _over(self, function: Step, z: Array, context: Array | None) -> tuple[Array, Array]:
-        check_flow(self, z, context)
-        if self.num_flows == 0:
-            return z, jnp.zeros(z.shape[:2], z.dtype)
-        return over_latents(function, RadialParams(**self.layers(context)), z, amortized=self.amortized)
+        return through_layers(
+            self, lambda params, y: chain_inverse(radial_inverse, RadialParams(**params), y), y, context
+        )
 
 
 # ---------- private

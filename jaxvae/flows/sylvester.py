@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.errors import check_shape
-from jaxvae.flows.chain import ChainParams, Step, chain, chain_inverse, check_flow, over_latents
+from jaxvae.flows.chain import ChainParams, bisect, chain, chain_inverse, through_layers
 from jaxvae.types import Array
 
 _SMALLEST = 1e-30  # of a squared norm and of a determinant: their quotient and logarithm stay finite
-_BISECTIONS = 40  # halvings of an interval of length 2 |r_ii| < 2: below the rounding of float32
 _SMALLEST_SINGULAR = 1e-6  # value of columns of norm 1 that float32 can tell from 0
 _ORTHONORMALIZATIONS = 40  # at most: that value grows by 3/2 a step up to 1/2, and six more make it 1
 _TOLERANCE = 1e-3  # of |Q^T Q - I|_F before the last step, which about squares it
@@ -179,17 +178,13 @@ class SylvesterFlow(nn.Module):
 
     def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Map z [S, B, D], with a context [B, F] or None, to z [S, B, D] and log_det [S, B]."""
-        return self._over(lambda params, z: chain(sylvester, self._with_q(params), z), z, context)
+        return through_layers(self, lambda params, z: chain(sylvester, self._with_q(params), z), z, context)
 
     def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Return what is mapped to y [S, B, D], and log_det [S, B] of the forward map there; found numerically."""
-        return self._over(lambda params, y: chain_inverse(sylvester_inverse, self._with_q(params), y), y, context)
-
-    def _over(self, function: Step, z: Array, context: Array | None) -> tuple[Array, Array]:
-        check_flow(self, z, context)
-        if self.num_flows == 0:
-            return z, jnp.zeros(z.shape[:2], z.dtype)
-        return over_latents(function, self.layers(context), z, amortized=self.amortized)
+        return through_layers(
+            self, lambda params, y: chain_inverse(sylvester_inverse, self._with_q(params), y), y, context
+        )
 
     def _with_q(self, params: dict[str, Array]) -> SylvesterParams:
         """The parameters of all flows, each leaf [K, ...]."""
@@ -269,15 +264,7 @@ def _solve(r: Array, r_tilde: Array, b: Array, target: Array) -> Array:
     def coordinate(vt: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
         v, t = vt  # solved from i + 1 on, 0 before
         scale, inner, shift, rest = r[i, i], r_tilde[i, i], _matmul(r_tilde[i], v) + b[i], target[i] - _matmul(r[i], t)
-
-        def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
-            low, high = interval
-            middle = 0.5 * (low + high)
-            below = middle + scale * jnp.tanh(inner * middle + shift) < rest
-            return jnp.where(below, middle, low), jnp.where(below, high, middle)
-
-        low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (rest - jnp.abs(scale), rest + jnp.abs(scale)))
-        s = 0.5 * (low + high)
+        s = bisect(lambda s: s + scale * jnp.tanh(inner * s + shift), rest, jnp.abs(scale))
         return (v.at[i].set(s), t.at[i].set(jnp.tanh(inner * s + shift))), None
 
     zeros = jnp.zeros_like(target)

@@ -55,13 +55,13 @@ def save_densities(
     write(figure, path)
 
 
-def save_restarts(path: str | Path, rows: Sequence[Mapping[str, Any]], label: str = "KL(q || p)") -> None:
+def save_restarts(path: str | Path, rows: Sequence[Mapping[str, Any]], label: str) -> None:
     """Draw the KL that flows reach against their number of layers, a panel for each target.
 
     Args:
       path: PNG file to write.
       rows: with target, base, num_flows, best, median and worst, of several starts.
-      label: of the divergence.
+      label: of the divergence, as "KL(q || p)".
     """
     targets = list(dict.fromkeys(row["target"] for row in rows))
     bases = list(dict.fromkeys(row["base"] for row in rows))

@@ -134,13 +134,12 @@ def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
     write(figure, path)
 
 
-def save_losses(path: str | Path, curves: Mapping[str, Sequence[tuple[Any, Any]]], ylabel: str = "loss [nats]") -> None:
+def save_losses(path: str | Path, curves: Mapping[str, Sequence[tuple[Any, Any]]]) -> None:
     """Draw training losses of several kinds of runs, whole and without their first record, which hides the rest.
 
     Args:
       path: PNG file to write.
-      curves: kind -> (steps [N], losses [N]) of each of its runs.
-      ylabel: quantity and unit of the losses.
+      curves: kind -> (steps [N], losses [N], nats) of each of its runs.
 
     Raises:
       ValueError: if a run has a single record, of which nothing is left.
@@ -148,7 +147,7 @@ def save_losses(path: str | Path, curves: Mapping[str, Sequence[tuple[Any, Any]]
     figure = figure_of(9.6, 3.9)
     panels = figure.subplots(1, 2)
     for panel, title, first in zip(panels, ("Training loss", "without its first record"), (0, 1), strict=True):
-        axes = styled(panel, title, "step", ylabel)
+        axes = styled(panel, title, "step", "loss [nats]")
         for index, (kind, runs) in enumerate(curves.items()):
             for number, (steps, losses) in enumerate(runs):
                 steps, losses = np.asarray(steps), np.asarray(losses, np.float64)

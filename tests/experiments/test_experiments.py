@@ -229,7 +229,6 @@ def test_a_comparison_states_paired_gains(tmp_path):
     assert (gaussian["units"], radial["units"]) == (2, 2)
     assert "gain" not in gaussian
     np.testing.assert_allclose(radial["gain"], gains.mean(), atol=1e-3)
-    # 12.706 standard errors: Student's t with one degree of freedom.
     kl = {(run["variant"], run["unit"]): run["metrics"]["kl"] for run in summary["runs"]}
     saved = [kl["gaussian", unit] - kl["radial", unit] for unit in ("seed=0", "seed=1")]
     np.testing.assert_allclose(radial["kl_saved"], np.mean(saved), atol=1e-3)
@@ -238,6 +237,7 @@ def test_a_comparison_states_paired_gains(tmp_path):
     )
     elbo = lambda name: np.mean([run["valid"]["elbo"] for run in summary["runs"] if run["variant"] == name])  # noqa: E731
     assert summary["best"] == max(("gaussian", "radial"), key=elbo)
+    # 12.706 standard errors: Student's t with one degree of freedom.
     np.testing.assert_allclose(radial["gain_within"], 12.706 * gains.std(ddof=1) / 2**0.5, rtol=1e-3, atol=1e-3)
 
 
