@@ -1,5 +1,7 @@
 """A sweep equals separate trainings. SGD where gradients are compared: Adam hides factors."""
 
+import functools
+
 import chex
 import jax
 import numpy as np
@@ -14,8 +16,9 @@ from tests.training.conftest import make_experiment
 SETTINGS = Settings(steps=8, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
 
 
-def make_injected(**options):
-    return make_experiment(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), noisy=True, **options)
+@functools.cache  # what is one experiment has one compiled evaluation
+def make_injected():
+    return make_experiment(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), noisy=True)
 
 
 def members_of(*hparams):
