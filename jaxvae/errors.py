@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import numpy as np
+
 
 class UserError(ValueError):
     """A mistake in what was asked for: one sentence that says what was found, what was expected and what to do.
@@ -28,3 +31,24 @@ def check_shape(name: str, array: Any, expected: Sequence[int | None]) -> None:
     ):
         want = ", ".join("any" if n is None else str(n) for n in expected)
         raise ValueError(f"{name} has shape {list(shape)}, expected [{want}].")
+
+
+def check_values(name: str, array: Any, num_values: int) -> None:
+    """Raise unless the entries of an array are 0 to num_values - 1; what is being traced has no entries to check.
+
+    Args:
+      name: what the array is, for the message.
+      array: numbers.
+      num_values: how many values there are.
+
+    Raises:
+      ValueError: it names the first entry outside.
+    """
+    if isinstance(array, jax.core.Tracer):
+        return
+    values = np.asarray(array)
+    outside = np.argwhere(~((values >= 0) & (values < num_values)))
+    if len(outside):
+        place = ", ".join(map(str, outside[0]))
+        value = values[tuple(outside[0])]
+        raise ValueError(f"{name}[{place}] is {value}, expected 0 to {num_values - 1}.")

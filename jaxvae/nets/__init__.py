@@ -1,22 +1,34 @@
 """Networks: features and parameters, nothing probabilistic."""
 
+from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.dropout import dropout
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, ImageDecoder
+from jaxvae.nets.masked import MaskedConv, MaskedMLP, causal_mask
 from jaxvae.nets.mlp import MLP, MLPEncoder
+from jaxvae.nets.pixelcnn import PixelCNN
+from jaxvae.nets.pixelrnn import PixelRNN
 from jaxvae.nets.resnet import ResidualBlock, ResNetDecoder, ResNetEncoder
+from jaxvae.nets.transformer import Transformer
 
 __all__ = [
     "MLP",
+    "AutoregressiveDecoder",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
     "ImageDecoder",
     "MLPEncoder",
+    "MaskedConv",
+    "MaskedMLP",
+    "PixelCNN",
+    "PixelRNN",
     "ResNetDecoder",
     "ResNetEncoder",
     "ResidualBlock",
+    "Transformer",
+    "causal_mask",
     "dropout",
     "fan_in_normal",
 ]

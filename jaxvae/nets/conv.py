@@ -6,7 +6,7 @@ ceil(n / s), transposed n to n * s, and parameters can be exchanged with `nn.Con
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -42,6 +42,35 @@ def fan_in_normal(scale: float = 1.0, strides: Pair = (1, 1)) -> Initializer:
     return nn.initializers.variance_scaling(scale * math.prod(strides), "fan_in", "truncated_normal")
 
 
+def convolve(
+    x: Array,
+    kernel: Array,
+    strides: Pair = (1, 1),
+    low: Pair | None = None,
+    implementation: Implementation | None = None,
+) -> Array:
+    """Convolve images, zeros outside: the function behind the layers.
+
+    Args:
+      x: images, [B, H, W, cin].
+      kernel: [kh, kw, cin, cout].
+      strides: of the windows.
+      low: rows above the image and columns to its left at which the windows begin; None centres them, SAME padding.
+      implementation: "lax" or "gemm"; None takes gemm where the default backend is a CPU, else lax.
+
+    Returns:
+      [B, ceil(H / strides[0]), ceil(W / strides[1]), cout], of the type of x.
+    """
+    if _resolve(implementation) == "gemm":
+        return conv_gemm(x, kernel, strides, low)
+    padding: Any = "SAME"
+    if low is not None:
+        sizes = zip(low, x.shape[1:3], kernel.shape[:2], strides, strict=True)
+        # The last of ceil(n / s) windows ends at (ceil(n / s) - 1) s - lo + k.
+        padding = [(lo, (-(-n // s) - 1) * s - lo + k - n) for lo, n, k, s in sizes]
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_DIMENSIONS)
+
+
 class Conv(nn.Module):
     """Convolution with SAME padding: [..., H, W, cin] -> [..., ceil(H / s), ceil(W / s), features].
 
@@ -71,10 +100,7 @@ class Conv(nn.Module):
         kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
-        if _resolve(self.implementation) == "lax":
-            y = lax.conv_general_dilated(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
-        else:
-            y = conv_gemm(images, kernel, self.strides)
+        y = convolve(images, kernel, self.strides, implementation=self.implementation)
         return _add_bias(self, y).reshape(*x.shape[:-3], *y.shape[1:])
 
 

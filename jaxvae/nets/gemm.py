@@ -41,20 +41,22 @@ class Grid(NamedTuple):
     low: Pair  # zeros before the first pixel
 
 
-def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1)) -> Array:
-    """Convolve images with SAME padding.
+def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1), low: Pair | None = None) -> Array:
+    """Convolve images, zeros outside.
 
     Args:
       x: images, [B, H, W, cin].
       kernel: [kh, kw, cin, cout].
       strides: of the windows.
+      low: rows above the image and columns to its left at which the windows begin; None centres them, SAME padding.
 
     Returns:
       [B, ceil(H / strides[0]), ceil(W / strides[1]), cout], of the type of x.
     """
     image = (x.shape[1], x.shape[2])
     num = (-(-image[0] // strides[0]), -(-image[1] // strides[1]))
-    low = (_low(image[0], num[0], kernel.shape[0], strides[0]), _low(image[1], num[1], kernel.shape[1], strides[1]))
+    if low is None:
+        low = (_low(image[0], num[0], kernel.shape[0], strides[0]), _low(image[1], num[1], kernel.shape[1], strides[1]))
     grid = Grid(image, num, strides, _blocks(kernel, strides), low)
     # [rows of blocks, row in a block, columns, cin, cout] -> [row in a block, columns, cin; rows of blocks, cout]
     matrix = _pad_to_blocks(kernel, grid).transpose(1, 2, 3, 0, 4).reshape(-1, grid.blocks[0] * kernel.shape[-1])
@@ -94,8 +96,8 @@ def cut(x: Array, grid: Grid) -> Array:
     """
     (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
     span = (rows + mh - 1, columns + mw - 1)  # strides that all windows cover
-    pads = [(lo, n * s - lo - size) for lo, n, s, size in zip(grid.low, span, grid.strides, grid.image, strict=True)]
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    pads = [(lo, n * s - lo - size, 0) for lo, n, s, size in zip(grid.low, span, grid.strides, grid.image, strict=True)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *pads, (0, 0, 0)))  # or crop, where no window sees the end
     x = x.reshape(x.shape[0], span[0], sh, span[1], sw * x.shape[-1])
     slices = [x[:, :, a, j : j + columns] for a in range(sh) for j in range(mw)]
     return jnp.stack(slices, 3).reshape(x.shape[0], span[0], columns, -1)

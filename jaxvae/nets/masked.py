@@ -1,12 +1,15 @@
-"""Dense layers with connections left out, so that what they say of an input depends on the inputs before it alone.
+"""Layers with connections left out, so that what they say of an input depends on the inputs before it alone.
 
-A unit of degree d may depend on the first d inputs. Input j, counted from 0, has degree j + 1, the outputs for input i
-have degree i, and a unit is connected to those of no higher degree in the layer before.
+The pixels of an image are in raster order, row by row. In dense layers a unit of degree d may depend on the first d
+inputs. Input j, counted from 0, has degree j + 1, the outputs for input i have degree i, and a unit is connected to
+those of no higher degree in the layer before.
 
 References:
   Germain et al., "MADE: Masked Autoencoder for Distribution Estimation", 2015, arXiv:1502.03509.
+  van den Oord et al., "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759, sec. 3.4 (masked convolutions).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +21,8 @@ from flax.typing import Dtype
 from numpy.typing import ArrayLike
 
 from jaxvae.errors import check_shape
+from jaxvae.nets.conv import convolve, fan_in_normal
+from jaxvae.nets.gemm import Pair
 from jaxvae.nets.mlp import Activation, Initializer
 from jaxvae.types import Array
 
@@ -86,6 +91,60 @@ class MaskedMLP(nn.Module):
         mask = autoregressive_mask(degrees, np.repeat(np.arange(num_inputs), self.num_outputs))
         h = _MaskedDense(mask, nn.initializers.zeros_init(), self.dtype, name="readout")(h, context)
         return h.reshape(*h.shape[:-1], num_inputs, self.num_outputs)
+
+
+def causal_mask(kernel_size: Pair, *, centre: bool) -> np.ndarray:
+    """Return which pixels of a window come before its centre, [kh, kw]: "mask A", or "mask B" with the centre itself.
+
+    Args:
+      kernel_size: odd numbers (kh, kw).
+      centre: whether the centre stays; only where the input knows nothing of its own pixel, so not in a first layer.
+    """
+    mask = np.zeros(kernel_size, bool)
+    mask.flat[: mask.size // 2 + centre] = True
+    return mask
+
+
+class MaskedConv(nn.Module):
+    """Convolution of the pixels that a mask leaves: [..., H, W, cin] -> [..., H, W, features].
+
+    Parameters, as in `nn.Conv`: `kernel` [kh, kw, cin, features], whose masked entries have no effect, and `bias`.
+
+    Attributes:
+      features: channels of the output.
+      mask: booleans [kh, kw] of odd lengths, see `causal_mask`.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
+
+    Raises:
+      ValueError: if the mask leaves a pixel that comes after the centre.
+    """
+
+    features: int
+    mask: ArrayLike
+    dtype: Dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        mask = np.asarray(self.mask, bool)
+        if mask.ndim != 2 or not all(length % 2 for length in mask.shape):
+            raise ValueError(f"The mask of a convolution has shape {list(mask.shape)}, expected two odd lengths.")
+        future = np.argwhere(mask & ~causal_mask(mask.shape, centre=True))
+        if len(future):
+            row, column = future[0] - np.array(mask.shape) // 2
+            raise ValueError(
+                f"The mask of a convolution leaves the pixel {row} rows below and {column} columns to the right of its "
+                "centre, which comes after it: expected pixels before the centre and at most the centre itself."
+            )
+        kernel = self.param(
+            "kernel", fan_in_normal(mask.size / max(mask.sum(), 1)), (*mask.shape, x.shape[-1], self.features)
+        )
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        above, left = mask.shape[0] // 2, mask.shape[1] // 2
+        kept = jnp.where(mask[: above + 1, :, None, None], kernel[: above + 1], 0.0)  # no row below is multiplied
+        images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
+        y = convolve(images, kept, low=(above, left)).reshape(*x.shape[:-1], self.features)
+        return y + jnp.broadcast_to(bias, y.shape)
 
 
 # ---------- private

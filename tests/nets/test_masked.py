@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxvae.nets.masked import MaskedMLP, autoregressive_mask, hidden_degrees
+from jaxvae.nets.masked import MaskedConv, MaskedMLP, autoregressive_mask, causal_mask, hidden_degrees
 
 DIM, NUM_OUTPUTS, NUM_FEATURES = 5, 2, 3
 HIDDEN = [(), (1,), (3,), (8,), (12, 7, 9)]  # narrower than the input too
@@ -163,3 +163,33 @@ def test_a_context_of_other_examples_is_an_error():
     net, variables = random_net((8,), with_context=True)
     with pytest.raises(ValueError, match=r"context of a masked net has shape \[2, 3\], expected \[4, any\]"):
         net.apply(variables, jnp.zeros((4, DIM)), jnp.zeros((2, NUM_FEATURES)))
+
+
+def test_a_masked_convolution_is_the_convolution_of_what_its_mask_leaves(random_like, random_params):
+    x = random_like(jnp.zeros((2, 5, 6, 3)))
+    plain = nn.Conv(4, (3, 5))
+    for centre in (False, True):
+        mask = causal_mask((3, 5), centre=centre)
+        masked = MaskedConv(4, mask)
+        variables = random_params(masked, x)
+        kernel = variables["params"]["kernel"] * mask[:, :, None, None]
+        expected = plain.apply({"params": {**variables["params"], "kernel": kernel}}, x)
+        np.testing.assert_allclose(masked.apply(variables, x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_causal_masks_are_those_of_the_paper():
+    np.testing.assert_array_equal(causal_mask((3, 3), centre=False), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(causal_mask((3, 3), centre=True), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.ones((3, 3)), "leaves the pixel 0 rows below and 1 columns to the right of its centre"),
+        (np.eye(3), "leaves the pixel 1 rows below and 1 columns to the right"),
+        (np.ones((2, 3)), r"has shape \[2, 3\], expected two odd lengths"),
+    ],
+)
+def test_masks_that_see_the_future_are_named(mask, message):
+    with pytest.raises(ValueError, match=message):
+        MaskedConv(2, mask).init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))

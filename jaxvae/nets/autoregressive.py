@@ -1,0 +1,136 @@
+"""Decoders whose pixels depend on a latent and on the pixels before them: p(x | z) = prod_i p(x_i | x_<i, z).
+
+The same module is the decoder of a VAE, a model of images by itself (without a latent) and a prior over grids of codes,
+conditional on a class where that is wanted: what z is, is the business of `context`. It is evaluated for all pixels at
+once, and pixel by pixel for sampling (`jaxvae.sampling.autoregressive`).
+"""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.core import unfreeze
+from flax.typing import Dtype
+
+from jaxvae.errors import check_shape, check_values
+from jaxvae.types import Array
+
+
+class AutoregressiveDecoder(nn.Module):
+    """(z, x) -> the parameters of the likelihood, those of a pixel from z and the pixels before it in raster order.
+
+    Parameters: `net`; `context`; `embedding`, where there is one; `readout` or, where `param_shapes` is a dict or
+    NamedTuple, `readout_<key>` for every leaf; and `bias`, one pytree of the structure and shapes of `param_shapes`, as
+    in `ImageDecoder`.
+
+    Attributes:
+      net: an `AutoregressiveNet`.
+      param_shapes: pytree of `jax.ShapeDtypeStruct`, the parameters of one image: `likelihood.param_shapes(shape)`,
+        every leaf of shape (H, W, ...).
+      num_values: V, values that a pixel takes; pixels are scaled from 0, ..., V - 1 to [-1, 1].
+      embed_features: E, the length of learned vectors that stand for the values where they are codes; then x is
+        [B, H, W]. 0 for images [B, H, W, C], whose C channels enter as they are.
+      context: z -> [..., F] or a map [..., H, W, F], as a decoder's net or `nn.Embed` for classes; None ignores z.
+      dtype: of the readouts' products; biases are added, and parameters given, in the types of `param_shapes`.
+    """
+
+    net: Any
+    param_shapes: Any
+    num_values: int
+    embed_features: int = 0
+    context: nn.Module | None = None
+    dtype: Dtype | None = None
+
+    def setup(self) -> None:
+        shapes = unfreeze(self.param_shapes)
+        sizes = {leaf.shape[:2] for leaf in jax.tree.leaves(shapes)}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"Parameters of {sorted(sizes)} pixels cannot be read pixel by pixel, expected those of a likelihood "
+                "whose every parameter belongs to a pixel of one image."
+            )
+        (self.size,) = sizes
+        if self.embed_features:
+            self.embedding = nn.Embed(self.num_values, self.embed_features, dtype=self.dtype)
+
+        def readout(path: Any, leaf: jax.ShapeDtypeStruct) -> nn.Dense:
+            name = "_".join(["readout", *(jax.tree_util.keystr((key,), simple=True) for key in path)])
+            small = nn.initializers.variance_scaling(0.1, "fan_in", "truncated_normal")
+            features = math.prod(leaf.shape[2:])
+            return nn.Dense(features, use_bias=False, dtype=self.dtype, kernel_init=small, name=name)
+
+        self.readouts = jax.tree_util.tree_map_with_path(readout, shapes)
+        zeros = lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
+        self.bias = self.param("bias", zeros)
+
+    def __call__(self, z: Array | None, x: Array) -> Any:
+        """Give the parameters of p(x | z).
+
+        Args:
+          z: latents [..., B, D], classes [..., B], or None.
+          x: images [B, H, W, C] or codes [B, H, W].
+
+        Returns:
+          The pytree of `param_shapes`, each leaf [..., B, *shape] and of its type there.
+
+        Raises:
+          ValueError: if x is of another size, or has a value that does not exist; a class that does not exist too.
+        """
+        check_shape("x", x, (None, *self.size) if self.embed_features else (None, *self.size, None))
+        check_values("x", x, self.num_values)
+        context, leading = self._context(z)
+        leading = leading or x.shape[:1]
+        inputs = self._inputs(x)
+        inputs = jnp.broadcast_to(inputs, (*leading, *inputs.shape[1:])).reshape(-1, *inputs.shape[1:])
+        features = self.net(inputs, context)
+        params = self._read(features, self.bias)
+        return jax.tree.map(lambda leaf: leaf.reshape(*leading, *leaf.shape[1:]), params)
+
+    # Pixel by pixel, for z [B, ...]: see `jaxvae.sampling.autoregressive`.
+
+    def start(self, num: int, z: Array | None) -> Any:
+        """Return the cache before the first pixel of `num` images."""
+        return self.net.start(num, self.size, self._context(z)[0])
+
+    def start_row(self, cache: Any, i: Array) -> Any:
+        """Return the cache at the beginning of row i."""
+        return self.net.start_row(cache, i)
+
+    def read(self, cache: Any, i: Array, j: Array) -> tuple[Any, Any]:
+        """Return the parameters of pixel (i, j), each leaf [B, ...], and the cache."""
+        features, cache = self.net.read(cache, i, j)
+        return self._read(features, jax.tree.map(lambda bias: bias[i, j], self.bias)), cache
+
+    def write(self, cache: Any, x: Array, i: Array, j: Array) -> Any:
+        """Return the cache with the value of pixel (i, j), [B, C] or a code [B]."""
+        return self.net.write(cache, self._inputs(x), i, j)
+
+    def _inputs(self, x: Array) -> Array:
+        if self.embed_features:
+            return self.embedding(x.astype(jnp.int32))
+        half = 0.5 * (self.num_values - 1)
+        return (x.astype(jnp.float32) - half) / half
+
+    def _context(self, z: Array | None) -> tuple[Array | None, tuple[int, ...]]:
+        """The context with one leading axis, and the leading axes that it had."""
+        if self.context is None or z is None:
+            return None, ()
+        if isinstance(self.context, nn.Embed):  # which would give NaN for a class that is not there
+            check_values("z", z, self.context.num_embeddings)
+        context = self.context(z)
+        num_axes = 3 if context.ndim - z.ndim >= 2 else 1  # those of a map or of a vector
+        leading = context.shape[:-num_axes]
+        return context.reshape(-1, *context.shape[-num_axes:]), leading
+
+    def _read(self, features: Array, bias: Any) -> Any:
+        features = nn.relu(features)
+
+        def one(readout: nn.Dense, leaf_bias: Array) -> Array:
+            y = readout(features).astype(leaf_bias.dtype)
+            num_pixel_axes = features.ndim - 2
+            y = y.reshape(*features.shape[:-1], *leaf_bias.shape[num_pixel_axes:])
+            return y + jnp.broadcast_to(leaf_bias, y.shape)
+
+        return jax.tree.map(one, self.readouts, bias, is_leaf=lambda leaf: isinstance(leaf, nn.Module))
