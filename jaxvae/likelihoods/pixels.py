@@ -1,0 +1,41 @@
+"""What likelihoods share: parameters of the shape of the image, and pixels that are integers from 0 to V - 1."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.types import Array
+
+_DARKEST = 1e-3  # a pixel that is always 0 in the data still gets finite parameters
+
+
+def like_image(shape: tuple[int, ...]) -> Any:  # jax.ShapeDtypeStruct, also where a NamedTuple declares an array
+    """Return the shape of one parameter for each channel of each pixel."""
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def is_value(x: Array, num_values: int) -> Array:
+    """Return whether numbers are integers from 0 to num_values - 1, elementwise."""
+    return (x == jnp.round(x)) & (x >= 0) & (x <= num_values - 1)
+
+
+def inner_fraction(mean: Array, num_values: int) -> Array:
+    """Return mean values 0 to num_values - 1 as parts of the range, kept off its ends, elementwise."""
+    return jnp.clip(mean / (num_values - 1), _DARKEST, 1.0 - _DARKEST)
+
+
+def check_count(likelihood: str, name: str, count: int, least: int) -> None:
+    """Raise unless a likelihood has enough of something.
+
+    Args:
+      likelihood: its name, for the message.
+      name: what is counted.
+      count: how many there are.
+      least: how many there must be.
+
+    Raises:
+      ValueError: if there are fewer.
+    """
+    if count < least:
+        raise ValueError(f"{likelihood} has {name} {count}, expected at least {least}.")
