@@ -9,6 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
@@ -125,7 +126,91 @@ def categorical_kl(log_q: Array, log_p: Array) -> Array:
     return jnp.sum(jnp.exp(log_q) * difference)
 
 
+def bernoulli_kl(logits_q: Array, logits_p: Array) -> Array:
+    """Return KL(q || p) of independent Bernoulli variables, one number per variable.
+
+      KL_i = q_i [log q_i - log p_i] + (1 - q_i) [log(1 - q_i) - log(1 - p_i)]
+
+    Args:
+      logits_q: log-odds of a one, any shape.
+      logits_p: the same shape.
+
+    Returns:
+      The shape of the logits, nats; the sum is the divergence.
+    """
+    ones = jax.nn.sigmoid(logits_q) * (_softplus(-logits_p) - _softplus(-logits_q))
+    zeros = jax.nn.sigmoid(-logits_q) * (_softplus(logits_p) - _softplus(logits_q))
+    return ones + zeros
+
+
+# ---------- relaxed discrete
+
+
+def relaxed_bernoulli_log_prob(logits: Array, y: Array, temperature: ArrayLike) -> Array:
+    """Return the log-density of relaxed Bernoulli variables at the logits of their values.
+
+      log p(y) = sum_i [ log T + logit_i - T y_i - 2 log(1 + exp(logit_i - T y_i)) ]      (eq. 26)
+
+    This is a logistic variable of mean logit / T and scale 1 / T. The relaxed bit is sigmoid(y), in (0, 1): what a
+    decoder sees. Ratios of densities are the same of both, but a bit that is a float32 rounds to 0 or 1, where its own
+    density is of no use.
+
+    Args:
+      logits: log-odds of a one in the limit of temperature 0, any shape.
+      y: logits of relaxed bits, the same shape.
+      temperature: T > 0, [].
+
+    Returns:
+      [], nats.
+
+    Raises:
+      ValueError: if the temperature is a number that is not positive.
+
+    References:
+      Maddison, Mnih & Teh, "The Concrete Distribution", 2017, arXiv:1611.00712, appendix C.3.2.
+      Jang, Gu & Poole, "Categorical Reparameterization with Gumbel-Softmax", 2017, arXiv:1611.01144.
+    """
+    _check_temperature(temperature)
+    return _standard_logistic_log_prob(y * temperature - logits) + y.size * jnp.log(temperature)
+
+
+def relaxed_bernoulli_sample(key: PRNGKey, logits: Array, temperature: ArrayLike) -> Array:
+    """Draw logits of relaxed bits: (logit + standard logistic noise) / temperature, the shape of the logits.
+
+    A draw is above 0 with the probability of a one, at every temperature (Maddison et al. 2017, sec. 2.2).
+    """
+    return relaxed_bernoulli_sample_and_log_prob(key, logits, temperature)[0]
+
+
+def relaxed_bernoulli_sample_and_log_prob(key: PRNGKey, logits: Array, temperature: ArrayLike) -> tuple[Array, Array]:
+    """Draw logits of relaxed bits and return their log-density, which is that of the noise and exact at large logits.
+
+    Args:
+      key: one key.
+      logits: log-odds of a one in the limit of temperature 0, any shape.
+      temperature: T > 0, [].
+
+    Returns:
+      y of that shape and log p(y) [], nats.
+
+    Raises:
+      ValueError: if the temperature is a number that is not positive.
+    """
+    _check_temperature(temperature)
+    noise = jax.random.logistic(key, logits.shape, logits.dtype)
+    return (logits + noise) / temperature, _standard_logistic_log_prob(noise) + logits.size * jnp.log(temperature)
+
+
 # ---------- private
+
+
+def _check_temperature(temperature: ArrayLike) -> None:
+    if isinstance(temperature, int | float) and not temperature > 0:  # an array may be traced
+        raise ValueError(f"The temperature of relaxed bits is {temperature}, expected more than 0.")
+
+
+def _standard_logistic_log_prob(x: Array) -> Array:
+    return -jnp.sum(_softplus(x) + _softplus(-x))
 
 
 def _limited(log_var: Array) -> Array:

@@ -149,6 +149,32 @@ def dreg(
     return _log_mean_exp(_with_reweighted_latents(log_weight)(params, z))
 
 
+def stratified_elbo(terms: ELBOTerms, log_weights: Array, beta: ArrayLike = 1.0) -> Array:
+    """Return the evidence lower bound of a mixture posterior, estimated by samples of every one of its components.
+
+      ELBO = sum_k w_k E_{q_k}[ log p(x | z) + beta (log p(z) - log q(z | x)) ],      q = sum_k w_k q_k
+
+    One draw of the mixture would need a score function for the gradient of the weights, which choose the component.
+    Here they are factors: their gradient is exact where the samples' is reparameterised.
+
+    Args:
+      terms: log-densities of S samples of each component, [K, S, B] and [K, S, B, L]; log q(z | x) is the mixture's.
+      log_weights: log w_k, normalised, [B, K].
+      beta: weight of the KL term.
+
+    Returns:
+      [B], nats.
+
+    References:
+      Roeder, Wu & Duvenaud, "Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational
+      Inference", 2017, arXiv:1703.09194: mixtures as posteriors.
+      Morningstar et al., "Automatic Differentiation Variational Inference with Mixtures", 2021, arXiv:2003.01687.
+    """
+    check_shape("log_px", terms.log_px, (log_weights.shape[-1], None, log_weights.shape[0]))
+    each = jax.vmap(elbo, in_axes=(0, None))(terms, beta)  # [K, B]
+    return jnp.sum(jnp.exp(log_weights) * each.T, axis=-1)
+
+
 # ---------- private
 
 

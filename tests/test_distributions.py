@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from jaxvae import distributions
 from jaxvae.types import GaussianParams
@@ -160,6 +160,92 @@ def test_categorical_kl_with_values_that_never_occur():
     assert np.all(np.isfinite(np.asarray(gradients)))
 
 
+def test_bernoulli_kl_equals_enumeration_and_a_hand_number():
+    q, p = (np.array(v) for v in zip(*itertools.product((-4.0, -0.3, 0.0, 2.5), (-3.0, 0.0, 0.7)), strict=True))
+    one_q, one_p = special.expit(q), special.expit(p)
+    expected = special.rel_entr(one_q, one_p) + special.rel_entr(1.0 - one_q, 1.0 - one_p)
+    kl = distributions.bernoulli_kl(jnp.array(q, jnp.float32), jnp.array(p, jnp.float32))
+    np.testing.assert_allclose(kl, expected, rtol=1e-4, atol=1e-6)
+    # 1/2 log(2) + 1/2 log(2/3) of a fair coin and one of probability 1/4.
+    quarter = jnp.array([-np.log(3.0)], jnp.float32)
+    np.testing.assert_allclose(distributions.bernoulli_kl(jnp.zeros(1), quarter), [0.1438410], rtol=1e-5)
+
+
+def test_bernoulli_kl_of_certain_bits_loses_no_digits():
+    # A bit that is surely one costs -log p(1), however large its logit is.
+    kl = distributions.bernoulli_kl(jnp.array([1234.567, -9876.543]), jnp.array([1.1, 1.1]))
+    np.testing.assert_allclose(kl, [np.log1p(np.exp(-1.1)), np.log1p(np.exp(1.1))], rtol=1e-5)
+
+
+# ---------- relaxed discrete
+
+LOG_ODDS, TEMPERATURES = np.array([-1.3, 0.0, 2.0]), (0.3, 1.0, 2.5)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_relaxed_bernoulli_log_prob_equals_scipy_and_the_papers_density(temperature):
+    y = np.array([-0.7, 1.9, 3.0])
+    got = distributions.relaxed_bernoulli_log_prob(jnp.array(LOG_ODDS), jnp.array(y), temperature)
+    logistic = stats.logistic.logpdf(y, LOG_ODDS / temperature, 1.0 / temperature)
+    np.testing.assert_allclose(got, logistic.sum(), rtol=1e-5)
+    # Of the relaxed bit b = sigmoid(y), with dy/db = 1 / (b (1 - b)): Maddison et al. 2017, eq. 24.
+    b, alpha, t = special.expit(y), np.exp(LOG_ODDS), temperature
+    density = t * alpha * b ** (-t - 1) * (1 - b) ** (-t - 1) / (alpha * b**-t + (1 - b) ** -t) ** 2
+    np.testing.assert_allclose(got - np.sum(np.log(b * (1 - b))), np.log(density).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_relaxed_bernoulli_integrates_to_one_with_the_probability_of_a_one_above_zero(temperature):
+    grid = jnp.linspace(-80.0, 80.0, 16_001)
+    log_prob = jax.vmap(lambda y: distributions.relaxed_bernoulli_log_prob(jnp.array([0.8]), y[None], temperature))
+    density = np.exp(np.asarray(log_prob(grid), np.float64))
+    np.testing.assert_allclose(np.trapezoid(density, grid), 1.0, rtol=1e-4)
+    ones = grid >= 0
+    np.testing.assert_allclose(np.trapezoid(density[ones], grid[ones]), special.expit(0.8), rtol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_relaxed_bernoulli_sample_is_logistic_and_comes_with_its_density(temperature):
+    logits = jnp.broadcast_to(jnp.array(LOG_ODDS, jnp.float32), (5_000, 3))
+    y, log_prob = distributions.relaxed_bernoulli_sample_and_log_prob(jax.random.key(5), logits, temperature)
+    for d in range(3):
+        logistic = stats.logistic(LOG_ODDS[d] / temperature, 1.0 / temperature)
+        assert stats.kstest(np.asarray(y[:, d]), logistic.cdf).pvalue > 1e-3
+    np.testing.assert_allclose(log_prob, distributions.relaxed_bernoulli_log_prob(logits, y, temperature), rtol=1e-4)
+    again = distributions.relaxed_bernoulli_sample(jax.random.key(5), logits, temperature)
+    np.testing.assert_array_equal(again, y)
+
+
+def test_relaxed_bernoulli_becomes_hard_as_the_temperature_falls():
+    num, p = 4_000, special.expit(LOG_ODDS)
+    logits = jnp.broadcast_to(jnp.array(LOG_ODDS, jnp.float32), (num, 3))
+    draw = lambda t: distributions.relaxed_bernoulli_sample(jax.random.key(6), logits, t)  # noqa: E731
+    bits = np.asarray(jax.nn.sigmoid(jnp.stack([draw(t) for t in (1.0, 0.1, 1e-3)])))
+    distance = np.minimum(bits, 1.0 - bits).mean(axis=(1, 2))
+    assert distance[0] > 0.1 > distance[1] > 0.01 > 10 * distance[2]
+    bits = bits[-1]
+    assert np.all(np.abs(bits.mean(0) - p) < 4.0 * np.sqrt(p * (1 - p) / num))
+
+
+def test_relaxed_bernoulli_gradients_are_those_of_the_reparameterisation():
+    draw = lambda logits, t: distributions.relaxed_bernoulli_sample_and_log_prob(jax.random.key(7), logits, t)  # noqa: E731
+    logits = jnp.array(LOG_ODDS, jnp.float32)
+    y, _ = draw(logits, 0.5)
+    np.testing.assert_allclose(jax.jacobian(lambda v: draw(v, 0.5)[0])(logits), 2.0 * np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(jax.jacobian(lambda t: draw(logits, t)[0])(0.5), -y / 0.5, rtol=1e-5)
+    # At its own draw the density depends on the temperature alone: D log T.
+    np.testing.assert_allclose(jax.grad(lambda v: draw(v, 0.5)[1])(logits), np.zeros(3), atol=1e-6)
+    np.testing.assert_allclose(jax.grad(lambda t: draw(logits, t)[1])(0.5), 3.0 / 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1, float("nan")])
+def test_relaxed_bernoulli_refuses_temperatures(temperature):
+    with pytest.raises(ValueError, match=f"The temperature of relaxed bits is {temperature}, expected more than 0"):
+        distributions.relaxed_bernoulli_log_prob(jnp.zeros(2), jnp.zeros(2), temperature)
+    with pytest.raises(ValueError, match="expected more than 0"):
+        distributions.relaxed_bernoulli_sample(jax.random.key(0), jnp.zeros(2), temperature)
+
+
 # ---------- ends of the range
 
 BIG, HUGE_LOG_VAR = (-1e4, 1e4), (-1e3, -100.0, 100.0, 1e3)
@@ -196,6 +282,11 @@ def _categorical_kl(logits_q, logits_p):
     return distributions.categorical_kl(jax.nn.log_softmax(logits_q), jax.nn.log_softmax(logits_p))
 
 
+def _relaxed_bernoulli_sample_and_log_prob(logits, temperature):
+    draw = lambda *one: distributions.relaxed_bernoulli_sample_and_log_prob(jax.random.key(0), *one)  # noqa: E731
+    return jnp.stack(jax.vmap(draw)(logits, temperature))
+
+
 EXTREMES = {
     "standard_normal_log_prob": (distributions.standard_normal_log_prob, columns(BIG)),
     "normal_log_prob": (_normal_log_prob, columns(BIG, HUGE_LOG_VAR, BIG)),
@@ -208,6 +299,15 @@ EXTREMES = {
     "normal_kl": (_normal_kl, columns(BIG, HUGE_LOG_VAR, BIG, HUGE_LOG_VAR)),
     "normal_kl_to_standard": (_normal_kl_to_standard, columns(BIG, HUGE_LOG_VAR)),
     "bernoulli_log_prob": (distributions.bernoulli_log_prob, columns(LOGITS, (0.0, 0.5, 1.0))),
+    "bernoulli_kl": (distributions.bernoulli_kl, columns(LOGITS, LOGITS)),
+    "relaxed_bernoulli_log_prob": (
+        jax.vmap(distributions.relaxed_bernoulli_log_prob),
+        columns(LOGITS, LOGITS, (0.01, 1.0, 100.0)),
+    ),
+    "relaxed_bernoulli_sample_and_log_prob": (
+        _relaxed_bernoulli_sample_and_log_prob,
+        columns(LOGITS, (0.01, 1.0, 100.0)),
+    ),
     "categorical_kl": (_categorical_kl, columns(LOGITS, LOGITS)),
 }
 

@@ -175,6 +175,32 @@ def test_elbo_analytic_equals_elbo_in_expectation(many_terms):
     assert np.all(np.abs(analytic - sampled) < 4.0 * std_error)
 
 
+# ---------- stratified_elbo
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.3])
+def test_stratified_elbo_equals_loop(beta):
+    components = [random_terms(num_examples=4, seed=seed) for seed in range(2)]
+    weights = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0], [0.9, 0.1]])
+    expected = np.zeros(4)
+    for k, terms in enumerate(components):
+        for b in range(4):
+            for s in range(3):
+                kl = sum(float(terms.log_qz[s, b, group] - terms.log_pz[s, b, group]) for group in range(2))
+                expected[b] += weights[b, k] * (float(terms.log_px[s, b]) - beta * kl) / 3.0
+    with np.errstate(divide="ignore"):
+        log_weights = jnp.array(np.log(weights), jnp.float32)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *components)
+    got = objectives.stratified_elbo(stacked, log_weights, beta)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_stratified_elbo_refuses_weights_of_other_components():
+    terms = jax.tree.map(lambda *leaves: jnp.stack(leaves), random_terms(), random_terms(seed=1))
+    with pytest.raises(ValueError, match=r"log_px has shape \[2, 3, 4\], expected \[3, any, 4\]"):
+        objectives.stratified_elbo(terms, jnp.zeros((4, 3)))
+
+
 # ---------- free bits
 
 

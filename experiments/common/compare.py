@@ -12,7 +12,7 @@ from experiments.common.loading import Build
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import on_primary, train_sweep
-from experiments.common.vae import Net, binary_pixels, cosine_adam, sampled_bound, vae_experiment
+from experiments.common.vae import Bound, Net, binary_pixels, cosine_adam, sampled_bound, vae_experiment
 from experiments.run import Config, Options, require
 from jaxvae import objectives
 from jaxvae.errors import UserError
@@ -57,17 +57,28 @@ class Unit(NamedTuple):
     valid_rows: np.ndarray | None = None  # of the validation images, all if None
 
 
-def variant_experiment(name: str, config: ComparisonConfig, spec: DataSpec, vae: VAE) -> Experiment:
-    """Return the experiment of one variant: the sampled bound of binarised images with a warm-up of its KL."""
+def variant_experiment(
+    name: str, config: ComparisonConfig, spec: DataSpec, vae: VAE, bound: Bound | None = None, **hparams: float
+) -> Experiment:
+    """Return the experiment of one variant: a bound of binarised images with a warm-up of its KL.
+
+    Args:
+      name: of the comparison.
+      config: of the variant.
+      spec: of the data.
+      vae: the model that is evaluated.
+      bound: the training objective; by default the sampled one of that model.
+      hparams: what the bound reads beside `beta` and `warmup_steps`.
+    """
     return vae_experiment(
         name=name,
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
-        bound=sampled_bound(vae),
+        bound=bound or sampled_bound(vae),
         score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
+        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps, **hparams},
     )
 
 

@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax
 
 from jaxvae.errors import check_shape
-from jaxvae.posteriors import GaussianPosterior
-from jaxvae.priors import StandardNormal, standard_normal
+from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePosterior
+from jaxvae.priors import BernoulliPrior, FairBernoulli, StandardNormal, standard_normal
 from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey
 
 
@@ -40,10 +40,30 @@ class VAE(nn.Module):
         z, log_qz, stats = self.posterior(keys, self.encoder(x), num_samples)
         return ELBOTerms(self._log_px(z, x), self._log_pz(z)[..., None], log_qz[..., None]), stats
 
+    def stratified(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Array]:
+        """Return the arguments of `objectives.stratified_elbo`: samples of every component of a `MixturePosterior`.
+
+        keys [B], x [B, H, W, C] -> log-densities [K, S, B] and [K, S, B, 1], log-weights [B, K].
+        """
+        if not isinstance(self.posterior, MixturePosterior):
+            raise ValueError(f"The VAE has the posterior {type(self.posterior).__name__}, expected MixturePosterior.")
+        z, log_qz, log_weights = self.posterior.stratified(keys, self.encoder(x), num_samples)
+        flat = z.reshape(-1, *z.shape[2:])
+        log_px, log_pz = self._log_px(flat, x).reshape(log_qz.shape), self._log_pz(flat).reshape(log_qz.shape)
+        return ELBOTerms(log_px, log_pz[..., None], log_qz[..., None]), log_weights
+
     @property
     def has_closed_kl(self) -> bool:
-        """Whether KL(q(z | x) || p(z)) is in closed form: of a diagonal Gaussian to N(0, I)."""
-        return isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior, StandardNormal)
+        """Whether KL(q(z | x) || p(z)) is in closed form: of a diagonal Gaussian to N(0, I), of bits to bits."""
+        bits = isinstance(self.posterior, BernoulliPosterior) and isinstance(self.prior, FairBernoulli | BernoulliPrior)
+        return bits or (isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior, StandardNormal))
+
+    def closed_kl(self, stats: Any) -> Array:
+        """Return KL(q(z | x) || p(z)) of every dimension from the posterior's statistics, [B, D], nats."""
+        if self.has_closed_kl and isinstance(self.prior, StandardNormal | FairBernoulli | BernoulliPrior):
+            return self.prior.kl(stats)
+        pair = f"{type(self.posterior).__name__} and {type(self.prior).__name__}"
+        raise ValueError(f"{pair} have no KL in closed form, expected a Gaussian and N(0, I), or bits and bits.")
 
     # The three functions of `objectives.dreg`.
 

@@ -1,8 +1,32 @@
 """Priors p(z) of latents."""
 
+from jaxvae.priors.bernoulli import (
+    BernoulliMixturePrior,
+    BernoulliPrior,
+    FairBernoulli,
+    RelaxedBernoulliMixturePrior,
+    RelaxedBernoulliPrior,
+    RelaxedFairBernoulli,
+    fair_bernoulli,
+    relaxed_fair_bernoulli,
+)
 from jaxvae.priors.flow import FlowPrior
 from jaxvae.priors.mixture import MixturePrior
 from jaxvae.priors.normal import StandardNormal, standard_normal
 from jaxvae.priors.vamp import VampPrior
 
-__all__ = ["FlowPrior", "MixturePrior", "StandardNormal", "VampPrior", "standard_normal"]
+__all__ = [
+    "BernoulliMixturePrior",
+    "BernoulliPrior",
+    "FairBernoulli",
+    "FlowPrior",
+    "MixturePrior",
+    "RelaxedBernoulliMixturePrior",
+    "RelaxedBernoulliPrior",
+    "RelaxedFairBernoulli",
+    "StandardNormal",
+    "VampPrior",
+    "fair_bernoulli",
+    "relaxed_fair_bernoulli",
+    "standard_normal",
+]

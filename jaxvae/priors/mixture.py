@@ -1,5 +1,8 @@
 """A learned mixture of diagonal Gaussians as prior."""
 
+from collections.abc import Callable
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -43,40 +46,50 @@ class MixturePrior(nn.Module):
         return mixture_sample(key, self.logits, GaussianParams(self.mean, self.log_var), shape)
 
 
-def mixture_log_prob(logits: Array, components: GaussianParams, z: Array) -> Array:
-    """Return the log-density of a mixture of diagonal Gaussians.
+def mixture_log_prob(
+    logits: Array, components: Any, z: Array, log_prob: Callable[[Any, Array], Array] = distributions.normal_log_prob
+) -> Array:
+    """Return the log-density of a mixture.
 
     Args:
       logits: of the weights, [K], not normalised.
-      components: mean and log-variance, [K, D].
+      components: parameters of each, a pytree of arrays [K, D]: mean and log-variance of Gaussians.
       z: [..., D].
+      log_prob: of one component, (parameters [D], z [D]) -> [], nats; by default of a Gaussian.
 
     Returns:
       [...], nats.
     """
 
     def one(z: Array) -> Array:
-        each = jax.vmap(distributions.normal_log_prob, in_axes=(0, None))(components, z)
+        each = jax.vmap(log_prob, in_axes=(0, None))(components, z)
         return jax.nn.logsumexp(jax.nn.log_softmax(logits) + each)
 
     return jnp.vectorize(one, signature="(d)->()")(z)
 
 
-def mixture_sample(key: PRNGKey, logits: Array, components: GaussianParams, shape: tuple[int, ...]) -> Array:
-    """Draw from a mixture of diagonal Gaussians.
+def mixture_sample(
+    key: PRNGKey,
+    logits: Array,
+    components: Any,
+    shape: tuple[int, ...],
+    sample: Callable[[PRNGKey, Any], Array] = distributions.normal_sample,
+) -> Array:
+    """Draw from a mixture.
 
     Args:
       key: of the draws.
       logits: of the weights, [K], not normalised.
-      components: mean and log-variance, [K, D].
+      components: parameters of each, a pytree of arrays [K, D]: mean and log-variance of Gaussians.
       shape: of the latents, [..., D].
+      sample: of a component, (key, parameters of any shape) -> that shape; by default of a Gaussian.
 
     Raises:
       ValueError: if the shape ends in another dimension.
     """
-    dim = components.mean.shape[1]
+    dim = jax.tree.leaves(components)[0].shape[1]
     if shape[-1:] != (dim,):
         raise ValueError(f"Latents of shape {list(shape)} are asked of a mixture, expected {dim} dimensions.")
     which, noise = jax.random.split(key)
     chosen = jax.random.categorical(which, logits, shape=shape[:-1])
-    return distributions.normal_sample(noise, jax.tree.map(lambda leaf: leaf[chosen], components))
+    return sample(noise, jax.tree.map(lambda leaf: leaf[chosen], components))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import distributions
-from jaxvae.types import Array, PRNGKey
+from jaxvae.types import Array, GaussianParams, PRNGKey
 
 
 class StandardNormal(NamedTuple):
@@ -15,9 +15,10 @@ class StandardNormal(NamedTuple):
 
     log_prob: Callable[[Array], Array]
     sample: Callable[[PRNGKey, tuple[int, ...]], Array]
+    kl: Callable[[GaussianParams], Array]  # q [..., D] -> KL(q || p) per dimension [..., D], nats
 
 
 def standard_normal() -> StandardNormal:
     """Return the prior N(0, I), for latents of any dimension."""
     log_prob = jnp.vectorize(distributions.standard_normal_log_prob, signature="(d)->()")
-    return StandardNormal(log_prob=log_prob, sample=jax.random.normal)
+    return StandardNormal(log_prob=log_prob, sample=jax.random.normal, kl=distributions.normal_kl_to_standard)

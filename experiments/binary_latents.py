@@ -1,0 +1,158 @@
+"""Latents of zeros and ones, relaxed or straight-through, with mixtures as posterior or prior, beside Gaussians.
+
+Encoder, decoder, optimizer, warm-up, seeds and noise are the same. Whatever a variant of bits is trained with, it is
+evaluated as the discrete model: draws are zeros and ones, densities are masses.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+
+from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.vae import Bound, gaussian_bound, gaussian_vae, sampled_bound
+from experiments.run import Options, main, require, run_folder
+from jaxvae import data, objectives, schedules
+from jaxvae.likelihoods import bernoulli
+from jaxvae.models import VAE, relaxed
+from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePosterior, StraightThroughPosterior
+from jaxvae.priors import BernoulliMixturePrior, BernoulliPrior, fair_bernoulli
+from jaxvae.types import Array, DataSpec, Experiment, Metrics, Params, PRNGKey, StepInput
+
+Latents = Literal[
+    "gaussian",
+    "gaussian_mixture",
+    "straight_through",
+    "relaxed",
+    "mixture_posterior",
+    "learned_prior",
+    "mixture_prior",
+]
+
+
+@dataclass(frozen=True)
+class Config(ComparisonConfig):
+    """What shapes a run."""
+
+    latents: tuple[Latents, ...] = get_args(Latents)
+    """latents to compare; gains are over the first"""
+    num_seeds: int = 1
+    latent_dim: int = 64
+    num_posteriors: int = 4
+    """components of the mixture posteriors"""
+    num_priors: int = 200
+    """components of the mixture prior"""
+    temperature: float = 1.0
+    """of relaxed bits at the start"""
+    final_temperature: float = 0.5
+    """of relaxed bits at the end, to which it falls by the same factor at every step"""
+    prior_temperature: float = 0.75
+    """of the relaxed prior, as a part of the posterior's"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("latents", self.latents, 0 < len(self.latents) == len(set(self.latents)), "different ones")
+        require("num_posteriors", self.num_posteriors, self.num_posteriors >= 1, "at least 1")
+        require("num_priors", self.num_priors, self.num_priors >= 1, "at least 1")
+        for field in ("temperature", "final_temperature", "prior_temperature"):
+            require(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        names: Any = ("gaussian", "relaxed")
+        return replace(self, latents=names, latent_dim=32, steps=100, eval_every=50, nll_samples=20)
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system of one kind of latents together, the first of the list."""
+    gaussian = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
+    vae = evaluated_vae(config.latents[0], config, gaussian)
+    return variant_experiment(
+        "binary_latents",
+        config,
+        spec,
+        vae,
+        training_bound(config.latents[0], config, vae),
+        warmup_cycles=1,
+        free_bits=0.0,
+        temperature=config.temperature,
+        final_temperature=config.final_temperature,
+        prior_temperature=config.prior_temperature,
+    )
+
+
+def evaluated_vae(latents: Latents, config: Config, gaussian: VAE) -> VAE:
+    """Return the model whose likelihood is stated, from a VAE with Gaussian latents."""
+    dim, bits = config.latent_dim, BernoulliPosterior(config.latent_dim)
+    match latents:
+        case "gaussian":
+            return gaussian
+        case "gaussian_mixture":
+            return gaussian.clone(posterior=MixturePosterior(GaussianPosterior(dim), config.num_posteriors))
+        case "mixture_posterior":
+            posterior = MixturePosterior(bits, config.num_posteriors)
+            return gaussian.clone(posterior=posterior, prior=fair_bernoulli())
+        case "learned_prior":
+            return gaussian.clone(posterior=bits, prior=BernoulliPrior(dim))
+        case "mixture_prior":
+            return gaussian.clone(posterior=bits, prior=BernoulliMixturePrior(dim, config.num_priors))
+        case _:
+            return gaussian.clone(posterior=bits, prior=fair_bernoulli())
+
+
+def training_bound(latents: Latents, config: Config, vae: VAE) -> Bound:
+    """Return what is maximised: a bound of the evaluated model, or of one with the same parameters and a gradient."""
+    match latents:
+        case "gaussian":
+            return sampled_bound(vae)
+        case "gaussian_mixture":
+            return stratified_bound(vae)
+        case "straight_through":
+            return gaussian_bound(vae.clone(posterior=StraightThroughPosterior(config.latent_dim)))
+        case "mixture_posterior":
+            return relaxed_bound(stratified_bound, config, vae)
+        case _:
+            return relaxed_bound(sampled_bound, config, vae)
+
+
+def stratified_bound(vae: VAE) -> Bound:
+    """Return the ELBO of a mixture posterior by one sample of every component, weights of the KL as `sampled_bound`."""
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        terms, log_weights = vae.apply({"params": params}, keys, x, method="stratified")
+        beta = inputs.hparams["beta"] * schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo = objectives.stratified_elbo(terms, log_weights)
+        reconstruction = -objectives.stratified_elbo(terms, log_weights, beta=0.0)
+        metrics = {"elbo": elbo, "reconstruction": reconstruction, "kl": -elbo - reconstruction}
+        return objectives.stratified_elbo(terms, log_weights, beta), metrics
+
+    return bound
+
+
+def relaxed_bound(bound_of: Callable[[VAE], Bound], config: Config, vae: VAE) -> Bound:
+    """Return a bound of the relaxed model, whose temperature falls from `temperature` to `final_temperature`."""
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        hparams = inputs.hparams
+        start, end = hparams["temperature"], hparams["final_temperature"]
+        temperature = start * (end / start) ** jnp.clip(inputs.step / config.steps, 0.0, 1.0)
+        model = relaxed(vae, temperature, hparams["prior_temperature"] * temperature)
+        value, metrics = bound_of(model)(params, keys, x, inputs)
+        return value, {**metrics, "temperature": temperature}
+
+    return bound
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train every kind of latents with every seed and state what it gains over the first."""
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    folder = run_folder("binary_latents", options)
+    variants = {name: replace(config, latents=(name,)) for name in config.latents}
+    compare("binary_latents", config, variants, seeds(config, splits), build, splits, spec, folder, options)
+    return folder
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

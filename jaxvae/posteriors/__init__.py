@@ -1,0 +1,16 @@
+"""Posteriors q(z | x): from an encoder's features to samples and their log-densities."""
+
+from jaxvae.posteriors.bernoulli import BernoulliPosterior, RelaxedBernoulliPosterior, StraightThroughPosterior
+from jaxvae.posteriors.flow import FlowPosterior
+from jaxvae.posteriors.gaussian import GaussianPosterior
+from jaxvae.posteriors.mixture import MixtureParams, MixturePosterior
+
+__all__ = [
+    "BernoulliPosterior",
+    "FlowPosterior",
+    "GaussianPosterior",
+    "MixtureParams",
+    "MixturePosterior",
+    "RelaxedBernoulliPosterior",
+    "StraightThroughPosterior",
+]

@@ -1,0 +1,53 @@
+"""Binary latents: the temperature of training, and that evaluation is of the discrete model."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.binary_latents import Config, build
+from jaxvae.errors import UserError
+from jaxvae.types import Batch, DataSpec, StepInput, StepKeys
+
+SPEC = DataSpec(shape=(4, 4, 1), num_values=2, num_classes=0)
+KEYS = jax.random.split(jax.random.key(0), 4)
+BATCH = Batch(jax.random.bernoulli(jax.random.key(1), 0.5, (4, *SPEC.shape)).astype(jnp.uint8), None, jnp.ones(4))
+SMALL = replace(Config(), latents=("relaxed",), latent_dim=3, steps=10, temperature=2.0, final_temperature=0.5)
+
+
+def test_temperature_falls_by_the_same_factor_at_every_step_and_evaluation_has_none():
+    experiment = build(SMALL, SPEC)
+
+    @jax.jit
+    @jax.vmap
+    def run(step, hparams):
+        params, _ = experiment.init(jax.random.key(2), BATCH)
+        inputs = StepInput(BATCH, StepKeys(KEYS, jax.random.key(3)), step, hparams)
+        _, (_, metrics) = experiment.loss(params, {}, inputs)
+        return metrics, experiment.evaluate(params, {}, KEYS, BATCH, hparams)
+
+    hparams = {name: jnp.full(4, value) for name, value in experiment.hparams.items()}
+    hparams["temperature"] = jnp.array([2.0, 2.0, 2.0, 1.0])
+    metrics, evaluated = run(jnp.array([0, 5, 10, 5]), hparams)
+    np.testing.assert_allclose(metrics["temperature"], [2.0, 1.0, 0.5, 0.5**0.5], rtol=1e-5)
+    assert len(set(np.asarray(metrics["elbo"]).tolist())) == 4
+    assert np.all(np.isfinite(metrics["elbo"]))
+    assert all(np.all(value == value[:1]) for value in evaluated.values())
+    assert evaluated["kl_per_dimension"].shape == (4, 4, 3)
+    assert np.max(evaluated["kl_per_dimension"]) <= np.log(2.0)  # of bits to fair ones, not of relaxed ones
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latents": ("relaxed", "relaxed")}, "expected different ones"),
+        ({"num_posteriors": 0}, "--num-posteriors is 0, expected at least 1"),
+        ({"num_priors": 0}, "--num-priors is 0, expected at least 1"),
+        ({"prior_temperature": 0.0}, "--prior-temperature is 0.0, expected more than 0"),
+    ],
+)
+def test_impossible_values_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        replace(SMALL, **changes)
