@@ -1,9 +1,10 @@
-"""Images made from a description, so that nothing has to be downloaded."""
+"""Images and codes made from a description, so that nothing has to be downloaded."""
 
 import numpy as np
 
 SIDE = 28
 NUM_BUMPS = 3
+CODES_SIDE, NUM_CODES = 7, 512  # of a VQ-VAE of 28x28 images
 
 
 def bumps(num: int, seed: int = 0) -> np.ndarray:
@@ -23,3 +24,8 @@ def bumps(num: int, seed: int = 0) -> np.ndarray:
     profiles = np.exp(-0.5 * distances**2).astype(np.float32)
     images = np.einsum("nbr,nbc->nrc", profiles[:, :, 0], profiles[:, :, 1])
     return np.clip(images, 0.0, 1.0)[..., None]
+
+
+def codes(num: int, seed: int = 0) -> np.ndarray:
+    """Draw grids of codes, all equally likely: [N, 7, 7] int32."""
+    return np.random.default_rng(seed).integers(0, NUM_CODES, (num, CODES_SIDE, CODES_SIDE), np.int32)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.models import VAE
-from jaxvae.nets import Conv, ConvTranspose
+from jaxvae.nets import AutoregressiveDecoder, Conv, ConvTranspose
+from jaxvae.nets.pixelcnn import CausalConv
 
 
 class Flops(NamedTuple):
@@ -45,10 +46,27 @@ def of_vae(vae: VAE, shape: tuple[int, ...]) -> Flops:
     return Flops(encoding, forward - encoding, 3 * forward - first)
 
 
+def of_decoder(decoder: AutoregressiveDecoder, shape: tuple[int, ...]) -> Flops:
+    """Count a model of images or codes of a shape that draws pixel by pixel; its cache repeats nothing."""
+    x, layers = jnp.zeros((1, *shape)), []
+
+    def count(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        y = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            layers.extend(_of_layer(context.module, args[0], y))
+        return y
+
+    with nn.intercept_methods(count):
+        jax.eval_shape(lambda x: decoder.init(jax.random.key(0), None, x), x)
+    # Vectors of codes are learned, and take a gradient where pixels take none.
+    first = 0 if decoder.embed_features else sum(layers[:2])
+    return Flops(0, sum(layers), 3 * sum(layers) - first)
+
+
 def _of_layer(module: nn.Module, x: Any, y: Any) -> list[int]:
     if isinstance(module, nn.Dense):
         return [2 * x.size * module.features]
-    if isinstance(module, Conv | nn.Conv):
+    if isinstance(module, CausalConv | Conv | nn.Conv):
         return [2 * y.size * math.prod(module.kernel_size) * x.shape[-1]]
     if isinstance(module, ConvTranspose | nn.ConvTranspose):
         return [2 * x.size * math.prod(module.kernel_size) * module.features]

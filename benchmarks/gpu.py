@@ -61,6 +61,7 @@ def everything(options: Options) -> Iterator[Record]:
         ("conv", lambda name: _training(name, options, ceilings, prepared, torch)),
         ("resnet", lambda name: _training(name, options, ceilings, prepared, torch)),
         *((name, lambda name: _sampling(name, options, ceilings)) for name in ("mlp", "conv", "resnet")),
+        ("gated_pixelcnn", lambda name: _training(name, options, ceilings, prepared, torch)),
         ("conv", lambda name: _sweep(name, options, ceilings, prepared)),
         ("resnet", lambda name: _sweep(name, options, ceilings, prepared)),
     ]
@@ -82,8 +83,8 @@ def everything(options: Options) -> Iterator[Record]:
 
 
 def _steps(options: Options, name: str, dtype: str, kind: Kind, size: int = 1, length: int = 1) -> Steps:
-    model, images = make_model(name, DTYPES[dtype]), bumps(options.num_images)
-    return Steps(model, images, make_layout(kind), size * options.batch_size, length * options.num_steps)
+    sizes = options.num_images, size * options.batch_size, length * options.num_steps
+    return Steps(make_model(name, DTYPES[dtype]), make_layout(kind), *sizes)
 
 
 def _training(
@@ -147,7 +148,9 @@ def _sampling(name: str, options: Options, ceilings: dict[str, float]) -> Iterat
     model = make_model(name)
     measures = {name: sampler(model, options.num_samples)}
     seconds = alternate(measures, 3 * options.repetitions, options.seconds / 4)[name]
-    yield sampling_record(SUITE, f"{name} sampling", model, seconds, ceilings["float32"], options)
+    yield sampling_record(
+        SUITE, f"{name} sampling", model, seconds, ceilings["float32"], options.num_samples, options.quick
+    )
 
 
 def _fit(name: str, options: Options, ceilings: dict[str, float]) -> Iterator[Record]:

@@ -7,29 +7,63 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.data import bumps
-from benchmarks.models import Model, make_model
+from benchmarks.data import NUM_CODES, bumps
+from benchmarks.models import MODELS, Model, make_model
 from benchmarks.options import Options
 from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
 from experiments.common.vae import likelihood_estimator
 from jaxvae.data import padded_batches
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
+from jaxvae.likelihoods import bernoulli, categorical
+from jaxvae.sampling import autoregressive
 from jaxvae.training import evaluation_keys, in_batches
-from jaxvae.types import Array, Dataset, ModelState, Params, Samples
+from jaxvae.types import Array, Dataset, ModelState, Params, PRNGKey, Samples
 
+VAES = ("mlp", "conv", "resnet")
+PIXEL_BY_PIXEL = ("gated_pixelcnn", "binary_pixelcnn")
 PARTS = 10  # of the test images, for the spread
 TEST_IMAGES = 10_000
 
 
 def sampling(options: Options) -> Iterator[Record]:
-    """Measure draws of binary images: prior, decoder, pixels."""
+    """Measure draws: of binary images by prior, decoder and pixels; pixel by pixel, with what the cache saves."""
     ceiling = gemm_ceiling(quick=options.quick)
-    models = {name: make_model(name) for name in options.chosen(("mlp", "conv", "resnet"))}
+    chosen = options.chosen((*VAES, *PIXEL_BY_PIXEL))
+    models = {name: make_model(name) for name in VAES if name in chosen}
     measures = {name: sampler(model, options.num_samples) for name, model in models.items()}
-    seconds = alternate(measures, 3 * options.repetitions, options.seconds)
+    seconds = alternate(measures, 3 * options.repetitions, options.seconds) if models else {}
     for name, model in models.items():
-        yield sampling_record("sampling", name, model, seconds[name], ceiling, options)
+        yield sampling_record("sampling", name, model, seconds[name], ceiling, options.num_samples, options.quick)
+    for name in PIXEL_BY_PIXEL:
+        if name in chosen:
+            yield from pixel_by_pixel(name, ceiling, options)
+
+
+def pixel_by_pixel(name: str, ceiling: float, options: Options) -> Iterator[Record]:
+    """Measure draws with the cache, and without it, which costs a pass of the net for every pixel."""
+    model, num = make_model(name), options.num_grids
+    seconds = alternate({"cached": sampler(model, num)}, options.repetitions, options.seconds)["cached"]
+    yield sampling_record("sampling", f"{name}, {num} at a time", model, seconds, ceiling, num, options.quick)
+    params, _ = initial(model)
+    decoder = MODELS[name](None)
+    likelihood = categorical(NUM_CODES) if decoder.embed_features else bernoulli()
+
+    @jax.jit
+    def draw(key: PRNGKey) -> Array:
+        keys = jax.random.split(key, num)
+        return autoregressive(decoder, params, keys, likelihood.sample, cached=False)
+
+    naive = alternate({"naive": timed(lambda: draw(jax.random.key(0)))}, 1 if options.quick else 2, options.seconds)
+    yield record(
+        "sampling",
+        f"{name}, {num} at a time / without a cache",
+        against="without a cache",
+        speedup=spread(naive["naive"].min() / seconds),
+        uncached_seconds=float(naive["naive"].min()),
+        repetitions=len(seconds),
+        quick=options.quick,
+    )
 
 
 def sampler(model: Model, num: int) -> Measure:
@@ -45,18 +79,19 @@ def sampler(model: Model, num: int) -> Measure:
 
 
 def sampling_record(
-    suite: str, case: str, model: Model, seconds: np.ndarray, ceiling: float, options: Options
+    suite: str, case: str, model: Model, seconds: np.ndarray, ceiling: float, num: int, quick: bool
 ) -> Record:
-    """Return the record of draws."""
-    rate = spread(options.num_samples / seconds)
+    """Return the record of draws of `num` images at a time."""
+    rate = spread(num / seconds)
     return record(
         suite,
         case,
         images_per_second=rate,
+        seconds=float(np.median(seconds)),
         **share(rate.median, model.flops.decoding, ceiling),
-        num_samples=options.num_samples,
+        num_samples=num,
         repetitions=len(seconds),
-        quick=options.quick,
+        quick=quick,
     )
 
 
@@ -108,5 +143,5 @@ def nll_record(
 
 def initial(model: Model) -> tuple[Params, ModelState]:
     """Return untrained parameters: the speed does not depend on their values."""
-    batch = next(padded_batches(Dataset(bumps(100), None), 100))[1]
+    batch = next(padded_batches(Dataset(model.data(100), None), 100))[1]
     return jax.jit(model.experiment.init)(jax.random.key(0), jax.tree.map(jnp.asarray, batch))

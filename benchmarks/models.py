@@ -5,6 +5,9 @@
 output for every pixel. `conv_lax` is `conv` as other JAX code writes it, with `nn.Conv` and `nn.ConvTranspose`.
 `planar` is `mlp` with ten planar flows, the same for all images, on the posterior. `resnet` adds a residual block to
 every stage of `conv`. `burda` is 784-200-200-50 with tanh (Burda et al. 2016).
+
+`gated_pixelcnn` is a prior over grids of 7x7 codes of 512 values: vectors of 64 for the codes, windows of 5x5 and five
+times 3x3, 64 gated channels. `binary_pixelcnn` is a model of binary 28x28 images, of 16 channels and four layers.
 """
 
 from collections.abc import Callable
@@ -13,19 +16,31 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax.typing import Dtype
 
 from benchmarks import flops
-from benchmarks.data import SIDE
+from benchmarks.data import CODES_SIDE, NUM_CODES, SIDE, bumps, codes
+from experiments.common.image_model import code_tokens, image_model_experiment, pixel_tokens
 from experiments.common.vae import binary_pixels, gaussian_bound, sampled_bound, unit_pixels, vae_experiment
 from jaxvae import objectives
 from jaxvae.flows import PlanarFlow
-from jaxvae.likelihoods import bernoulli
+from jaxvae.likelihoods import bernoulli, categorical
 from jaxvae.models import VAE
-from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
+from jaxvae.nets import (
+    MLP,
+    AutoregressiveDecoder,
+    ConvDecoder,
+    ConvEncoder,
+    ImageDecoder,
+    MLPEncoder,
+    PixelCNN,
+    ResNetDecoder,
+    ResNetEncoder,
+)
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
-from jaxvae.types import Array, DataSpec, Experiment
+from jaxvae.types import Array, Batch, DataSpec, Experiment
 
 SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)
 
@@ -34,14 +49,16 @@ class Model(NamedTuple):
     """A model and what it costs."""
 
     name: str
-    vae: VAE
     experiment: Experiment
     flops: flops.Flops  # an image
+    data: Callable[[int], np.ndarray]  # num -> examples
 
 
 def make_model(name: str, dtype: Dtype | None = None) -> Model:
     """Return a model by its name in `MODELS`, its networks computing in `dtype`; None is float32."""
     vae = MODELS[name](dtype)
+    if isinstance(vae, AutoregressiveDecoder):
+        return _image_model(name, vae)
     experiment = vae_experiment(
         name=name,
         spec=SPEC,
@@ -52,7 +69,7 @@ def make_model(name: str, dtype: Dtype | None = None) -> Model:
         optimizer=optax.adam(1e-3),
         hparams={"beta": 1.0, "warmup_steps": 0, "warmup_cycles": 1, "free_bits": 0.0},
     )
-    return Model(name, vae, experiment, flops.of_vae(vae, SPEC.shape))
+    return Model(name, experiment, flops.of_vae(vae, SPEC.shape), bumps)
 
 
 def mlp(dtype: Dtype | None) -> VAE:
@@ -88,13 +105,28 @@ def burda(dtype: Dtype | None) -> VAE:
     return _vae(MLPEncoder((200, 200), nn.tanh, dtype=dtype), 50, decoder, dtype)
 
 
-MODELS: dict[str, Callable[[Dtype | None], VAE]] = {
+def gated_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
+    """Codes 512-64, 5x5 and five times 3x3 with 64 gated channels, 64-512."""
+    shapes = categorical(NUM_CODES).param_shapes((CODES_SIDE, CODES_SIDE))
+    net = PixelCNN(64, 64, num_layers=6, first_reach=2, dtype=dtype)
+    return AutoregressiveDecoder(net, shapes, NUM_CODES, embed_features=64, dtype=dtype)
+
+
+def binary_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
+    """5x5 and three times 3x3 with 16 gated channels."""
+    net = PixelCNN(1, 16, num_layers=4, first_reach=2, dtype=dtype)
+    return AutoregressiveDecoder(net, bernoulli().param_shapes(SPEC.shape), 2, dtype=dtype)
+
+
+MODELS: dict[str, Callable[[Dtype | None], VAE | AutoregressiveDecoder]] = {
     "mlp": mlp,
     "planar": planar,
     "conv": conv,
     "conv_lax": conv_lax,
     "resnet": resnet,
     "burda": burda,
+    "gated_pixelcnn": gated_pixelcnn,
+    "binary_pixelcnn": binary_pixelcnn,
 }
 
 
@@ -135,8 +167,24 @@ class PlainDecoder(nn.Module):
 
 def num_params(model: Model) -> int:
     """Return how many numbers a model learns."""
-    keys, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, *SPEC.shape))
-    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.vae.init, keys[0], keys, x)))
+    batch = Batch(jnp.asarray(model.data(1)), None, jnp.ones(1))
+    params, _ = jax.eval_shape(model.experiment.init, jax.random.key(0), batch)
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def _image_model(name: str, decoder: AutoregressiveDecoder) -> Model:
+    coded = decoder.embed_features > 0
+    spec = DataSpec((CODES_SIDE, CODES_SIDE), NUM_CODES, 0) if coded else SPEC
+    experiment = image_model_experiment(
+        name=name,
+        spec=spec,
+        decoder=decoder,
+        likelihood=categorical(NUM_CODES) if coded else bernoulli(),
+        tokens=code_tokens(spec.shape, NUM_CODES) if coded else pixel_tokens(spec, 2),
+        prepare=(lambda keys, x: x) if coded else binary_pixels(spec),
+        optimizer=optax.adam(1e-3),
+    )
+    return Model(name, experiment, flops.of_decoder(decoder, spec.shape), codes if coded else bumps)
 
 
 def _vae(encoder: nn.Module, latent_dim: int, net: nn.Module, dtype: Dtype | None) -> VAE:

@@ -23,6 +23,7 @@ class Options(NamedTuple):
     num_seeds: int = 2  # each
     sweep_epochs: int = 5  # of the sweep that is measured from the start to the end
     num_samples: int = 1_000  # images drawn at a time
+    num_grids: int = 64  # pixel by pixel
     nll_images: int = 10_000  # of the test part
     nll_samples: int = 1_000  # k
     fit_steps: int = 10_000  # of Burda's model on a GPU
@@ -48,6 +49,7 @@ QUICK = Options(
     num_seeds=1,
     sweep_epochs=1,
     num_samples=8,
+    num_grids=2,
     nll_images=40,
     nll_samples=7,
     fit_steps=8,

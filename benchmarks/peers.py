@@ -16,7 +16,12 @@ from benchmarks.records import Record, num_cores, record
 from benchmarks.timing import Measure, spread
 from jaxvae.errors import UserError
 
-PEER_MODELS = ("mlp", "planar", "conv")  # of `benchmarks.models`, that `benchmarks.torch_peer` has too
+PEER_MODELS = (
+    "mlp",
+    "planar",
+    "conv",
+    "gated_pixelcnn",
+)  # of `benchmarks.models`, that `benchmarks.torch_peer` has too
 
 
 class Torch:

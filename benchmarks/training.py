@@ -26,6 +26,7 @@ COMPARED: dict[str, list[tuple[str, Kind]]] = {
     "planar": [("planar", "scan")],
     "conv": [("conv", "step"), ("conv", "scan"), ("conv_lax", "step")],
     "resnet": [("resnet", "scan")],
+    "gated_pixelcnn": [("gated_pixelcnn", "scan")],
 }
 SAVED = {"mlp": (1, 6), "conv": (1,)}  # programs from one checkpoint to the next: 10,000 images, and MNIST's 60,000
 ALONE = ("step", "scan")  # layouts of one device
@@ -35,13 +36,11 @@ def train_step(options: Options) -> Iterator[Record]:
     """Measure the default layouts of each model, `fit` beside the bare program, and PyTorch where it is asked for."""
     torch = Torch(options) if options.peer == "torch" else None
     ceiling = gemm_ceiling(quick=options.quick)
-    images = bumps(options.num_images)
     try:
         for group in options.chosen(tuple(COMPARED)):
-            sizes = options.batch_size, options.num_steps
+            sizes = options.num_images, options.batch_size, options.num_steps
             runs = {
-                f"{name} {kind}": Steps(make_model(name), images, make_layout(kind), *sizes)
-                for name, kind in COMPARED[group]
+                f"{name} {kind}": Steps(make_model(name), make_layout(kind), *sizes) for name, kind in COMPARED[group]
             }
             measures = {name: timed(steps) for name, steps in runs.items()}
             if torch and group in PEER_MODELS:
@@ -63,7 +62,6 @@ def train_step(options: Options) -> Iterator[Record]:
 def layouts(options: Options) -> Iterator[Record]:
     """Measure every layout, with the same global batch: those for several devices on all that there are."""
     ceiling = gemm_ceiling(quick=options.quick)
-    images = bumps(options.num_images)
     there = min(2, jax.device_count()) if options.quick else jax.device_count()
     all_layouts = {f"{kind} 1": make_layout(kind, 1) for kind in options.layouts if there == 1 or kind in ALONE}
     if there > 1:
@@ -73,7 +71,7 @@ def layouts(options: Options) -> Iterator[Record]:
     for name in options.chosen(("mlp", "conv")):
         model = make_model(name)
         runs = {
-            f"{name} {case}": Steps(model, images, layout, options.batch_size, options.num_steps)
+            f"{name} {case}": Steps(model, layout, options.num_images, options.batch_size, options.num_steps)
             for case, layout in all_layouts.items()
         }
         measures = {case: timed(steps) for case, steps in runs.items()}

@@ -24,6 +24,7 @@ __all__ = [
     "Build",
     "Config",
     "Finished",
+    "ImageConfig",
     "Options",
     "TrainingConfig",
     "load",
@@ -75,22 +76,31 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class Config(TrainingConfig):
+class ImageConfig(TrainingConfig):
     """What every experiment with images has beside."""
 
     data: str = "digits"
     """digits, idx:DIR, npz:FILE, folder:DIR, tfds:NAME or binarized_mnist:FILE"""
     image_size: int | None = None
     """resize a folder's images to this height and width"""
-    nll_samples: int = 500
-    """importance samples per test image for the NLL"""
     precision: Literal["float32", "bf16"] = "float32"
     """of the networks' arithmetic; parameters, log-densities and sums over pixels stay float32"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
         require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
+class Config(ImageConfig):
+    """What every experiment with latents has beside."""
+
+    nll_samples: int = 500
+    """importance samples per test image for the NLL"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
 
 
 def require(field: str, value: Any, holds: bool, expected: str) -> None:

@@ -27,18 +27,31 @@ from jaxvae.flows import (
     SplineCouplingFlow,
     SylvesterFlow,
 )
-from jaxvae.likelihoods import bernoulli, gaussian
+from jaxvae.likelihoods import (
+    bernoulli,
+    bernoulli_mixture,
+    beta_binomial,
+    categorical,
+    continuous_bernoulli,
+    gaussian,
+    gaussian_learned_scale,
+    logistic_mixture,
+)
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
 from jaxvae.nets import (
     MLP,
+    AutoregressiveDecoder,
     Conv,
     ConvDecoder,
     ConvEncoder,
     ConvTranspose,
     ImageDecoder,
     MLPEncoder,
+    PixelCNN,
+    PixelRNN,
     ResNetDecoder,
     ResNetEncoder,
+    Transformer,
     dropout,
 )
 from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae
@@ -61,6 +74,7 @@ from jaxvae.types import (
 )
 
 __all__ = [
+    "AutoregressiveDecoder",
     "AutoregressiveFlow",
     "Batch",
     "Checkpoints",
@@ -84,6 +98,8 @@ __all__ = [
     "MLP",
     "MLPEncoder",
     "MixturePrior",
+    "PixelCNN",
+    "PixelRNN",
     "PlanarFlow",
     "RadialFlow",
     "ResNetDecoder",
@@ -94,10 +110,15 @@ __all__ = [
     "StepInput",
     "SylvesterFlow",
     "TrainState",
+    "Transformer",
     "UserError",
     "VAE",
     "VampPrior",
     "bernoulli",
+    "bernoulli_mixture",
+    "beta_binomial",
+    "categorical",
+    "continuous_bernoulli",
     "create_train_state",
     "cyclical_warmup",
     "data",
@@ -111,10 +132,12 @@ __all__ = [
     "flows",
     "free_bits",
     "gaussian",
+    "gaussian_learned_scale",
     "importance_estimate",
     "iwae",
     "likelihoods",
     "linear_warmup",
+    "logistic_mixture",
     "make_train_step",
     "models",
     "nets",

@@ -147,6 +147,34 @@ class Flow(Protocol):
         ...
 
 
+class AutoregressiveNet(Protocol):
+    """Features of pixels from the pixels before them in raster order, as a Linen module: all at once, or one by one.
+
+    One by one, a cache is made by `start`, and then, row by row, `start_row` is called, and `read` and `write` of each
+    pixel in turn: what is read are the features that `__call__` gives for the inputs written.
+    """
+
+    def __call__(self, h: Array, context: Array | None = None) -> Array:
+        """Map inputs h [B, H, W, E] and a context [B, F], [B, H, W, F] or None -> features [B, H, W, p]."""
+        ...
+
+    def start(self, num: int, size: tuple[int, int], context: Array | None = None) -> Any:
+        """Return the cache of `num` images of a size (H, W) before their first pixels."""
+        ...
+
+    def start_row(self, cache: Any, i: Array) -> Any:
+        """Return the cache at the beginning of row i."""
+        ...
+
+    def read(self, cache: Any, i: Array, j: Array) -> tuple[Array, Any]:
+        """Return the features [B, p] of pixel (i, j), and the cache."""
+        ...
+
+    def write(self, cache: Any, h: Array, i: Array, j: Array) -> Any:
+        """Return the cache with the input h [B, E] of pixel (i, j)."""
+        ...
+
+
 class GaussianParams(NamedTuple):
     """A diagonal Gaussian."""
 
@@ -189,5 +217,8 @@ class Experiment(NamedTuple):
     sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
     prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]
-    decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], images
+    decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], or one draw: images
     terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None  # keys [B], prepared x -> one sample each
+    posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
+    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels
+    complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None

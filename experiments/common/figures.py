@@ -1,4 +1,4 @@
-"""The figures of a finished VAE, in `figures/`."""
+"""The figures of a finished model, in `figures/`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +18,18 @@ if TYPE_CHECKING:
 SAMPLES = 0x73616D70  # folded into the seed's key, so that samples share no key with the training
 NUM_SAMPLES = 100
 NUM_RECONSTRUCTIONS = 30
+NUM_COMPLETED = 30
 NUM_POINTS = 5_000
 MANIFOLD_SIDE = 20
 INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
 
 
-def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: dict[str, Any]) -> None:
-    """Draw everything that the model allows."""
+def draw_vae(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: dict[str, Any]) -> None:
+    """Draw everything that a VAE allows."""
     folder = finished.folder / "figures"
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
     decode = jax.jit(experiment.decode)
-    key = jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)
-
-    samples = jax.jit(experiment.sample, static_argnums=3)(key, params, model_state, NUM_SAMPLES)
-    viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title="Samples of the prior")
-    if samples.mean is not None:
-        title = "Pixel means of the same samples"
-        viz.save_grid(folder / "sample_means.png", np.clip(samples.mean, 0, 1), title=title)
+    _draw_samples(finished, "Samples of the prior")
 
     # Parts of a data set can be in the order of their classes: pictures are of images drawn at random.
     some = np.random.default_rng(finished.config.seed).permutation(len(inspected.x))
@@ -65,3 +60,39 @@ def draw(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: 
         active = np.asarray(latents.active_units(inspected.means[0], inspected.means_again[0]))
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
+
+
+def draw_exact(finished: "Finished", splits: Splits) -> None:
+    """Draw samples, completions of test images and the curves of a model that draws pixel by pixel."""
+    folder = finished.folder / "figures"
+    experiment, params, model_state = finished.experiment, finished.params, finished.model_state
+    _draw_samples(finished, "Samples")
+    shown = np.random.default_rng(finished.config.seed).permutation(len(splits.test.x))[:NUM_COMPLETED]
+    keys = jax.random.split(_key(finished), (2, len(shown)))
+    labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])
+    x = experiment.prepare(keys[0], jnp.asarray(splits.test.x[shown]))
+    known = np.arange(x.shape[1]) < x.shape[1] // 2
+    known = jnp.asarray(np.broadcast_to(known[:, None], x.shape[1:3]))
+    completed = jax.jit(experiment.complete)(params, model_state, keys[1], x, labels, known)
+    title = "Test images over completions of their upper halves"
+    viz.save_reconstructions(
+        folder / "completions.png", np.clip(x, 0, 1), np.clip(completed, 0, 1), title, "completion"
+    )
+    viz.save_curves(folder / "curves.png", read_records(finished.folder))
+
+
+# ---------- private
+
+
+def _draw_samples(finished: "Finished", title: str) -> None:
+    folder, experiment = finished.folder / "figures", finished.experiment
+    draw = jax.jit(experiment.sample, static_argnums=3)
+    samples = draw(_key(finished), finished.params, finished.model_state, NUM_SAMPLES)
+    viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title=title)
+    if samples.mean is not None:
+        title = "Pixel means of the same samples"
+        viz.save_grid(folder / "sample_means.png", np.clip(samples.mean, 0, 1), title=title)
+
+
+def _key(finished: "Finished") -> jax.Array:
+    return jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)

@@ -1,4 +1,4 @@
-"""What a finished VAE is judged by: the test part, once, in numbers (`summary.json`) and figures."""
+"""What a finished model is judged by: the test part, once, in numbers (`summary.json`) and figures."""
 
 import datetime
 import functools
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.figures import draw
+from experiments.common.figures import draw_exact, draw_vae
 from experiments.common.folder import progress_bar, read_json, write_json, writing
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
@@ -25,6 +25,7 @@ from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Splits
 
+MI_IMAGES = 5_000
 NLL_BATCH = 100  # images at a time in importance sampling
 NLL_PIXELS = 784_000  # decoded at a time: they stay in the processor's caches, and images of any size in memory
 
@@ -42,25 +43,45 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     """Evaluate on the test part, unless that was done for these steps, write `summary.json` and draw the figures.
 
     Args:
-      finished: a VAE.
+      finished: a VAE, or a model whose likelihood is exact.
       splits: its data.
 
     Returns:
       The summary.
     """
+    num_samples = getattr(finished.config, "nll_samples", None)  # an exact likelihood has none
     before = read_json(finished.folder / "summary.json") if (finished.folder / "summary.json").exists() else {}
     done = (before.get("steps"), before.get("metrics", {}).get("nll_k"))
-    if done == (finished.training["steps"], finished.config.nll_samples):
+    if done == (finished.training["steps"], num_samples):
         print_metrics(finished.folder, before["metrics"])
         return before
-    inspected = inspect(finished, splits.test)
     evaluate = make_evaluator(finished.experiment, min(evaluation_batch(finished.experiment.spec), len(splits.test.x)))
     per_image = evaluate(finished.params, finished.model_state, splits.test)
+    judge = judge_exact if finished.experiment.terms is None else judge_vae
+    metrics, draw_figures = judge(finished, splits, per_image)
+    valid = evaluate(finished.params, finished.model_state, splits.valid)
+    scores = {name: float(np.mean(value)) for name, value in valid.items() if value.ndim == 1}
+    summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
+    print_metrics(finished.folder, metrics)
+    try:
+        with writing(finished.folder):
+            draw_figures()
+    except UserError as error:  # the disk is full, or a package is missing: the numbers are what a run is for
+        print(f"warning: not all figures are drawn. {error}")
+    return summary
+
+
+def judge_vae(
+    finished: Finished, splits: Splits, per_image: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a VAE and what draws its figures, from what `evaluate` gives of the test images."""
+    inspected = inspect(finished, splits.test)
     estimate = estimate_likelihood(finished, splits.test, finished.config.nll_samples)
     metrics = {
         **likelihood_metrics(estimate, finished.config.nll_samples),
         **image_metrics(inspected, finished, splits),
         **latent_metrics(inspected, per_image),
+        **information(finished, inspected),
     }
     warning = latents.diagnose_collapse(metrics["active_units"], metrics["latent_dim"], metrics["kl"])
     if warning:
@@ -69,16 +90,20 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
         warning += f" Flags: {flags}." if cures else ""
         print(f"warning: {warning}")
         metrics["warning"] = warning
-    valid = evaluate(finished.params, finished.model_state, splits.valid)
-    scores = {name: float(np.mean(value)) for name, value in valid.items() if value.ndim == 1}
-    summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
-    print_metrics(finished.folder, metrics)
-    try:
-        with writing(finished.folder):
-            draw(finished, splits, inspected, metrics)
-    except UserError as error:  # the disk is full, or a package is missing: the numbers are what a run is for
-        print(f"warning: not all figures are drawn. {error}")
-    return summary
+    return metrics, lambda: draw_vae(finished, splits, inspected, metrics)
+
+
+def judge_exact(
+    finished: Finished, splits: Splits, per_image: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a model whose likelihood is exact and what draws its figures, as `judge_vae`."""
+    nll = per_image["nll"].astype(np.float64)
+    metrics = {
+        "nll": float(np.mean(nll)),
+        "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
+        "bits_per_dim": float(np.mean(nll)) / (math.log(2.0) * math.prod(finished.experiment.spec.shape)),
+    }
+    return metrics, lambda: draw_exact(finished, splits)
 
 
 def inspect(finished: Finished, dataset: Dataset) -> Inspected:
@@ -153,6 +178,16 @@ def latent_metrics(inspected: Inspected, per_image: dict[str, np.ndarray]) -> di
     if "kl_per_dimension" in per_image:
         metrics["kl_per_dimension"] = [round(float(kl), 4) for kl in np.mean(per_image["kl_per_dimension"], axis=0)]
     return metrics
+
+
+def information(finished: Finished, inspected: Inspected) -> dict[str, float]:
+    """Return the mutual information of images and Gaussian latents; its estimate rises with the number of images."""
+    posterior = finished.experiment.posterior
+    if posterior is None:
+        return {}
+    x = inspected.x[np.random.default_rng(0).permutation(len(inspected.x))[:MI_IMAGES]]
+    estimate = jax.jit(lambda params, x: latents.mutual_information(jax.random.key(0), posterior(params, {}, x)))
+    return {"mutual_information": float(estimate(finished.params, x)), "mutual_information_images": len(x)}
 
 
 def write_summary(

@@ -9,12 +9,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae import objectives, schedules
+from jaxvae import objectives, sampling, schedules
 from jaxvae.data import binarize, to_unit
-from jaxvae.distributions import normal_kl_to_standard
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
-from jaxvae.nets import MLP, ConvDecoder, ConvEncoder, ImageDecoder, MLPEncoder, ResNetDecoder, ResNetEncoder
+from jaxvae.nets import (
+    MLP,
+    AutoregressiveDecoder,
+    ConvDecoder,
+    ConvEncoder,
+    ImageDecoder,
+    MLPEncoder,
+    ResNetDecoder,
+    ResNetEncoder,
+)
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.types import (
     Array,
@@ -22,6 +30,7 @@ from jaxvae.types import (
     DataSpec,
     ELBOTerms,
     Experiment,
+    GaussianParams,
     Likelihood,
     Metrics,
     ModelState,
@@ -96,18 +105,18 @@ def gaussian_bound(vae: VAE) -> Bound:
     dimension below which the KL is not lowered.
 
     Raises:
-      ValueError: if the prior is not N(0, I), to which alone the KL is in closed form.
+      ValueError: if it is not in closed form: from a Gaussian posterior to N(0, I), or from bits to independent bits.
     """
     if not vae.has_closed_kl:
         got = f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
         raise ValueError(
-            f"gaussian_bound is of a Gaussian posterior and the prior N(0, I), got {got}: use sampled_bound."
+            f"gaussian_bound is of a Gaussian posterior and the prior N(0, I) or of bits, got {got}: use sampled_bound."
         )
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         hparams = inputs.hparams
         terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
-        kl = normal_kl_to_standard(q)
+        kl = vae.apply({"params": params}, q, method="closed_kl")
         warmup = jnp.where(
             hparams["warmup_cycles"] > 1,
             schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"]),
@@ -195,7 +204,7 @@ def vae_experiment(
         metrics = {}
         if isinstance(vae, VAE) and vae.has_closed_kl:
             sampled, q = vae.apply({"params": params}, draw, x, num_samples, method="terms_and_stats")
-            metrics["kl_per_dimension"] = normal_kl_to_standard(q)
+            metrics["kl_per_dimension"] = vae.apply({"params": params}, q, method="closed_kl")
         else:
             sampled = vae.apply({"params": params}, draw, x, num_samples)
         elbo = objectives.elbo(sampled)
@@ -208,17 +217,26 @@ def vae_experiment(
             "kl": -elbo - reconstruction,
         }
 
+    def images_of(params: Params, keys: PRNGKey, z: Array) -> Samples:
+        if isinstance(vae.decoder, AutoregressiveDecoder):
+            draw = vae.likelihood.sample
+            return Samples(sampling.autoregressive(vae.decoder, params["decoder"], keys, draw, z), None)
+        of_x = vae.apply({"params": params}, z, method="decode")
+        return Samples(jax.vmap(vae.likelihood.sample)(keys, of_x), jax.vmap(vae.likelihood.mean)(of_x))
+
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         latents, pixels = split_each(jax.random.split(key, num))
-        z = vae.apply({"params": params}, latents, method="prior_latents")
-        of_x = vae.apply({"params": params}, z, method="decode")
-        return Samples(jax.vmap(vae.likelihood.sample)(pixels, of_x), jax.vmap(vae.likelihood.mean)(of_x))
+        return images_of(params, pixels, vae.apply({"params": params}, latents, method="prior_latents"))
 
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         return vae.apply({"params": params}, keys, x, MEAN_SAMPLES, method="latent_means")
 
     def decode(params: Params, model_state: ModelState, z: Array) -> Array:
-        return jax.vmap(vae.likelihood.mean)(vae.apply({"params": params}, z, method="decode"))
+        images = images_of(params, jax.random.split(jax.random.key(0), len(z)), z)
+        return images.x if images.mean is None else images.mean
+
+    def posterior(params: Params, model_state: ModelState, x: Array) -> GaussianParams:
+        return vae.apply({"params": params}, x, method="encode")
 
     def terms(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
         return vae.apply({"params": params}, keys, x)
@@ -236,6 +254,7 @@ def vae_experiment(
         encode=encode,
         decode=decode,
         terms=terms,
+        posterior=posterior if isinstance(vae, VAE) and isinstance(vae.posterior, GaussianPosterior) else None,
     )
 
 

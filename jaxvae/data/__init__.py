@@ -2,16 +2,18 @@
 
 from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_rows
 from jaxvae.data.source import load
-from jaxvae.data.transforms import binarize, dequantize, flip, to_unit
+from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, to_blocks, to_unit
 
 __all__ = [
     "batch_indices",
     "binarize",
     "dequantize",
     "flip",
+    "from_blocks",
     "load",
     "padded_batches",
     "subset",
     "subset_rows",
+    "to_blocks",
     "to_unit",
 ]

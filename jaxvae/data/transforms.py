@@ -1,4 +1,4 @@
-"""What is done to images inside the jitted step: scaling, binarisation, dequantisation, flips.
+"""What is done to images inside the jitted step: scaling, binarisation, dequantisation, flips, blocks as codes.
 
 Noise takes one key an example, so that an example draws the same noise in any batch and on any device. It is made of 16
 random bits a pixel, two pixels to a word of the generator: half the time of one float a pixel.
@@ -89,6 +89,41 @@ def flip(keys: PRNGKey, x: Array) -> Array:
     """
     coins = jax.vmap(jax.random.bernoulli)(keys)
     return jnp.where(coins[:, None, None, None], x[:, :, ::-1], x)
+
+
+def to_blocks(x: Array, size: int) -> Array:
+    """Make one code of every block of pixels of binary images.
+
+    The pixels of a block are the digits of its code, those of the upper rows and left columns the higher ones, so that
+    a model of the codes is one of the images: a sequence size * size times as short.
+
+    Args:
+      x: images of zeros and ones, [B, H, W, C].
+      size: side of a block; H and W are multiples of it.
+
+    Returns:
+      int32 codes 0 to 2^(size * size * C) - 1, [B, H / size, W / size].
+    """
+    height, width, channels = x.shape[-3:]
+    if height % size or width % size:
+        raise ValueError(f"Images of {height}x{width} pixels cannot be divided into blocks of {size}x{size}.")
+    blocks = x.reshape(-1, height // size, size, width // size, size, channels).transpose(0, 1, 3, 2, 4, 5)
+    digits = blocks.reshape(*blocks.shape[:3], -1).astype(jnp.int32)
+    return jnp.dot(digits, _powers_of_two(digits.shape[-1]))
+
+
+def from_blocks(codes: Array, size: int, num_channels: int = 1) -> Array:
+    """Undo `to_blocks`: codes [B, h, w] -> float32 zeros and ones [B, h * size, w * size, num_channels]."""
+    num, height, width = codes.shape
+    powers = _powers_of_two(size * size * num_channels).reshape(1, 1, 1, -1)
+    digits = codes.astype(jnp.int32)[..., None] // powers % 2
+    blocks = digits.reshape(num, height, width, size, size, num_channels).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(num, height * size, width * size, num_channels).astype(jnp.float32)
+
+
+def _powers_of_two(num: int) -> Array:
+    """2^(num - 1), ..., 2, 1."""
+    return 2 ** jnp.arange(num)[::-1]
 
 
 def _noise(keys: PRNGKey, shape: tuple[int, ...]) -> Array:

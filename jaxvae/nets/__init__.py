@@ -3,7 +3,7 @@
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.dropout import dropout
-from jaxvae.nets.image import ConvDecoder, ConvEncoder, ImageDecoder
+from jaxvae.nets.image import ConvDecoder, ConvEncoder, Double, ImageDecoder
 from jaxvae.nets.masked import MaskedConv, MaskedMLP, causal_mask
 from jaxvae.nets.mlp import MLP, MLPEncoder
 from jaxvae.nets.pixelcnn import PixelCNN
@@ -18,6 +18,7 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
+    "Double",
     "ImageDecoder",
     "MLPEncoder",
     "MaskedConv",

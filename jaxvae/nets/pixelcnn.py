@@ -47,7 +47,7 @@ class PixelCNNCache(NamedTuple):
 class PixelCNN(nn.Module):
     """Features of every pixel from the inputs before it in raster order: [B, H, W, E] -> [B, H, W, p].
 
-    Parameters: `vertical_l`, `horizontal_l`, `link_l` and `out_l` of layer l, and `context_l` if there is a context.
+    Parameters: `vertical_l`, `horizontal_l`, `link_l` and `out_l` of layer l, and `of_context_l` if there is a context.
 
     Attributes:
       in_features: E, channels of the inputs.
@@ -73,7 +73,7 @@ class PixelCNN(nn.Module):
         self.horizontal = [CausalConv(inputs[i], gates, *beside[i], dtype=self.dtype) for i in layers]
         self.link = [_dense(gates, self.dtype) for _ in layers]
         self.out = [_dense(self.features, self.dtype) for _ in layers]
-        self.context = [_dense(2 * gates, self.dtype) for _ in layers]
+        self.of_context = [_dense(2 * gates, self.dtype) for _ in layers]
 
     def __call__(self, h: Array, context: Array | None = None) -> Array:
         """Map inputs h [B, H, W, E], with a context [B, F] or [B, H, W, F] or None."""
@@ -142,7 +142,7 @@ class PixelCNN(nn.Module):
         """Add the context to the vertical stack and return what it adds to the horizontal one."""
         if context is None:
             return a, 0.0
-        to_a, to_b = jnp.split(self.context[layer](context), 2, axis=-1)
+        to_a, to_b = jnp.split(self.of_context[layer](context), 2, axis=-1)
         if to_a.ndim < a.ndim:
             to_a, to_b = (jnp.expand_dims(term, range(1, a.ndim - 1)) for term in (to_a, to_b))
         return a + to_a, to_b

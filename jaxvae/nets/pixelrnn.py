@@ -49,9 +49,8 @@ class PixelRNNCache(NamedTuple):
 class PixelRNN(nn.Module):
     """Features of every pixel from the inputs before it in raster order: [B, H, W, E] -> [B, H, W, p].
 
-    Parameters: `above` and `beside`, the masked convolution of the first layer, and `context` if there is one;
-    `own`; `to_gates_l` and `out_l` of layer l, and
-    `states` of all layers.
+    Parameters: `above` and `beside`, the masked convolution before the first layer, and `of_context` if there is a
+    context; `own`; `to_gates_l` and `out_l` of layer l, and `states` of all layers.
 
     Attributes:
       in_features: E, channels of the inputs.

@@ -38,8 +38,9 @@ class TransformerCache(NamedTuple):
 class Transformer(nn.Module):
     """Features of every pixel from the inputs before it in raster order: [B, H, W, E] -> [B, H, W, p].
 
-    Parameters: `start`, what stands before the first pixel; `inputs`, `rows`, `columns`, `context` if there is one;
-    `attention_l`, `expand_l`, `contract_l` and their norms of layer l; `norm`.
+    Parameters: `start`, what stands before the first pixel; `inputs`, `rows`, `columns`, and `of_context` if there is a
+    context; `attention_l` (queries, keys and values in turn), `joined_l`, `expand_l` and `contract_l` of layer l, with
+    `attention_norm_l` and `mlp_norm_l`; `norm`.
 
     Attributes:
       in_features: E, channels of the inputs.

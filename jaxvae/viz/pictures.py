@@ -35,7 +35,11 @@ def save_grid(path: str | Path, images: Any, columns: int | None = None, title: 
 
 
 def save_reconstructions(
-    path: str | Path, originals: Any, reconstructions: Any, title: str = "Originals and reconstructions"
+    path: str | Path,
+    originals: Any,
+    reconstructions: Any,
+    title: str = "Originals and reconstructions",
+    label: str = "reconstruction",
 ) -> None:
     """Draw every image above its reconstruction, at most twelve pairs in a row.
 
@@ -44,6 +48,7 @@ def save_reconstructions(
       originals: [N, H, W, C] in [0, 1].
       reconstructions: [N, H, W, C] in [0, 1].
       title: above the picture.
+      label: of the rows of reconstructions.
     """
     originals, reconstructions = _checked(originals), _checked(reconstructions)
     check_shape("reconstructions", reconstructions, originals.shape)
@@ -57,7 +62,7 @@ def save_reconstructions(
     labels = []
     for top in range(0, tops[num - 1] + 1, pair):
         labels += [_Label(-10, top + height // 2, "original", "right", "center")]
-        labels += [_Label(-10, top + height + height // 2, "reconstruction", "right", "center")]
+        labels += [_Label(-10, top + height + height // 2, label, "right", "center")]
     _save_tiles(path, tiles, list(zip(tops, lefts, strict=True)), title, labels, left=130)
 
 

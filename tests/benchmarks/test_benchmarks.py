@@ -67,6 +67,12 @@ def test_sampling(tmp_path, capsys):
     assert run(tmp_path, capsys, "sampling", "--models", "mlp")["mlp"]["num_samples"] == QUICK.num_samples
 
 
+def test_sampling_pixel_by_pixel(tmp_path, capsys):
+    found = run(tmp_path, capsys, "sampling", "--models", "gated_pixelcnn")
+    assert set(found) == {"gated_pixelcnn, 2 at a time", "gated_pixelcnn, 2 at a time / without a cache"}
+    assert found["gated_pixelcnn, 2 at a time"]["seconds"] > 0
+
+
 def test_evaluation_says_what_it_extrapolates(tmp_path, capsys):
     (one,) = run(tmp_path, capsys, "evaluation", "--nll-images", "30").values()
     assert one["case"] == f"burda, NLL of 30 images, k = {QUICK.nll_samples}"
@@ -108,7 +114,7 @@ def test_gpu_begins_nothing_after_its_minutes(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp", "planar"])
+@pytest.mark.parametrize("model", ["mlp", "planar", "gated_pixelcnn"])
 def test_torch_beside(model):
     pytest.importorskip("torch")
     with_torch = Torch(QUICK)
@@ -142,6 +148,14 @@ def test_flops_of_convolutions_do_not_depend_on_their_implementation():
     assert flops.encoding == 2 * (first + second + 3136 * 32)
     assert flops.decoding == 2 * (16 * 3136 + second + first)
     assert make_model("conv_lax").flops == flops
+
+
+def test_flops_of_a_pixelcnn_by_hand():
+    flops = make_model("gated_pixelcnn").flops
+    first = 10 * 64 * 128 + 2 * 64 * 128 + 128 * 128 + 64 * 64
+    others = 6 * 64 * 128 + 2 * 64 * 128 + 128 * 128 + 64 * 64
+    assert flops.decoding == 2 * 49 * (first + 5 * others + 64 * 512)
+    assert flops.training == 3 * flops.decoding
 
 
 def test_models_have_the_parameters_of_their_papers():
@@ -240,7 +254,7 @@ def test_torch_that_is_not_there(monkeypatch):
 
 def test_model_that_a_suite_does_not_have(tmp_path, capsys):
     assert main(["sampling", "--quick", "--models", "burda", "--out", str(tmp_path)]) == 1
-    assert "has the models mlp, conv, resnet" in capsys.readouterr().err
+    assert "has the models mlp, conv, resnet, gated_pixelcnn" in capsys.readouterr().err
 
 
 def test_numbers_below_one(tmp_path, capsys):

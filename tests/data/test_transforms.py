@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.data import binarize, dequantize, flip, to_unit, transforms
+from jaxvae.data import binarize, dequantize, flip, from_blocks, to_blocks, to_unit, transforms
 from jaxvae.data.transforms import NOISE_LEVELS, _noise
 
 
@@ -130,3 +130,16 @@ def test_transforms_trace_once_under_jit(transform):
     jitted = jax.jit(chex.assert_max_traces(transform, n=1))
     outputs = [np.asarray(jitted(_keys(4, seed), x)) for seed in range(3)]
     np.testing.assert_array_equal(outputs[2], transform(_keys(4, 2), x))
+
+
+def test_blocks_are_read_like_binary_numbers_and_undone():
+    x = jnp.array([[1, 0, 0, 0], [1, 1, 0, 1]], jnp.float32).reshape(1, 2, 4, 1)
+    np.testing.assert_array_equal(to_blocks(x, 2), [[[0b1011, 0b0001]]])
+    x = jax.random.bernoulli(jax.random.key(0), 0.5, (3, 6, 4, 2)).astype(jnp.float32)
+    codes = to_blocks(x, 2)
+    assert codes.shape == (3, 3, 2)
+    assert codes.dtype == jnp.int32
+    assert 0 <= codes.min() <= codes.max() < 256
+    np.testing.assert_array_equal(from_blocks(codes, 2, 2), x)
+    with pytest.raises(ValueError, match="Images of 6x4 pixels cannot be divided into blocks of 4x4"):
+        to_blocks(x, 4)

@@ -1,0 +1,107 @@
+"""Models of images with an exact likelihood, pixel by pixel: PixelCNN, PixelRNN or a causal Transformer.
+
+p(x) = prod_i p(x_i | x_<i) (van den Oord et al. 2016, arXiv:1601.06759 and arXiv:1606.05328; Chen et al. 2020). Images
+are binarised anew at every visit, and blocks of 2x2 binary pixels are one token of 16 values, which is the same
+likelihood at a quarter of the positions; or they keep their 8 bits, under a softmax or a mixture of logistics.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import flax.linen as nn
+
+from experiments.common.image_model import block_tokens, image_model_experiment, pixel_tokens
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.run import ImageConfig, Options, main, require, run_single
+from jaxvae import likelihoods
+from jaxvae.errors import UserError
+from jaxvae.nets import AutoregressiveDecoder, PixelCNN, PixelRNN, Transformer
+from jaxvae.types import DataSpec, Experiment
+
+
+@dataclass(frozen=True)
+class Config(ImageConfig):
+    """What shapes a run."""
+
+    net: Literal["pixelcnn", "pixelrnn", "transformer"] = "pixelcnn"
+    """network over the pixels"""
+    features: int = 32
+    """channels of its layers"""
+    num_layers: int = 6
+    """layers"""
+    num_heads: int = 4
+    """of the transformer's attention"""
+    likelihood: Literal["bernoulli", "categorical", "logistic_mixture"] = "bernoulli"
+    """of binarised images, or of 8-bit ones"""
+    block: int = 2
+    """side of the blocks of binary pixels that are one token"""
+    num_components: int = 10
+    """of the mixture of logistics"""
+    class_conditional: bool = False
+    """model p(x | class)"""
+    learning_rate: float = 2e-3
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("features", "num_layers", "num_heads", "num_components"):
+            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
+        require("block", self.block, self.block in (1, 2), "1 or 2")
+        require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, features=16, num_layers=2, steps=100, eval_every=50)
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system together."""
+    if config.class_conditional and not spec.num_classes:
+        raise UserError("--class-conditional needs labels, which these data do not have: choose another --data.")
+    binary = config.likelihood == "bernoulli"
+    if not binary and spec.num_values == 2:
+        raise UserError(f"--likelihood {config.likelihood} is of images with more than two values: choose bernoulli.")
+    coded = binary and config.block > 1
+    tokens = block_tokens(spec, config.block) if coded else pixel_tokens(spec, 2 if binary else spec.num_values)
+    if coded or config.likelihood == "categorical":
+        likelihood = likelihoods.categorical(tokens.num_values)
+    elif binary:
+        likelihood = likelihoods.bernoulli()
+    else:
+        likelihood = likelihoods.logistic_mixture(config.num_components, tokens.num_values, spec.shape[-1])
+    in_features, dtype = (config.features if coded else spec.shape[-1]), network_dtype(config.precision)
+    net: nn.Module
+    if config.net == "pixelcnn":
+        net = PixelCNN(in_features, config.features, config.num_layers, dtype=dtype)
+    elif config.net == "pixelrnn":
+        net = PixelRNN(in_features, config.features, config.num_layers, dtype=dtype)
+    else:
+        size = (tokens.shape[0], tokens.shape[1])
+        net = Transformer(in_features, size, config.features, config.num_layers, config.num_heads, dtype)
+    decoder = AutoregressiveDecoder(
+        net,
+        likelihood.param_shapes(tokens.shape),
+        tokens.num_values,
+        embed_features=in_features if coded else 0,
+        context=nn.Embed(spec.num_classes, config.features) if config.class_conditional else None,
+        dtype=dtype,
+    )
+    return image_model_experiment(
+        name="pixel_cnn",
+        spec=spec,
+        decoder=decoder,
+        likelihood=likelihood,
+        tokens=tokens,
+        prepare=binary_pixels(spec) if binary else unit_pixels(spec),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+    )
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train, evaluate, draw."""
+    return run_single(config, build, options, "pixel_cnn")
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

@@ -1,0 +1,80 @@
+"""VAEs whose decoder ends in a few layers of a PixelCNN, beside the same VAE with independent pixels: PixelVAE.
+
+What the pixels say of each other need not go through the latent (Gulrajani et al. 2017, arXiv:1611.05013), down to a
+latent that says nothing: KL, active units and mutual information stand beside the likelihood. Against the collapse
+there are a warm-up of the KL, free bits, and few layers, which see only the neighbourhood of a pixel.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import flax.linen as nn
+
+from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.vae import Net, gaussian_bound, gaussian_vae, network_dtype
+from experiments.run import Options, main, require, run_folder
+from jaxvae import data
+from jaxvae.likelihoods import bernoulli
+from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
+from jaxvae.types import DataSpec, Experiment
+
+
+@dataclass(frozen=True)
+class Config(ComparisonConfig):
+    """What shapes a run."""
+
+    num_layers: tuple[int, ...] = (0, 2)
+    """layers of the decoder's PixelCNN to compare, 0 for independent pixels; gains are over the first"""
+    features: int = 16
+    """channels of the PixelCNN, and of the map that z gives it"""
+    first_reach: int = 2
+    """pixels that its first layer sees each way; each further layer sees one more"""
+    free_bits: float = 0.0
+    """nats per dimension below which the KL is not lowered"""
+    num_seeds: int = 1
+    net: Net = "conv"
+    latent_dim: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sound = 0 < len(self.num_layers) == len(set(self.num_layers)) and min(self.num_layers) >= 0
+        require("num_layers", self.num_layers, sound, "different numbers of at least 0")
+        require("features", self.features, self.features >= 1, "at least 1")
+        require("first_reach", self.first_reach, self.first_reach >= 1, "at least 1")
+        require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, num_layers=(0, 1), features=4, steps=100, eval_every=50, nll_samples=5)
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system of one number of layers together, the first of the list."""
+    likelihood = bernoulli()
+    vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
+    if config.num_layers[0]:
+        dtype, size = network_dtype(config.precision), (spec.shape[0], spec.shape[1])
+        to_map = [
+            MLP((256,), dtype=dtype),
+            ConvDecoder((64, 32), spec.shape, dtype=dtype),
+            Double(config.features, size),
+        ]
+        net = PixelCNN(spec.shape[-1], config.features, config.num_layers[0], config.first_reach, dtype)
+        shapes = likelihood.param_shapes(spec.shape)
+        decoder = AutoregressiveDecoder(net, shapes, 2, context=nn.Sequential(to_map), dtype=dtype)
+        vae = vae.clone(decoder=decoder)
+    hparams = {"warmup_cycles": 1, "free_bits": config.free_bits}
+    return variant_experiment("pixel_vae", config, spec, vae, gaussian_bound(vae), **hparams)
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train every number of layers with every seed and state what it gains over the first."""
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    folder = run_folder("pixel_vae", options)
+    variants = {f"layers={number}": replace(config, num_layers=(number,)) for number in config.num_layers}
+    compare("pixel_vae", config, variants, seeds(config, splits), build, splits, spec, folder, options)
+    return folder
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)
