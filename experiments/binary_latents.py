@@ -1,7 +1,8 @@
 """Latents of zeros and ones, relaxed or straight-through, with mixtures as posterior or prior, beside Gaussians.
 
 Encoder, decoder, optimizer, warm-up, seeds and noise are the same. Whatever a variant of bits is trained with, it is
-evaluated as the discrete model: draws are zeros and ones, densities are masses.
+evaluated as the discrete model: draws are zeros and ones, densities are masses. Bounds of the relaxed model, which the
+log of the training has, are of another model and lie lower.
 """
 
 from collections.abc import Callable
@@ -46,10 +47,10 @@ class Config(ComparisonConfig):
     """components of the mixture prior"""
     temperature: float = 1.0
     """of relaxed bits at the start"""
-    final_temperature: float = 0.5
+    final_temperature: float = 0.2
     """of relaxed bits at the end, to which it falls by the same factor at every step"""
-    prior_temperature: float = 0.75
-    """of the relaxed prior, as a part of the posterior's"""
+    prior_temperature: float = 0.25
+    """of the relaxed prior, as a part of the posterior's: at 1 certain bits cost far more than hard ones do"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

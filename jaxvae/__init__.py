@@ -54,9 +54,24 @@ from jaxvae.nets import (
     Transformer,
     dropout,
 )
-from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae
-from jaxvae.posteriors import FlowPosterior, GaussianPosterior
-from jaxvae.priors import FlowPrior, MixturePrior, VampPrior, standard_normal
+from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae, stratified_elbo
+from jaxvae.posteriors import (
+    BernoulliPosterior,
+    FlowPosterior,
+    GaussianPosterior,
+    MixturePosterior,
+    RelaxedBernoulliPosterior,
+    StraightThroughPosterior,
+)
+from jaxvae.priors import (
+    BernoulliMixturePrior,
+    BernoulliPrior,
+    FlowPrior,
+    MixturePrior,
+    VampPrior,
+    fair_bernoulli,
+    standard_normal,
+)
 from jaxvae.schedules import cyclical_warmup, linear_warmup
 from jaxvae.training import Checkpoints, create_train_state, fit, make_train_step
 from jaxvae.types import (
@@ -77,6 +92,9 @@ __all__ = [
     "AutoregressiveDecoder",
     "AutoregressiveFlow",
     "Batch",
+    "BernoulliMixturePrior",
+    "BernoulliPosterior",
+    "BernoulliPrior",
     "Checkpoints",
     "Conv",
     "ConvDecoder",
@@ -97,17 +115,20 @@ __all__ = [
     "Likelihood",
     "MLP",
     "MLPEncoder",
+    "MixturePosterior",
     "MixturePrior",
     "PixelCNN",
     "PixelRNN",
     "PlanarFlow",
     "RadialFlow",
+    "RelaxedBernoulliPosterior",
     "ResNetDecoder",
     "ResNetEncoder",
     "Samples",
     "SplineCouplingFlow",
     "Splits",
     "StepInput",
+    "StraightThroughPosterior",
     "SylvesterFlow",
     "TrainState",
     "Transformer",
@@ -128,6 +149,7 @@ __all__ = [
     "elbo",
     "elbo_analytic",
     "evaluation",
+    "fair_bernoulli",
     "fit",
     "flows",
     "free_bits",
@@ -146,6 +168,7 @@ __all__ = [
     "sampling",
     "schedules",
     "standard_normal",
+    "stratified_elbo",
     "targets",
     "training",
     "viz",

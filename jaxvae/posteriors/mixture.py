@@ -38,6 +38,8 @@ class MixturePosterior(nn.Module):
     num_components: int
 
     def setup(self) -> None:
+        if self.num_components < 1:
+            raise ValueError(f"MixturePosterior has {self.num_components} components, expected at least 1.")
         self.weights = nn.Dense(self.num_components)
 
     @property

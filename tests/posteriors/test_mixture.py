@@ -44,6 +44,9 @@ def results(name):
                 FEATURES, jnp.broadcast_to(ALL_BITS[:, None], (len(ALL_BITS), NUM_EXAMPLES, DIM)), method="log_prob"
             ),
         }
+        z, backwards = got["drawn"][0][:2], FEATURES[::-1]
+        got["of_each_sample"] = apply(jnp.stack([FEATURES, backwards]), z, method="log_prob")
+        got["of_one_order"] = [apply(FEATURES, z, method="log_prob")[0], apply(backwards, z, method="log_prob")[1]]
         z = jnp.concatenate([got["drawn"][0][:50], got["strata"][0][:, :50].reshape(-1, NUM_EXAMPLES, DIM)])
         parts = []
         for k in range(K):
@@ -69,6 +72,12 @@ def test_log_q_is_that_of_the_mixture_at_draws_and_strata(name):
     expected = special.logsumexp(weighted, axis=0)
     strata = got["strata"][1][:, :50].reshape(-1, NUM_EXAMPLES)
     np.testing.assert_allclose(np.concatenate([got["drawn"][1][:50], strata]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_log_prob_takes_features_of_each_sample():
+    got, _ = results("gaussian")
+    np.testing.assert_allclose(got["of_each_sample"], np.stack(got["of_one_order"]), rtol=1e-5, atol=1e-5)
+    assert np.all(np.abs(got["of_each_sample"][1] - got["drawn"][1][1]) > 1e-3)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -126,6 +135,11 @@ def test_components_start_apart():
     kernel = np.asarray(params["params"]["component"]["statistics"]["kernel"])
     assert kernel.shape == (K, NUM_FEATURES, 2 * DIM)
     assert np.min(np.std(kernel, axis=0)) > 1e-3
+
+
+def test_a_mixture_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="MixturePosterior has 0 components, expected at least 1"):
+        MixturePosterior(GaussianPosterior(DIM), 0).init(jax.random.key(0), KEYS, FEATURES, 1)
 
 
 def test_features_of_another_batch_are_refused():
