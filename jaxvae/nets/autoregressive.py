@@ -101,7 +101,7 @@ class AutoregressiveDecoder(nn.Module):
     def read(self, cache: Any, i: Array, j: Array) -> tuple[Any, Any]:
         """Return the parameters of pixel (i, j), each leaf [B, ...], and the cache."""
         features, cache = self.net.read(cache, i, j)
-        return self._read(features, jax.tree.map(lambda bias: bias[i, j], self.bias)), cache
+        return self._read(features, jax.tree.map(lambda bias: jnp.asarray(bias)[i, j], self.bias)), cache
 
     def write(self, cache: Any, x: Array, i: Array, j: Array) -> Any:
         """Return the cache with the value of pixel (i, j), [B, C] or a code [B]."""

@@ -22,13 +22,14 @@ LIMITED = {"pixelcnn, one layer"}  # which do not see all of the image
 
 @functools.cache
 def made(name, context="none"):
-    net = NETS[name]()
-    h = jax.random.normal(jax.random.key(1), (NUM, *SIZE, INPUTS))
-    shape = CONTEXTS[context]
-    context = None if shape is None else jax.random.normal(jax.random.key(2), shape)
-    params = jax.jit(net.init)(jax.random.key(0), h, context)
-    # Larger than at first: what is far away must be seen above rounding.
-    params = jax.tree.map(lambda leaf: 2.0 * leaf + 0.1, params)
+    """A net, parameters by numpy, whose draws need no compilation, inputs and a context."""
+    net, generator = NETS[name](), np.random.default_rng(0)
+    draw = lambda shape: jnp.asarray(generator.standard_normal(shape, np.float32))  # noqa: E731
+    h, shape = draw((NUM, *SIZE, INPUTS)), CONTEXTS[context]
+    context = None if shape is None else draw(shape)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), h, context)
+    # Larger than initial ones: what is far away must be seen above rounding.
+    params = jax.tree.map(lambda leaf: draw(leaf.shape) * (2.0 / np.prod(leaf.shape[:-1]) ** 0.5), shapes)
     return net, params, h, context
 
 
