@@ -186,8 +186,8 @@ def information(finished: Finished, inspected: Inspected) -> dict[str, float]:
     if posterior is None:
         return {}
     x = inspected.x[np.random.default_rng(0).permutation(len(inspected.x))[:MI_IMAGES]]
-    estimate = jax.jit(lambda params, x: latents.mutual_information(jax.random.key(0), posterior(params, {}, x)))
-    return {"mutual_information": float(estimate(finished.params, x)), "mutual_information_images": len(x)}
+    estimate = _mutual_information(posterior, finished.params, finished.model_state, x)
+    return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
 
 
 def write_summary(
@@ -229,3 +229,8 @@ def _inspect(
     prepared = prepare(noise, x)
     means, again = (encode(params, state, keys, prepared) for keys in split_each(draw))
     return Inspected(prepared, means, again, decode(params, state, means[0]))
+
+
+@functools.partial(jax.jit, static_argnums=0)  # once for all members of a sweep
+def _mutual_information(posterior: Callable, params: Params, state: ModelState, x: Array) -> Array:
+    return latents.mutual_information(jax.random.key(0), posterior(params, state, x))

@@ -65,7 +65,7 @@ class AutoregressiveDecoder(nn.Module):
         zeros = lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
         self.bias = self.param("bias", zeros)
 
-    def __call__(self, z: Array | None, x: Array) -> Any:
+    def __call__(self, z: Array | None, x: Array | None) -> Any:
         """Give the parameters of p(x | z).
 
         Args:
@@ -76,8 +76,10 @@ class AutoregressiveDecoder(nn.Module):
           The pytree of `param_shapes`, each leaf [..., B, *shape] and of its type there.
 
         Raises:
-          ValueError: if x is of another size, or has a value that does not exist; a class that does not exist too.
+          ValueError: if x is None, of another size, or has a value that does not exist; for such a class too.
         """
+        if x is None:
+            raise ValueError("An AutoregressiveDecoder needs x, got None: draw images by sampling.autoregressive.")
         check_shape("x", x, (None, *self.size) if self.embed_features else (None, *self.size, None))
         check_values("x", x, self.num_values)
         context, leading = self._context(z)

@@ -192,6 +192,8 @@ def test_mistakes_are_named():
         decoder.apply({"params": params}, None, jnp.zeros((2, 4, 4, 1)))
     with pytest.raises(ValueError, match=r"x\[1, 3, 0, 0\] is 2.0, expected 0 to 1"):
         decoder.apply({"params": params}, None, jnp.zeros((2, 4, 3, 1)).at[1, 3, 0, 0].set(2.0))
+    with pytest.raises(ValueError, match=r"needs x, got None: draw images by sampling.autoregressive"):
+        decoder.apply({"params": params}, None, None)
     of_codes, _, params_of_codes = coded("pixelcnn")
     with pytest.raises(ValueError, match=r"x\[0, 0, 2\] is -1, expected 0 to 4"):
         of_codes.apply({"params": params_of_codes}, None, jnp.zeros((2, 3, 4), jnp.int32).at[0, 0, 2].set(-1))
