@@ -6,6 +6,7 @@ loop once, and the multiplications by zero of one implementation of a convolutio
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxvae.models import VAE
 from jaxvae.nets import AutoregressiveDecoder, Conv, ConvTranspose
-from jaxvae.nets.pixelcnn import CausalConv
+from jaxvae.nets.causal import CausalConv
 
 
 class Flops(NamedTuple):
@@ -28,6 +29,24 @@ class Flops(NamedTuple):
 def of_vae(vae: VAE, shape: tuple[int, ...]) -> Flops:
     """Count a VAE with one sample an image, of images of a shape (H, W, C)."""
     keys, x = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, *shape))
+    params = jax.eval_shape(vae.init, keys[0], keys, x)
+    z = jnp.zeros((1, vae.posterior.latent_dim))
+    encoding = _of_layers(lambda params: vae.apply(params, x, method="encode"), params)
+    decoding = _of_layers(lambda params: vae.apply(params, z, method="decode"), params)
+    return Flops(sum(encoding), sum(decoding), 3 * sum(encoding + decoding) - encoding[0])
+
+
+def of_decoder(decoder: AutoregressiveDecoder, shape: tuple[int, ...]) -> Flops:
+    """Count a model of images or codes of a shape that draws pixel by pixel; its cache repeats nothing."""
+    x = jnp.zeros((1, *shape))
+    layers = _of_layers(lambda x: decoder.init(jax.random.key(0), None, x), x)
+    # Pixels take no gradient from the two convolutions that read them; vectors of codes are learned, and do.
+    first = 0 if decoder.embed_features else sum(layers[:2])
+    return Flops(0, sum(layers), 3 * sum(layers) - first)
+
+
+def _of_layers(function: Callable, argument: Any) -> list[int]:
+    """The operations of every layer that a function calls, in order."""
     layers: list[int] = []
 
     def count(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
@@ -36,31 +55,9 @@ def of_vae(vae: VAE, shape: tuple[int, ...]) -> Flops:
             layers.extend(_of_layer(context.module, args[0], y))
         return y
 
-    params = jax.eval_shape(vae.init, keys[0], keys, x)
-    z = jnp.zeros((1, vae.posterior.latent_dim))
     with nn.intercept_methods(count):
-        jax.eval_shape(lambda params: vae.apply(params, x, method="encode"), params)
-        encoding, first = sum(layers), layers[0]
-        jax.eval_shape(lambda params: vae.apply(params, z, method="decode"), params)
-    forward = sum(layers)
-    return Flops(encoding, forward - encoding, 3 * forward - first)
-
-
-def of_decoder(decoder: AutoregressiveDecoder, shape: tuple[int, ...]) -> Flops:
-    """Count a model of images or codes of a shape that draws pixel by pixel; its cache repeats nothing."""
-    x, layers = jnp.zeros((1, *shape)), []
-
-    def count(call: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
-        y = call(*args, **kwargs)
-        if context.method_name == "__call__":
-            layers.extend(_of_layer(context.module, args[0], y))
-        return y
-
-    with nn.intercept_methods(count):
-        jax.eval_shape(lambda x: decoder.init(jax.random.key(0), None, x), x)
-    # Vectors of codes are learned, and take a gradient where pixels take none.
-    first = 0 if decoder.embed_features else sum(layers[:2])
-    return Flops(0, sum(layers), 3 * sum(layers) - first)
+        jax.eval_shape(function, argument)
+    return layers
 
 
 def _of_layer(module: nn.Module, x: Any, y: Any) -> list[int]:

@@ -7,15 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.data import NUM_CODES, bumps
-from benchmarks.models import MODELS, Model, make_model
+from benchmarks.data import bumps
+from benchmarks.models import MODELS, Model, likelihood_of, make_model
 from benchmarks.options import Options
 from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
 from experiments.common.vae import likelihood_estimator
 from jaxvae.data import padded_batches
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
-from jaxvae.likelihoods import bernoulli, categorical
 from jaxvae.sampling import autoregressive
 from jaxvae.training import evaluation_keys, in_batches
 from jaxvae.types import Array, Dataset, ModelState, Params, PRNGKey, Samples
@@ -47,7 +46,7 @@ def pixel_by_pixel(name: str, ceiling: float, options: Options) -> Iterator[Reco
     yield sampling_record("sampling", f"{name}, {num} at a time", model, seconds, ceiling, num, options.quick)
     params, _ = initial(model)
     decoder = MODELS[name](None)
-    likelihood = categorical(NUM_CODES) if decoder.embed_features else bernoulli()
+    likelihood = likelihood_of(decoder)
 
     @jax.jit
     def draw(key: PRNGKey) -> Array:

@@ -40,7 +40,7 @@ from jaxvae.nets import (
     ResNetEncoder,
 )
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
-from jaxvae.types import Array, Batch, DataSpec, Experiment
+from jaxvae.types import Array, Batch, DataSpec, Experiment, Likelihood
 
 SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)
 
@@ -165,6 +165,11 @@ class PlainDecoder(nn.Module):
         return logits + jnp.broadcast_to(bias, logits.shape)
 
 
+def likelihood_of(decoder: AutoregressiveDecoder) -> Likelihood:
+    """Return the likelihood of what a decoder of `MODELS` draws, codes or binary pixels."""
+    return categorical(NUM_CODES) if decoder.embed_features else bernoulli()
+
+
 def num_params(model: Model) -> int:
     """Return how many numbers a model learns."""
     batch = Batch(jnp.asarray(model.data(1)), None, jnp.ones(1))
@@ -179,7 +184,7 @@ def _image_model(name: str, decoder: AutoregressiveDecoder) -> Model:
         name=name,
         spec=spec,
         decoder=decoder,
-        likelihood=categorical(NUM_CODES) if coded else bernoulli(),
+        likelihood=likelihood_of(decoder),
         tokens=code_tokens(spec.shape, NUM_CODES) if coded else pixel_tokens(spec, 2),
         prepare=(lambda keys, x: x) if coded else binary_pixels(spec),
         optimizer=optax.adam(1e-3),

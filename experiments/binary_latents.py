@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 
-from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import Bound, gaussian_bound, gaussian_vae, sampled_bound
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data, objectives, schedules
+from experiments.run import Options, main, require
+from jaxvae import objectives, schedules
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE, relaxed
 from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePosterior, StraightThroughPosterior
@@ -148,11 +148,7 @@ def relaxed_bound(bound_of: Callable[[VAE], Bound], config: Config, vae: VAE) ->
 
 def run(config: Config, options: Options) -> Path:
     """Train every kind of latents with every seed and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("binary_latents", options)
-    variants = {name: replace(config, latents=(name,)) for name in config.latents}
-    compare("binary_latents", config, variants, seeds(config, splits), build, splits, spec, folder, options)
-    return folder
+    return compare_choices("binary_latents", config, build, options, "latents")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data
+from experiments.run import Options, main, require
 from jaxvae.flows import AutoregressiveFlow, PlanarFlow, RadialFlow, SylvesterFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
@@ -84,11 +83,7 @@ def make_flow(posterior: Posterior, config: Config) -> Any:
 
 def run(config: Config, options: Options) -> Path:
     """Train every posterior with every seed and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("flow_posterior", options)
-    variants = {name: replace(config, posteriors=(name,)) for name in config.posteriors}
-    compare("flow_posterior", config, variants, seeds(config, splits), build, splits, spec, folder, options)
-    return folder
+    return compare_choices("flow_posterior", config, build, options, "posteriors")
 
 
 if __name__ == "__main__":

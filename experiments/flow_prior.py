@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data
+from experiments.run import Options, main, require
 from jaxvae.flows import AutoregressiveFlow, CouplingFlow, Inverted
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE
@@ -72,11 +71,7 @@ def make_prior(name: PriorName, config: Config, vae: VAE, spec: DataSpec) -> Any
 
 def run(config: Config, options: Options) -> Path:
     """Train every prior with every seed and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("flow_prior", options)
-    variants = {name: replace(config, priors=(name,)) for name in config.priors}
-    compare("flow_prior", config, variants, seeds(config, splits), build, splits, spec, folder, options)
-    return folder
+    return compare_choices("flow_prior", config, build, options, "priors")
 
 
 if __name__ == "__main__":

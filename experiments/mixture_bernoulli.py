@@ -7,10 +7,9 @@ encoder, the latent and all of the decoder but the last layer, which gives K ima
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data
+from experiments.run import Options, main, require
 from jaxvae.likelihoods import bernoulli, bernoulli_mixture
 from jaxvae.types import DataSpec, Experiment
 
@@ -42,11 +41,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 
 def run(config: Config, options: Options) -> Path:
     """Train every number of components with every seed and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("mixture_bernoulli", options)
-    variants = {f"K={number}": replace(config, num_components=(number,)) for number in config.num_components}
-    compare("mixture_bernoulli", config, variants, seeds(config, splits), build, splits, spec, folder, options)
-    return folder
+    return compare_choices("mixture_bernoulli", config, build, options, "num_components", "K=")
 
 
 if __name__ == "__main__":

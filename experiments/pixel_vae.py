@@ -10,10 +10,9 @@ from pathlib import Path
 
 import flax.linen as nn
 
-from experiments.common.compare import ComparisonConfig, compare, seeds, variant_experiment
+from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import Net, gaussian_bound, gaussian_vae, network_dtype
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data
+from experiments.run import Options, main, require
 from jaxvae.likelihoods import bernoulli
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
 from jaxvae.types import DataSpec, Experiment
@@ -69,11 +68,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 
 def run(config: Config, options: Options) -> Path:
     """Train every number of layers with every seed and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("pixel_vae", options)
-    variants = {f"layers={number}": replace(config, num_layers=(number,)) for number in config.num_layers}
-    compare("pixel_vae", config, variants, seeds(config, splits), build, splits, spec, folder, options)
-    return folder
+    return compare_choices("pixel_vae", config, build, options, "num_layers", "layers=")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import on_primary, train_sweep
 from experiments.common.vae import Bound, Net, binary_pixels, cosine_adam, sampled_bound, vae_experiment
-from experiments.run import Config, Options, require
-from jaxvae import objectives
+from experiments.run import Config, Options, require, run_folder
+from jaxvae import data, objectives
 from jaxvae.errors import UserError
 from jaxvae.models import VAE
 from jaxvae.training import distributed
@@ -80,6 +80,27 @@ def variant_experiment(
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"beta": 1.0, "warmup_steps": config.warmup_steps, **hparams},
     )
+
+
+def compare_choices(name: str, config: Any, build: Build, options: Options, field: str, prefix: str = "") -> Path:
+    """Load the data and compare all values of a field of the configuration, with every seed.
+
+    Args:
+      name: of the experiment.
+      config: of the comparison.
+      build: (config, spec) -> Experiment, of the field's first value.
+      options: how to run.
+      field: a tuple of values.
+      prefix: of the variants' names, before the value.
+
+    Returns:
+      The folder of the comparison.
+    """
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    folder = run_folder(name, options)
+    variants = {f"{prefix}{value}": replace(config, **{field: (value,)}) for value in getattr(config, field)}
+    compare(name, config, variants, seeds(config, splits), build, splits, spec, folder, options)
+    return folder
 
 
 def compare(

@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae import objectives, sampling, schedules
+from jaxvae import objectives, schedules
 from jaxvae.data import binarize, to_unit
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
-from jaxvae.models import VAE, HierarchicalVAE, with_output_bias
+from jaxvae.models import VAE, HierarchicalVAE, draw_images, with_output_bias
 from jaxvae.nets import (
     MLP,
-    AutoregressiveDecoder,
     ConvDecoder,
     ConvEncoder,
     ImageDecoder,
@@ -217,22 +216,15 @@ def vae_experiment(
             "kl": -elbo - reconstruction,
         }
 
-    def images_of(params: Params, keys: PRNGKey, z: Array) -> Samples:
-        if isinstance(vae.decoder, AutoregressiveDecoder):
-            draw = vae.likelihood.sample
-            return Samples(sampling.autoregressive(vae.decoder, params["decoder"], keys, draw, z), None)
-        of_x = vae.apply({"params": params}, z, method="decode")
-        return Samples(jax.vmap(vae.likelihood.sample)(keys, of_x), jax.vmap(vae.likelihood.mean)(of_x))
-
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         latents, pixels = split_each(jax.random.split(key, num))
-        return images_of(params, pixels, vae.apply({"params": params}, latents, method="prior_latents"))
+        return draw_images(vae, params, pixels, vae.apply({"params": params}, latents, method="prior_latents"))
 
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         return vae.apply({"params": params}, keys, x, MEAN_SAMPLES, method="latent_means")
 
     def decode(params: Params, model_state: ModelState, z: Array) -> Array:
-        images = images_of(params, jax.random.split(jax.random.key(0), len(z)), z)
+        images = draw_images(vae, params, jax.random.split(jax.random.key(0), len(z)), z)
         return images.x if images.mean is None else images.mean
 
     def posterior(params: Params, model_state: ModelState, x: Array) -> GaussianParams:

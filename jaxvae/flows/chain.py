@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from jaxvae.errors import check_shape
 from jaxvae.types import Array
 
-_BISECTIONS = 40
 Step = Callable[[Any, Array], tuple[Array, Array]]  # (params of one flow, z [D]) -> (z [D], log_det [])
 
 
@@ -117,26 +116,6 @@ def through_layers(flow: Any, function: Step, z: Array, context: Array | None) -
     if flow.num_flows == 0:
         return z, jnp.zeros(z.shape[:2], z.dtype)
     return over_latents(function, flow.layers(context), z, amortized=flow.amortized)
-
-
-def bisect(rising: Callable[[Array], Array], target: Array, radius: Array) -> Array:
-    """Return the number at which a rising function reaches a target, [].
-
-    Args:
-      rising: [] -> [].
-      target: [].
-      radius: how far from the target the number can be, []. The last interval is 2^-40 of it, below the rounding of
-        float32; there is no gradient.
-    """
-
-    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = interval
-        middle = 0.5 * (low + high)
-        below = rising(middle) < target
-        return jnp.where(below, middle, low), jnp.where(below, high, middle)
-
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (target - radius, target + radius))
-    return 0.5 * (low + high)
 
 
 class ChainParams(nn.Module):

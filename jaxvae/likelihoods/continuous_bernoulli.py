@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.flows.chain import bisect
+from jaxvae.bisection import bisect
 from jaxvae.likelihoods.pixels import like_image
 from jaxvae.types import Array, Likelihood, PRNGKey
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.flows.chain import bisect
+from jaxvae.bisection import bisect
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
 from jaxvae.types import Array, Likelihood, PRNGKey
 

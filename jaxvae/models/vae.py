@@ -5,10 +5,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from jaxvae import sampling
 from jaxvae.errors import check_shape
+from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePosterior
 from jaxvae.priors import BernoulliPrior, FairBernoulli, StandardNormal, standard_normal
-from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey
+from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey, Samples
 
 
 class VAE(nn.Module):
@@ -90,7 +92,7 @@ class VAE(nn.Module):
         return (self.posterior.mean(keys, self.encoder(x), num_samples),)
 
     def decode(self, z: Array) -> Any:
-        """Return the likelihood's parameters for latents [..., D]."""
+        """Return the likelihood's parameters for latents [..., D], of a decoder that needs no x: see `draw_images`."""
         return self.decoder(z, None)
 
     def prior_latents(self, keys: PRNGKey) -> Array:
@@ -105,6 +107,25 @@ class VAE(nn.Module):
     def _log_px(self, z: Array, x: Array) -> Array:
         params = self.decoder(z, x)
         return jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(params, x)
+
+
+def draw_images(vae: Any, params: Params, keys: PRNGKey, z: Array) -> Samples:
+    """Draw images of p(x | z), pixel by pixel where the decoder is autoregressive.
+
+    Args:
+      vae: a VAE, or a hierarchical one.
+      params: its parameters.
+      keys: [N].
+      z: latents, [N, D].
+
+    Returns:
+      Images, and their means where the pixels are independent.
+    """
+    if isinstance(vae.decoder, AutoregressiveDecoder):
+        draw = vae.likelihood.sample
+        return Samples(sampling.autoregressive(vae.decoder, params["decoder"], keys, draw, z), None)
+    of_x = vae.apply({"params": params}, z, method="decode")
+    return Samples(jax.vmap(vae.likelihood.sample)(keys, of_x), jax.vmap(vae.likelihood.mean)(of_x))
 
 
 def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) -> Params:

@@ -17,27 +17,25 @@ References:
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.linen.dtypes import promote_dtype
 from flax.typing import Dtype
 from jax import lax
 
 from jaxvae.errors import check_shape
-from jaxvae.nets.conv import convolve, fan_in_normal
+from jaxvae.nets.causal import CausalConv, Past, check_context, next_row, no_past, to_the_left, with_pixel
+from jaxvae.nets.conv import fan_in_normal
 from jaxvae.nets.gemm import Pair
 from jaxvae.types import Array
 
 
 class PixelCNNCache(NamedTuple):
-    """What is kept of the pixels before the present one; L layers of p features, E inputs, first kernels of k rows."""
+    """What is kept of the pixels before the present one; L layers of p features."""
 
-    rows: Array  # [B, k, W, E]     inputs of the rows above
-    row: Array  # [B, r + W, E]     inputs of the present row, after zeros to its left
+    past: Past  # inputs
     above: Array  # [L - 1, B, W, p]  vertical features of the row above
     links: Array  # [L, B, W, 2 p]  what the vertical stack and the context add to the present row
     left: Array  # [L - 1, B, p]    horizontal features of the pixel to the left
@@ -92,11 +90,10 @@ class PixelCNN(nn.Module):
     def start(self, num: int, size: Pair, context: Array | None = None) -> PixelCNNCache:
         """Return the cache before the first of `num` images of a size (H, W)."""
         check_context(context, (num, *size))
-        reach, width, p, num_layers = self.first_reach, size[1], self.features, self.num_layers
+        width, p, num_layers = size[1], self.features, self.num_layers
         zeros = functools.partial(jnp.zeros, dtype=self.dtype or jnp.float32)
         return PixelCNNCache(
-            zeros((num, reach, width, self.in_features)),
-            zeros((num, reach + width, self.in_features)),
+            no_past(num, width, self.in_features, self.first_reach, self.dtype),
             zeros((num_layers - 1, num, width, p)),
             zeros((num_layers, num, width, 2 * p)),
             zeros((num_layers - 1, num, p)),
@@ -105,8 +102,8 @@ class PixelCNN(nn.Module):
 
     def start_row(self, cache: PixelCNNCache, i: Array) -> PixelCNNCache:
         """Compute the vertical stack of row i."""
-        rows = jnp.concatenate([cache.rows[:, 1:], cache.row[:, None, self.first_reach :]], axis=1)
-        v = rows
+        past = next_row(cache.past)
+        v = past.rows
         above: list[Array] = []
         links = []
         for layer in range(self.num_layers):
@@ -115,16 +112,14 @@ class PixelCNN(nn.Module):
             a, of_context = self._vertical(layer, self.vertical[layer].row(v), _row_of(cache.context, i))
             links.append(self.link[layer](a) + of_context)
             above.append(gate(a))
-        row, left = jnp.zeros_like(cache.row), jnp.zeros_like(cache.left)
         kept = jnp.stack(above[:-1]) if self.num_layers > 1 else cache.above
-        return PixelCNNCache(rows, row, kept, jnp.stack(links), left, cache.context)
+        return PixelCNNCache(past, kept, jnp.stack(links), jnp.zeros_like(cache.left), cache.context)
 
     def read(self, cache: PixelCNNCache, i: Array, j: Array) -> tuple[Array, PixelCNNCache]:
         """Return the features [B, p] of pixel (i, j), whose row was started and whose predecessors were written."""
         del i
         links = lax.dynamic_index_in_dim(cache.links, j, 2, keepdims=False)
-        window = lax.dynamic_slice_in_dim(cache.row, j, self.first_reach, 1)
-        h = self.out[0](gate(self.horizontal[0].pixel(window) + links[0]))
+        h = self.out[0](gate(self.horizontal[0].pixel(to_the_left(cache.past, j)) + links[0]))
         left = []
         for layer in range(1, self.num_layers):
             left.append(h)
@@ -135,8 +130,7 @@ class PixelCNN(nn.Module):
     def write(self, cache: PixelCNNCache, h: Array, i: Array, j: Array) -> PixelCNNCache:
         """Keep the input h [B, E] of pixel (i, j)."""
         del i
-        h = h.astype(cache.row.dtype)
-        return cache._replace(row=lax.dynamic_update_index_in_dim(cache.row, h, j + self.first_reach, 1))
+        return cache._replace(past=with_pixel(cache.past, h, j))
 
     def _vertical(self, layer: int, a: Array, context: Array | None) -> tuple[Array, Array | float]:
         """Add the context to the vertical stack and return what it adds to the horizontal one."""
@@ -148,65 +142,10 @@ class PixelCNN(nn.Module):
         return a + to_a, to_b
 
 
-class CausalConv(nn.Module):
-    """Convolution of windows whose place a number says, of a map, of one row of it or of one pixel of it.
-
-    Parameters: `kernel` [kh, kw, cin, features] and `bias` [features].
-
-    Attributes:
-      in_features: cin.
-      features: channels of the output.
-      kernel_size: (kh, kw).
-      low: rows above and columns to the left of a pixel at which its window begins.
-      dtype: of the computation; parameters stay float32.
-    """
-
-    in_features: int
-    features: int
-    kernel_size: Pair
-    low: Pair
-    dtype: Dtype | None = None
-
-    def setup(self) -> None:
-        shape = (*self.kernel_size, self.in_features, self.features)
-        self.kernel = self.param("kernel", fan_in_normal(), shape)
-        self.bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-
-    def __call__(self, x: Array) -> Array:
-        """Map a whole map: [B, H, W, cin] -> [B, H, W, features]."""
-        x, kernel, bias = promote_dtype(x, self.kernel, self.bias, dtype=self.dtype)
-        y = convolve(x, kernel, low=self.low)
-        return y + jnp.broadcast_to(bias, y.shape)
-
-    def row(self, rows: Array) -> Array:
-        """Map the kh rows that the windows of one row cover: [B, kh, W, cin] -> [B, W, features]."""
-        width, columns, left = rows.shape[2], self.kernel_size[1], self.low[1]
-        padded = jnp.pad(rows, ((0, 0), (0, 0), (left, columns - 1 - left), (0, 0)))
-        windows = jnp.stack([padded[:, :, start : start + width] for start in range(columns)], axis=2)
-        return self._sum(jnp.moveaxis(windows, 3, 1), 3)  # [B, W, kh, kw, cin]
-
-    def pixel(self, window: Array) -> Array:
-        """Map the window of one pixel, of a kernel of one row: [B, kw, cin] -> [B, features]."""
-        return self._sum(window, 2)
-
-    def _sum(self, windows: Array, num_axes: int) -> Array:
-        windows, kernel, bias = promote_dtype(windows, self.kernel, self.bias, dtype=self.dtype)
-        flat = windows.reshape(*windows.shape[:-num_axes], math.prod(windows.shape[-num_axes:]))
-        y = jnp.dot(flat, kernel.reshape(-1, self.features))
-        return y + jnp.broadcast_to(bias, y.shape)
-
-
 def gate(h: Array) -> Array:
     """Return tanh of one half of the features times the sigmoid of the other (eq. 2): [..., 2 p] -> [..., p]."""
     a, b = jnp.split(h, 2, axis=-1)
     return jnp.tanh(a) * jax.nn.sigmoid(b)
-
-
-def check_context(context: Array | None, shape: tuple[int, ...]) -> None:
-    """Raise a ValueError unless a context is None, [B, F] or [B, H, W, F] beside inputs of a shape [B, H, W, ...]."""
-    if context is not None:
-        expected = shape[:1] if context.ndim == 2 else shape[:3]
-        check_shape("context of an autoregressive net", context, (*expected, None))
 
 
 # ---------- private

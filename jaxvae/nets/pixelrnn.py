@@ -27,17 +27,16 @@ from flax.typing import Dtype
 from jax import lax
 
 from jaxvae.errors import check_shape
+from jaxvae.nets.causal import CausalConv, Past, check_context, next_row, no_past, to_the_left, with_pixel
 from jaxvae.nets.conv import fan_in_normal
 from jaxvae.nets.gemm import Pair
-from jaxvae.nets.pixelcnn import CausalConv, check_context
 from jaxvae.types import Array
 
 
 class PixelRNNCache(NamedTuple):
-    """What is kept of the pixels before the present one; L layers of p features, E inputs, r rows above."""
+    """What is kept of the pixels before the present one; L layers of p features."""
 
-    rows: Array  # [B, r, W, E]  inputs of the rows above
-    row: Array  # [B, r + W, E]  inputs of the present row, after zeros to its left
+    past: Past  # inputs
     first: Array  # [B, W, p]    what the rows above and the context give the first layer in the present row
     inputs: Array  # [L, B, W, p]  inputs of the layers in the present row, and in the last one from the pixel on
     from_left: Array  # [L, B, W, p]   states of the first LSTMs, the same
@@ -101,23 +100,22 @@ class PixelRNN(nn.Module):
     def start(self, num: int, size: Pair, context: Array | None = None) -> PixelRNNCache:
         """Return the cache before the first of `num` images of a size (H, W)."""
         check_context(context, (num, *size))
-        reach, width, p, num_layers = self.first_reach, size[1], self.features, self.num_layers
+        width, p, num_layers = size[1], self.features, self.num_layers
         zeros = functools.partial(jnp.zeros, dtype=self.dtype or jnp.float32)
-        rows, row = zeros((num, reach, width, self.in_features)), zeros((num, reach + width, self.in_features))
+        past = no_past(num, width, self.in_features, self.first_reach, self.dtype)
         of_row = zeros((num_layers, num, width, p))
         state = zeros((2, num_layers, num, p))
-        return PixelRNNCache(rows, row, zeros((num, width, p)), of_row, of_row, of_row, state, context)
+        return PixelRNNCache(past, zeros((num, width, p)), of_row, of_row, of_row, state, context)
 
     def start_row(self, cache: PixelRNNCache, i: Array) -> PixelRNNCache:
         """Compute the convolution of the rows above row i, and the second LSTMs of the row above it."""
-        above = cache.row[:, self.first_reach :]
-        rows = jnp.concatenate([cache.rows[:, 1:], above[:, None]], axis=1)
-        first = self.above.row(rows)
+        past = next_row(cache.past)
+        first = self.above.row(past.rows)
         if cache.context is not None:
             context = cache.context
             first = first + (self.of_context(context)[:, None] if context.ndim == 2 else self.of_context(context[:, i]))
         right = [self.to_gates[n](cache.inputs[n])[..., 4 * self.features :] for n in range(self.num_layers)]
-        gates = jnp.stack([right[0] + self.own(above), *right[1:]])
+        gates = jnp.stack([right[0] + self.own(past.rows[:, -1]), *right[1:]])
         states = self._states(gates.dtype)[:, 1]
 
         def one(state: tuple[Array, Array], column: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
@@ -131,15 +129,13 @@ class PixelRNN(nn.Module):
         nothing = jnp.zeros_like(cache.state)
         _, outputs = lax.scan(one, (nothing[0], nothing[1]), columns, reverse=True)
         from_right = jnp.where(i > 0, jnp.moveaxis(outputs, 0, 2), 0.0).astype(cache.from_right.dtype)
-        row = jnp.zeros_like(cache.row)
-        return cache._replace(rows=rows, row=row, first=first, from_right=from_right, state=nothing)
+        return cache._replace(past=past, first=first, from_right=from_right, state=nothing)
 
     def read(self, cache: PixelRNNCache, i: Array, j: Array) -> tuple[Array, PixelRNNCache]:
         """Return the features [B, p] of pixel (i, j), whose row was started and whose predecessors were written."""
         del i
         at = lambda leaf: lax.dynamic_index_in_dim(leaf, j, leaf.ndim - 2, keepdims=False)  # noqa: E731
-        window = lax.dynamic_slice_in_dim(cache.row, j, self.first_reach, 1)
-        x = at(cache.first) + self.beside.pixel(window)
+        x = at(cache.first) + self.beside.pixel(to_the_left(cache.past, j))
         above, from_right = at(cache.from_left), at(cache.from_right)
         inputs, cells, outputs = [], [], []
         for layer in range(self.num_layers):
@@ -161,8 +157,7 @@ class PixelRNN(nn.Module):
     def write(self, cache: PixelRNNCache, h: Array, i: Array, j: Array) -> PixelRNNCache:
         """Keep the input h [B, E] of pixel (i, j)."""
         del i
-        h = h.astype(cache.row.dtype)
-        return cache._replace(row=lax.dynamic_update_index_in_dim(cache.row, h, j + self.first_reach, 1))
+        return cache._replace(past=with_pixel(cache.past, h, j))
 
     def _states(self, dtype: Dtype) -> Array:
         return self.states.astype(dtype)

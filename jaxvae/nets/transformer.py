@@ -20,9 +20,9 @@ from flax.typing import Dtype
 from jax import lax
 
 from jaxvae.errors import check_shape
+from jaxvae.nets.causal import check_context
 from jaxvae.nets.conv import fan_in_normal
 from jaxvae.nets.gemm import Pair
-from jaxvae.nets.pixelcnn import check_context
 from jaxvae.types import Array
 
 
