@@ -23,7 +23,7 @@ from flax.typing import Dtype
 from benchmarks import flops
 from benchmarks.data import CODES_SIDE, NUM_CODES, SIDE, bumps, codes
 from experiments.common.image_model import code_tokens, image_model_experiment, pixel_tokens
-from experiments.common.vae import binary_pixels, gaussian_bound, sampled_bound, unit_pixels, vae_experiment
+from experiments.common.vae import binary_pixels, closed_bound, sampled_bound, unit_pixels, vae_experiment
 from jaxvae import objectives
 from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli, categorical
@@ -64,7 +64,7 @@ def make_model(name: str, dtype: Dtype | None = None) -> Model:
         spec=SPEC,
         vae=vae,
         prepare=(binary_pixels if name == "burda" else unit_pixels)(SPEC),
-        bound=(gaussian_bound if vae.has_closed_kl else sampled_bound)(vae),
+        bound=(closed_bound if vae.has_closed_kl else sampled_bound)(vae),
         score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=optax.adam(1e-3),
         hparams={"beta": 1.0, "warmup_steps": 0, "warmup_cycles": 1, "free_bits": 0.0},

@@ -19,8 +19,8 @@ from experiments.common.training import on_primary, train_sweep
 from experiments.common.vae import (
     Net,
     binary_pixels,
+    closed_bound,
     cosine_adam,
-    gaussian_bound,
     gaussian_vae,
     unit_pixels,
     vae_experiment,
@@ -81,7 +81,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         spec=spec,
         vae=vae,
         prepare=(binary_pixels if binary else unit_pixels)(spec),
-        bound=gaussian_bound(vae),
+        bound=closed_bound(vae),
         score=lambda terms, hparams: objectives.elbo(terms, hparams["beta"]),
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={

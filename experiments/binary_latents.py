@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import jax.numpy as jnp
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
-from experiments.common.vae import Bound, gaussian_bound, gaussian_vae, sampled_bound
+from experiments.common.vae import Bound, closed_bound, gaussian_vae, sampled_bound
 from experiments.run import Options, main, require
 from jaxvae import objectives, schedules
 from jaxvae.likelihoods import bernoulli
@@ -111,7 +111,7 @@ def training_bound(latents: Latents, config: Config, vae: VAE) -> Bound:
         case "gaussian_mixture":
             return stratified_bound(vae)
         case "straight_through":
-            return gaussian_bound(vae.clone(posterior=StraightThroughPosterior(config.latent_dim)))
+            return closed_bound(vae.clone(posterior=StraightThroughPosterior(config.latent_dim)))
         case "mixture_posterior":
             return relaxed_bound(stratified_bound, config, vae)
         case _:

@@ -8,7 +8,7 @@ images, not only means.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.vae import Net, binary_pixels, cosine_adam, gaussian_bound, gaussian_vae, vae_experiment
+from experiments.common.vae import Net, binary_pixels, closed_bound, cosine_adam, gaussian_vae, vae_experiment
 from experiments.run import Config as RunConfig
 from experiments.run import Options, main, require, run_single
 from jaxvae import objectives
@@ -66,7 +66,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
-        bound=gaussian_bound(vae),
+        bound=closed_bound(vae),
         score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={

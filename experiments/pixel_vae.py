@@ -11,7 +11,7 @@ from pathlib import Path
 import flax.linen as nn
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
-from experiments.common.vae import Net, gaussian_bound, gaussian_vae, network_dtype
+from experiments.common.vae import Net, closed_bound, gaussian_vae, network_dtype
 from experiments.run import Options, main, require
 from jaxvae.likelihoods import bernoulli
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
@@ -63,7 +63,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         decoder = AutoregressiveDecoder(net, shapes, 2, context=nn.Sequential(to_map), dtype=dtype)
         vae = vae.clone(decoder=decoder)
     hparams = {"warmup_cycles": 1, "free_bits": config.free_bits}
-    return variant_experiment("pixel_vae", config, spec, vae, gaussian_bound(vae), **hparams)
+    return variant_experiment("pixel_vae", config, spec, vae, closed_bound(vae), **hparams)
 
 
 def run(config: Config, options: Options) -> Path:

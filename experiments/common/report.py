@@ -101,7 +101,7 @@ def judge_exact(
     metrics = {
         "nll": float(np.mean(nll)),
         "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
-        "bits_per_dim": float(np.mean(nll)) / (math.log(2.0) * math.prod(finished.experiment.spec.shape)),
+        "bits_per_dim": float(np.mean(per_image["bits_per_dim"], dtype=np.float64)),
     }
     return metrics, lambda: draw_exact(finished, splits)
 

@@ -22,7 +22,7 @@ from jaxvae.nets import (
     ResNetDecoder,
     ResNetEncoder,
 )
-from jaxvae.posteriors import GaussianPosterior
+from jaxvae.posteriors import GaussianPosterior, StraightThroughPosterior
 from jaxvae.types import (
     Array,
     Batch,
@@ -97,7 +97,7 @@ def network_dtype(precision: str) -> Any:
     return jnp.bfloat16 if precision == "bf16" else None
 
 
-def gaussian_bound(vae: VAE) -> Bound:
+def closed_bound(vae: VAE) -> Bound:
     """Return the ELBO with the KL in closed form, and three ways to weigh it, all read from `hparams`.
 
     beta: weight of the KL; warmup_steps and warmup_cycles: its rise from 0, once or in cycles; free_bits: nats per
@@ -109,7 +109,7 @@ def gaussian_bound(vae: VAE) -> Bound:
     if not vae.has_closed_kl:
         got = f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
         raise ValueError(
-            f"gaussian_bound is of a Gaussian posterior and the prior N(0, I) or of bits, got {got}: use sampled_bound."
+            f"closed_bound is of a Gaussian posterior and the prior N(0, I) or of bits, got {got}: use sampled_bound."
         )
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
@@ -134,7 +134,12 @@ def sampled_bound(vae: VAE) -> Bound:
     """Return the ELBO of one sample, for any posterior and prior, with two weights of the KL read from `hparams`.
 
     beta: weight of the KL; warmup_steps: its rise from 0.
+
+    Raises:
+      ValueError: if draws of the posterior have not the gradient that a sampled KL needs.
     """
+    if isinstance(vae.posterior, StraightThroughPosterior):
+        raise ValueError("sampled_bound has a wrong gradient for a StraightThroughPosterior: use closed_bound.")
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         terms = vae.apply({"params": params}, keys, x)

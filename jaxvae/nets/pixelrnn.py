@@ -49,7 +49,7 @@ class PixelRNN(nn.Module):
     """Features of every pixel from the inputs before it in raster order: [B, H, W, E] -> [B, H, W, p].
 
     Parameters: `above` and `beside`, the masked convolution before the first layer, and `of_context` if there is a
-    context; `own`; `to_gates_l` and `out_l` of layer l, and `states` of all layers.
+    context; `own`; `to_left_l`, `to_right_l` and `out_l` of layer l, and `states` of all layers.
 
     Attributes:
       in_features: E, channels of the inputs.
@@ -70,9 +70,10 @@ class PixelRNN(nn.Module):
         self.above = CausalConv(self.in_features, p, (reach, 2 * reach + 1), (reach, reach), dtype=self.dtype)
         self.beside = CausalConv(self.in_features, p, (1, reach), (0, reach), dtype=self.dtype)
         self.of_context = nn.Dense(p, use_bias=False, dtype=self.dtype, kernel_init=fan_in_normal())
-        # Both LSTMs of a layer: their gates i, f, o, g in turn; a cell forgets little at first.
-        remember = lambda key, shape, dtype: jnp.tile(jnp.repeat(jnp.array([0.0, 1.0, 0.0, 0.0], dtype), p), 2)  # noqa: E731
-        self.to_gates = [nn.Dense(8 * p, dtype=self.dtype, bias_init=remember) for _ in layers]
+        # The gates i, f, o, g in turn; a cell forgets little at first.
+        remember = lambda key, shape, dtype: jnp.repeat(jnp.array([0.0, 1.0, 0.0, 0.0], dtype), p)  # noqa: E731
+        self.to_left = [nn.Dense(4 * p, dtype=self.dtype, bias_init=remember) for _ in layers]
+        self.to_right = [nn.Dense(4 * p, dtype=self.dtype, bias_init=remember) for _ in layers]
         each = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", batch_axis=(0, 1))
         self.own = nn.Dense(4 * p, use_bias=False, dtype=self.dtype, kernel_init=fan_in_normal())
         self.states = self.param("states", each, (self.num_layers, 2, 2 * p, 4 * p))
@@ -87,7 +88,7 @@ class PixelRNN(nn.Module):
             terms = self.of_context(context)
             x = x + (terms if context.ndim == 4 else terms[:, None, None])
         for layer in range(self.num_layers):
-            left, right = jnp.split(self.to_gates[layer](x), 2, axis=-1)
+            left, right = self.to_left[layer](x), self.to_right[layer](x)
             right = right + self.own(h) if layer == 0 else right
             both = jnp.stack([left, right[:, :, ::-1]])
             from_left, mirrored = unskew(_diagonal_lstm(self._states(x.dtype)[layer], skew(both)), x.shape[2])
@@ -114,7 +115,7 @@ class PixelRNN(nn.Module):
         if cache.context is not None:
             context = cache.context
             first = first + (self.of_context(context)[:, None] if context.ndim == 2 else self.of_context(context[:, i]))
-        right = [self.to_gates[n](cache.inputs[n])[..., 4 * self.features :] for n in range(self.num_layers)]
+        right = [self.to_right[layer](cache.inputs[layer]) for layer in range(self.num_layers)]
         gates = jnp.stack([right[0] + self.own(past.rows[:, -1]), *right[1:]])
         states = self._states(gates.dtype)[:, 1]
 
@@ -141,7 +142,7 @@ class PixelRNN(nn.Module):
         for layer in range(self.num_layers):
             inputs.append(x)
             before = jnp.concatenate([cache.state[1, layer], above[layer]], axis=-1)
-            gates = self.to_gates[layer](x)[..., : 4 * self.features]
+            gates = self.to_left[layer](x)
             gates = gates + jnp.dot(before, self._states(gates.dtype)[layer, 0])
             cell, output = _lstm(gates, cache.state[0, layer])
             cells.append(cell)

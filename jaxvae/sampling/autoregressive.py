@@ -119,8 +119,7 @@ def restricted_draw(
             before = jnp.cumsum(ordered, axis=-1) - ordered
             least = jnp.min(jnp.where(before < top_p, ordered, jnp.inf), axis=-1, keepdims=True)
             logits = jnp.where(jax.nn.softmax(logits) >= least, logits, -jnp.inf)
-        value = jax.random.categorical(key, logits)
-        return value.astype(jax.eval_shape(likelihood.sample, key, params).dtype)
+        return jax.random.categorical(key, logits).astype(jnp.float32)  # as likelihoods draw
 
     return draw
 

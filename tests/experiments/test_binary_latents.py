@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from experiments.binary_latents import Config, build
+from experiments.common.vae import closed_bound, gaussian_vae, sampled_bound
 from jaxvae.errors import UserError
+from jaxvae.likelihoods import bernoulli
+from jaxvae.posteriors import StraightThroughPosterior
+from jaxvae.priors import fair_bernoulli
 from jaxvae.types import Batch, DataSpec, StepInput, StepKeys
 
 SPEC = DataSpec(shape=(4, 4, 1), num_values=2, num_classes=0)
@@ -51,3 +55,10 @@ def test_temperature_falls_by_the_same_factor_at_every_step_and_evaluation_has_n
 def test_impossible_values_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         replace(SMALL, **changes)
+
+
+def test_straight_through_draws_are_refused_a_sampled_kl():
+    vae = gaussian_vae("mlp", 3, bernoulli(), SPEC).clone(posterior=StraightThroughPosterior(3), prior=fair_bernoulli())
+    with pytest.raises(ValueError, match="wrong gradient for a StraightThroughPosterior: use closed_bound"):
+        sampled_bound(vae)
+    assert callable(closed_bound(vae))

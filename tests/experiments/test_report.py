@@ -9,7 +9,7 @@ import optax
 
 from experiments.binary_vae import Config
 from experiments.common.report import estimate_likelihood
-from experiments.common.vae import binary_pixels, gaussian_bound, vae_experiment
+from experiments.common.vae import binary_pixels, closed_bound, vae_experiment
 from experiments.run import Finished
 from jaxvae import MLP, VAE, GaussianPosterior, ImageDecoder, MLPEncoder, bernoulli, objectives
 from jaxvae.training import make_evaluator
@@ -27,7 +27,7 @@ def test_estimate_likelihood_equals_quadrature_over_the_latent(monkeypatch):
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
-        bound=gaussian_bound(vae),
+        bound=closed_bound(vae),
         score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=optax.sgd(1.0),
         hparams={},
