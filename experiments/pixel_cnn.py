@@ -85,6 +85,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         tokens.num_values,
         embed_features=in_features if coded else 0,
         context=nn.Embed(spec.num_classes, config.features) if config.class_conditional else None,
+        latent_axes=0,
         dtype=dtype,
     )
     return image_model_experiment(

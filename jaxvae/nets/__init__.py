@@ -4,6 +4,7 @@ from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.dropout import dropout
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, Double, ImageDecoder
+from jaxvae.nets.maps import MapDecoder, MapEncoder
 from jaxvae.nets.masked import MaskedConv, MaskedMLP, causal_mask
 from jaxvae.nets.mlp import MLP, MLPEncoder
 from jaxvae.nets.pixelcnn import PixelCNN
@@ -21,6 +22,8 @@ __all__ = [
     "Double",
     "ImageDecoder",
     "MLPEncoder",
+    "MapDecoder",
+    "MapEncoder",
     "MaskedConv",
     "MaskedMLP",
     "PixelCNN",

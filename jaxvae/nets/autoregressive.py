@@ -33,6 +33,7 @@ class AutoregressiveDecoder(nn.Module):
       embed_features: E, the length of learned vectors that stand for the values where they are codes; then x is
         [B, H, W]. 0 for images [B, H, W, C], whose C channels enter as they are.
       context: z -> [..., F] or a map [..., H, W, F], as a decoder's net or `nn.Embed` for classes; None ignores z.
+      latent_axes: of z, those of one image: 0 of a class, 1 of a vector, 2 of a grid of codes.
       dtype: of the readouts' products; biases are added, and parameters given, in the types of `param_shapes`.
     """
 
@@ -41,6 +42,7 @@ class AutoregressiveDecoder(nn.Module):
     num_values: int
     embed_features: int = 0
     context: nn.Module | None = None
+    latent_axes: int = 1
     dtype: Dtype | None = None
 
     def setup(self) -> None:
@@ -69,7 +71,7 @@ class AutoregressiveDecoder(nn.Module):
         """Give the parameters of p(x | z).
 
         Args:
-          z: latents [..., B, D], classes [..., B], or None.
+          z: latents [..., B, D], classes [..., B], grids of codes [..., B, h, w], or None.
           x: images [B, H, W, C] or codes [B, H, W].
 
         Returns:
@@ -121,10 +123,9 @@ class AutoregressiveDecoder(nn.Module):
             return None, ()
         if isinstance(self.context, nn.Embed):  # which would give NaN for a class that is not there
             check_values("z", z, self.context.num_embeddings)
+        leading = z.shape[: z.ndim - self.latent_axes]
         context = self.context(z)
-        num_axes = 3 if context.ndim - z.ndim >= 2 else 1  # those of a map or of a vector
-        leading = context.shape[:-num_axes]
-        return context.reshape(-1, *context.shape[-num_axes:]), leading
+        return context.reshape(-1, *context.shape[len(leading) :]), leading
 
     def _read(self, features: Array, bias: Any) -> Any:
         features = nn.relu(features)

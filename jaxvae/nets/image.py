@@ -87,6 +87,8 @@ class ConvDecoder(nn.Module):
 class ImageDecoder(nn.Module):
     """z -> the parameters of the likelihood, a pytree like `param_shapes` with the leading axes of z.
 
+    z is a vector for every image, [..., D], or a map of vectors, [..., h, w, D].
+
     From features [..., F] every leaf is read by a dense layer. From a map [..., h, w, C] leaves of shape (h, w, ...)
     are read by a 3x3 convolution, leaves of up to twice its size, ceil(H / 2) = h, by a 4x4 transposed convolution of
     stride 2, and leaves that are not images, as mixture weights, by a dense layer on the whole map.
@@ -98,22 +100,24 @@ class ImageDecoder(nn.Module):
       params["decoder"]["bias"] = likelihood.init_bias(mean_image)
 
     Attributes:
-      net: z [..., D] -> [..., F] or [..., h, w, C].
+      net: z -> [..., F] or [..., h, w, C].
       param_shapes: pytree of `jax.ShapeDtypeStruct`, the parameters of one image: `likelihood.param_shapes(shape)`.
       dtype: of the readouts' products; biases are added, and parameters given, in the types of `param_shapes`. None
         takes that of the features and the kernels together, float32 for a net of bfloat16 too.
+      latent_axes: of z, those of one image: 1 of a vector, 3 of a map.
     """
 
     net: nn.Module
     param_shapes: Any
     dtype: Dtype | None = None
+    latent_axes: int = 1
 
     @nn.compact
     def __call__(self, z: Array, x: Array | None = None) -> Any:
         """Give the parameters of p(x | z).
 
         Args:
-          z: latents, [..., D].
+          z: latents, [..., D] or [..., h, w, D].
           x: the image; not read here, a pixel depends on z alone. Autoregressive decoders do read it.
 
         Returns:
@@ -125,13 +129,14 @@ class ImageDecoder(nn.Module):
         del x
         shapes = unfreeze(self.param_shapes)  # Linen turns dicts that are attributes into FrozenDicts
         features = self.net(z)
+        leading = z.shape[: z.ndim - self.latent_axes]
         bias = self.param("bias", lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))
 
         def read(path: Any, leaf: jax.ShapeDtypeStruct, leaf_bias: Array) -> Array:
             name = "_".join(["readout", *(jax.tree_util.keystr((key,), simple=True) for key in path)])
-            y = _readout(features, features.ndim - z.ndim == 2, leaf.shape, name, self.dtype)
+            y = _readout(features, features.ndim - len(leading) == 3, leaf.shape, name, self.dtype)
             # Cast before the sum: the bias starts as the mean image, which would lose digits in half precision.
-            y = y.reshape(*z.shape[:-1], *leaf.shape).astype(leaf.dtype)
+            y = y.reshape(*leading, *leaf.shape).astype(leaf.dtype)
             return y + jnp.broadcast_to(leaf_bias, y.shape)
 
         return jax.tree_util.tree_map_with_path(read, shapes, bias)

@@ -28,7 +28,8 @@ def binary(name, size=(4, 3), context=None):
     """A decoder of binary images whose context are classes, and its parameters, far from the initial ones."""
     likelihood = bernoulli()
     of_classes = nn.Embed(3, 4) if context else None
-    decoder = AutoregressiveDecoder(NETS[name](1, size), likelihood.param_shapes((*size, 1)), 2, context=of_classes)
+    shapes = likelihood.param_shapes((*size, 1))
+    decoder = AutoregressiveDecoder(NETS[name](1, size), shapes, 2, context=of_classes, latent_axes=0)
     z = jnp.zeros(2, jnp.int32) if context else None
     return decoder, likelihood, moved(decoder, z, jnp.zeros((2, *size, 1)))
 
@@ -109,10 +110,13 @@ def test_latents_with_samples_and_maps_are_contexts():
             return nn.Dense(4 * 3 * 2)(z).reshape(*z.shape[:-1], 4, 3, 2)
 
     x = jax.random.bernoulli(jax.random.key(0), 0.5, (5, 4, 3, 1)).astype(jnp.float32)
-    z = jax.random.normal(jax.random.key(1), (2, 5, 6))
-    for context in (Map(), nn.Dense(3)):
+    vectors = jax.random.normal(jax.random.key(1), (2, 5, 6))
+    codes = jnp.arange(40).reshape(2, 5, 2, 2) % 7
+    of_codes = nn.Sequential([nn.Embed(7, 3), lambda h: h.reshape(*h.shape[:-3], -1), Map()])
+    for context, z, latent_axes in ((Map(), vectors, 1), (nn.Dense(3), vectors, 1), (of_codes, codes, 2)):
+        shapes = likelihood.param_shapes((4, 3, 1))
         decoder = AutoregressiveDecoder(
-            NETS["pixelcnn"](1, (4, 3)), likelihood.param_shapes((4, 3, 1)), 2, context=context
+            NETS["pixelcnn"](1, (4, 3)), shapes, 2, context=context, latent_axes=latent_axes
         )
         params = moved(decoder, z, x)
         logits = jax.jit(decoder.apply)({"params": params}, z, x)
