@@ -1,7 +1,9 @@
 """Every experiment, whatever its model: two steps, samples, resume, lowering for other backends."""
 
+import functools
 import importlib
 import json
+import shutil
 from dataclasses import replace
 
 import jax
@@ -121,48 +123,65 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
     module, config = module_and_config(name, **changes)
     experiment = module.build(config, SPEC)
     batch = Batch(jnp.zeros((8, *SPEC.shape), jnp.uint8), None, jnp.ones(8))
-    state = create_train_state(experiment, jax.random.key(0), batch)
+    state = jax.eval_shape(lambda key: create_train_state(experiment, key, batch), jax.random.key(0))
     step = make_train_step(experiment.loss, experiment.optimizer)
     # Exported programs take no typed keys: the key goes in as its data.
     bare = lambda state, data, batch: step(state._replace(key=jax.random.wrap_key_data(data)), batch)[1]  # noqa: E731
     exported = jax.export.export(jax.jit(bare), platforms=["cuda", "tpu"])(
-        state._replace(key=None), jax.random.key_data(state.key), batch
+        state._replace(key=None), jax.random.key_data(jax.random.key(0)), batch
     )
     assert exported.platforms == ("cuda", "tpu")
     assert ("stablehlo.convolution" in exported.mlir_module()) == (name in ("binary_vae", "pixel_cnn", "pixel_vae"))
 
 
-# A single run, a sweep and a comparison, of one variant; others are run below and in test_survival for what they have
+# A single run, a sweep, a comparison and an exact model; others are run below and in test_survival for what they have
 # beside.
 RUNS = {
     "binary_vae": {},
-    "beta_vae": {"betas": (2.0,)},
-    "flow_prior": {"priors": ("realnvp",)},
+    "beta_vae": {"betas": (0.5, 2.0), "data_sizes": (10, 40)},
+    "flow_posterior": {"num_seeds": 2, "posteriors": ("gaussian", "radial")},
     "pixel_cnn": {"features": 8, "class_conditional": True},
 }
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return a function from a name of `RUNS` to the folder of all runs, where that one is finished and called "a"."""
+    out = tmp_path_factory.mktemp("runs")
+
+    @functools.cache
+    def run(name):
+        module, config = module_and_config(name, **RUNS[name])
+        assert module.run(config, Options(name="a", out=out)) == out / name / "a"
+        return out
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_run_leaves_a_folder_that_loads_and_resumes(name, tmp_path):
+def test_run_leaves_a_folder_that_loads_and_resumes(name, runs, tmp_path):
     module, config = module_and_config(name, **RUNS[name])
-    folder = module.run(config, Options(name="a", out=tmp_path))
-    assert folder == tmp_path / name / "a"
+    shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / name / "a"
     summary = json.loads((folder / "summary.json").read_text())
     assert {"experiment", "config", "steps", "seconds", "compile_seconds", "images_per_second"} <= set(summary)
     assert {"device", "versions"} <= set(summary)
     exact = name == "pixel_cnn"
     expected = {"nll", "bits_per_dim"} if exact else {"elbo", "reconstruction", "kl", "nll", "nll_k", "active_units"}
     assert expected <= set(summary["metrics"])
-    assert ("nll_stderr" in summary["metrics"]) == (name != "flow_prior")  # a comparison states means over its units
+    assert ("nll_stderr" in summary["metrics"]) == (
+        name != "flow_posterior"
+    )  # a comparison states means over its units
     assert list(folder.rglob("figures/*.png"))
 
     (first, *_) = folders_with_checkpoints(folder)
     loaded = shared.load(first)
     keys = jax.random.split(jax.random.key(0), 2)
     if not exact:
-        z = loaded.experiment.encode(loaded.params, loaded.model_state, keys, jnp.ones((2, *SPEC.shape)))[0]
-        assert loaded.experiment.decode(loaded.params, loaded.model_state, z).shape == (2, *SPEC.shape)
+        encode, decode = jax.jit(loaded.experiment.encode), jax.jit(loaded.experiment.decode)
+        z = encode(loaded.params, loaded.model_state, keys, jnp.ones((2, *SPEC.shape)))[0]
+        assert decode(loaded.params, loaded.model_state, z).shape == (2, *SPEC.shape)
 
     again = Options(name="a", out=tmp_path, resume=True)
     assert module.run(replace(config, steps=4), again) == folder
@@ -200,9 +219,9 @@ def test_load_leaves_a_save_under_way_and_names_what_is_wrong(tmp_path):
 
 
 @pytest.mark.slow
-def test_init_from_starts_from_another_run(tmp_path):
+def test_init_from_starts_from_another_run(runs, tmp_path):
     module, config = module_and_config("binary_vae")
-    first = module.run(config, Options(name="a", out=tmp_path))
+    first = runs("binary_vae") / "binary_vae" / "a"
     second = module.run(
         replace(config, learning_rate=1e-30, ema_decay=0.0), Options(name="b", out=tmp_path, init_from=first)
     )
@@ -215,9 +234,8 @@ def test_init_from_starts_from_another_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_beta_vae_draws_rate_distortion_and_learning_curve(tmp_path):
-    module, config = module_and_config("beta_vae", betas=(0.5, 2.0), data_sizes=(10, 40))
-    folder = module.run(config, Options(name="a", out=tmp_path))
+def test_beta_vae_draws_rate_distortion_and_learning_curve(runs):
+    folder = runs("beta_vae") / "beta_vae" / "a"
     assert {path.name for path in (folder / "figures").iterdir()} == {"rate_distortion.png", "learning_curve.png"}
     runs = json.loads((folder / "summary.json").read_text())["runs"]
     assert [(run["beta"], run["images"]) for run in runs] == [(0.5, 10), (0.5, 40), (2.0, 10), (2.0, 40)]
@@ -258,9 +276,8 @@ def test_a_beta_that_diverges_at_once_is_left_out_and_only_diverged_ones_are_an_
 
 
 @pytest.mark.slow
-def test_a_comparison_states_paired_gains(tmp_path):
-    module, config = module_and_config("flow_posterior", num_seeds=2, posteriors=("gaussian", "radial"))
-    folder = module.run(config, Options(name="a", out=tmp_path))
+def test_a_comparison_states_paired_gains(runs):
+    folder = runs("flow_posterior") / "flow_posterior" / "a"
     summary = json.loads((folder / "summary.json").read_text())
     nll = {(run["variant"], run["unit"]): run["metrics"]["nll"] for run in summary["runs"]}
     gains = np.array([nll["gaussian", unit] - nll["radial", unit] for unit in ("seed=0", "seed=1")])
@@ -358,10 +375,10 @@ def test_active_units_of_identical_images_are_none(images):
     module, config = module_and_config("iwae", num_layers=2, k=1)
     experiment = module.build(config, SPEC)
     batch = Batch(images.train.x[:8], None, np.ones(8, np.float32))
-    params, _ = experiment.init(jax.random.key(0), batch)
+    params, _ = jax.jit(experiment.init)(jax.random.key(0), batch)
     same = jnp.broadcast_to(batch.x[0] / 255.0, (100, *SPEC.shape))
     keys = jax.random.split(jax.random.key(1), 200).reshape(2, 100)
-    pairs = zip(*(experiment.encode(params, {}, key, same) for key in keys), strict=True)
+    pairs = zip(*map(jax.jit(lambda keys: experiment.encode(params, {}, keys, same)), keys), strict=True)
     for means, again in pairs:
         assert not np.any(active_units(means, again, threshold=1e-3))
 
@@ -419,8 +436,9 @@ def test_exact_models_complete_images_and_count_all_their_pixels(images):
         module, config = module_and_config("pixel_cnn", block=block, features=4, num_layers=1)
         experiment = module.build(config, SPEC)
         keys = jax.random.split(jax.random.key(0), 6)
-        params, _ = experiment.init(jax.random.key(0), Batch(jnp.full_like(images.train.x[:6], 128), None, np.ones(6)))
-        params = jax.tree.map(jnp.zeros_like, params)
+        batch = Batch(images.train.x[:6], None, np.ones(6))
+        shapes, _ = jax.eval_shape(experiment.init, jax.random.key(0), batch)
+        params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
         values = experiment.evaluate(params, {}, keys, Batch(x, None, np.ones(6)), {})
         np.testing.assert_allclose(values["nll"], 144 * np.log(2.0), rtol=1e-5)
         np.testing.assert_allclose(values["bits_per_dim"], 1.0, rtol=1e-5)

@@ -33,7 +33,7 @@ def test_estimate_likelihood_equals_quadrature_over_the_latent(monkeypatch):
         hparams={},
     )
     x = np.random.default_rng(0).integers(0, 2, (7, 3, 3, 1)).astype(np.uint8)
-    params, _ = experiment.init(jax.random.key(3), Batch(x, None, np.ones(7)))
+    params, _ = jax.jit(experiment.init)(jax.random.key(3), Batch(x, None, np.ones(7)))
     finished = Finished(experiment, Config(), params, {}, Path(), {})
 
     # Batches of two: the last is padded.

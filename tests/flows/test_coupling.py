@@ -9,6 +9,7 @@ import pytest
 
 from jaxvae.flows.affine import AffineParams, affine, affine_inverse
 from jaxvae.flows.coupling import CouplingFlow, linear, linear_inverse
+from tests.drawn import normal_like
 
 BOUND = 3.0  # of a log-scale
 
@@ -30,12 +31,7 @@ def init(flow, z, method="__call__"):
 
 
 def moved(params):
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(
-        tree,
-        [leaf + 0.3 * jax.random.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)],
-    )
+    return jax.tree.map(jnp.add, params, normal_like(params, scale=0.3))
 
 
 def bounded(log_scale):

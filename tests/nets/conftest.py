@@ -1,15 +1,19 @@
-"""Arrays made by numpy: initialisers and random draws take XLA longer to compile than the networks under test."""
+"""Parameters without initialisers, which XLA takes longer to compile than the networks under test."""
+
+import itertools
 
 import jax
 import numpy as np
 import pytest
 
+from tests.drawn import normal_like
+
 
 @pytest.fixture
 def random_like():
     """Return a function from a pytree of shapes to normal arrays, the same ones in every test."""
-    generator = np.random.default_rng(0)
-    return lambda tree: jax.tree.map(lambda a: generator.standard_normal(a.shape, np.float32), tree)
+    seeds = itertools.count()
+    return lambda tree: normal_like(tree, seed=next(seeds))
 
 
 @pytest.fixture

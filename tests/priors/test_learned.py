@@ -15,6 +15,7 @@ from jaxvae.models import VAE
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
 from jaxvae.priors import FlowPrior, MixturePrior, VampPrior
+from tests.drawn import normal_like
 
 SHAPE, DIM = (3, 2, 1), 2
 
@@ -35,11 +36,8 @@ PRIORS = {
 @functools.cache
 def made(name):
     prior = PRIORS[name]()
-    params = prior.init(jax.random.key(0), jnp.zeros((1, DIM)), method="log_prob")
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    moved = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    return prior, jax.tree.unflatten(tree, moved)
+    shapes = jax.eval_shape(lambda: prior.init(jax.random.key(0), jnp.zeros((1, DIM)), method="log_prob"))
+    return prior, normal_like(shapes, scale=0.5)
 
 
 def log_prob(name, z):
