@@ -11,12 +11,18 @@ from typing import Literal
 
 import flax.linen as nn
 
-from experiments.common.image_model import block_tokens, image_model_experiment, pixel_tokens
+from experiments.common.image_model import (
+    NetName,
+    autoregressive_net,
+    block_tokens,
+    image_model_experiment,
+    pixel_tokens,
+)
 from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
 from experiments.run import ImageConfig, Options, main, require, run_single
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
-from jaxvae.nets import AutoregressiveDecoder, PixelCNN, PixelRNN, Transformer
+from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.types import DataSpec, Experiment
 
 
@@ -24,7 +30,7 @@ from jaxvae.types import DataSpec, Experiment
 class Config(ImageConfig):
     """What shapes a run."""
 
-    net: Literal["pixelcnn", "pixelrnn", "transformer"] = "pixelcnn"
+    net: NetName = "pixelcnn"
     """network over the pixels"""
     features: int = 32
     """channels of its layers"""
@@ -71,16 +77,9 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     else:
         likelihood = likelihoods.logistic_mixture(config.num_components, tokens.num_values, spec.shape[-1])
     in_features, dtype = (config.features if coded else spec.shape[-1]), network_dtype(config.precision)
-    net: nn.Module
-    if config.net == "pixelcnn":
-        net = PixelCNN(in_features, config.features, config.num_layers, dtype=dtype)
-    elif config.net == "pixelrnn":
-        net = PixelRNN(in_features, config.features, config.num_layers, dtype=dtype)
-    else:
-        size = (tokens.shape[0], tokens.shape[1])
-        net = Transformer(in_features, size, config.features, config.num_layers, config.num_heads, dtype)
+    size = (tokens.shape[0], tokens.shape[1])
     decoder = AutoregressiveDecoder(
-        net,
+        autoregressive_net(config.net, in_features, size, config.features, config.num_layers, config.num_heads, dtype),
         likelihood.param_shapes(tokens.shape),
         tokens.num_values,
         embed_features=in_features if coded else 0,

@@ -71,6 +71,7 @@ class StepInput(NamedTuple):
     keys: StepKeys
     step: Array  # [] int32
     hparams: Mapping[str, Array]  # what a sweep varies (beta, ...): arrays, never closed over
+    axis_name: str | None = None  # mapped axis of replicas that share the batch: for sums over all of it
 
 
 class LossFn(Protocol):
@@ -214,7 +215,7 @@ class Experiment(NamedTuple):
     loss: LossFn
     # (params, model_state, keys [B], batch, hparams) -> {"loss" and others: [B]}
     evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
-    sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
+    sample: Callable[[PRNGKey, Params, ModelState, int], Samples] | None  # (key, params, model_state, num)
     prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]
     decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], or one draw: images
@@ -222,3 +223,13 @@ class Experiment(NamedTuple):
     posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
     # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels
     complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None
+    codec: "Codec | None" = None
+
+
+class Codec(NamedTuple):
+    """What a model of images through grids of codes is used for: see `jaxvae.models.VQVAE`."""
+
+    num_codes: tuple[int, ...]  # K of every grid, the coarsest first
+    encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]  # prepared x -> grids [B, h, w] or [B, h, w, G]
+    decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
+    log_prob: Callable[[Params, ModelState, tuple[Array, ...], Array], Array]  # grids, prepared x -> [B], nats

@@ -68,7 +68,7 @@ def draw_exact(finished: "Finished", splits: Splits) -> None:
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
     _draw_samples(finished, "Samples")
     shown = np.random.default_rng(finished.config.seed).permutation(len(splits.test.x))[:NUM_COMPLETED]
-    keys = jax.random.split(_key(finished), (2, len(shown)))
+    keys = jax.random.split(sample_key(finished), (2, len(shown)))
     labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])
     x = experiment.prepare(keys[0], jnp.asarray(splits.test.x[shown]))
     known = np.arange(x.shape[1]) < x.shape[1] // 2
@@ -81,18 +81,19 @@ def draw_exact(finished: "Finished", splits: Splits) -> None:
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
 
 
+def sample_key(finished: "Finished") -> jax.Array:
+    """Return the key of a run's samples."""
+    return jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)
+
+
 # ---------- private
 
 
 def _draw_samples(finished: "Finished", title: str) -> None:
     folder, experiment = finished.folder / "figures", finished.experiment
     draw = jax.jit(experiment.sample, static_argnums=3)
-    samples = draw(_key(finished), finished.params, finished.model_state, NUM_SAMPLES)
+    samples = draw(sample_key(finished), finished.params, finished.model_state, NUM_SAMPLES)
     viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title=title)
     if samples.mean is not None:
         title = "Pixel means of the same samples"
         viz.save_grid(folder / "sample_means.png", np.clip(samples.mean, 0, 1), title=title)
-
-
-def _key(finished: "Finished") -> jax.Array:
-    return jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)

@@ -1,8 +1,9 @@
 """Models of images whose likelihood is exact: no latents, every pixel given those before it."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,8 @@ from experiments.common.vae import Prepare, split_each
 from jaxvae import sampling
 from jaxvae.data import from_blocks, to_blocks, to_unit
 from jaxvae.errors import UserError
-from jaxvae.nets import AutoregressiveDecoder
+from jaxvae.nets import AutoregressiveDecoder, PixelCNN, PixelRNN, Transformer
+from jaxvae.nets.gemm import Pair
 from jaxvae.types import (
     Array,
     Batch,
@@ -26,6 +28,8 @@ from jaxvae.types import (
     Samples,
     StepInput,
 )
+
+NetName = Literal["pixelcnn", "pixelrnn", "transformer"]
 
 
 class Tokens(NamedTuple):
@@ -63,6 +67,27 @@ def block_tokens(spec: DataSpec, size: int) -> Tokens:
 def code_tokens(shape: tuple[int, ...], num_values: int) -> Tokens:
     """Return grids of codes, which are tokens as they are."""
     return Tokens(shape, num_values, lambda x: x, lambda codes: codes)
+
+
+def autoregressive_net(
+    name: NetName, in_features: int, size: Pair, features: int, num_layers: int, num_heads: int, dtype: Any = None
+) -> nn.Module:
+    """Return a network over pixels or codes.
+
+    Args:
+      name: which.
+      in_features: channels of its inputs.
+      size: (H, W) of the images or grids.
+      features: channels of its layers.
+      num_layers: of them.
+      num_heads: of a transformer's attention.
+      dtype: of the computation.
+    """
+    if name == "pixelcnn":
+        return PixelCNN(in_features, features, num_layers, dtype=dtype)
+    if name == "pixelrnn":
+        return PixelRNN(in_features, features, num_layers, dtype=dtype)
+    return Transformer(in_features, size, features, num_layers, num_heads, dtype)
 
 
 def image_model_experiment(

@@ -1,11 +1,13 @@
 """A finished run, rebuilt from its folder alone."""
 
+import hashlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from experiments.common.folder import read_json
 from jaxvae.errors import UserError
@@ -14,6 +16,7 @@ from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, TrainState
 
 Build = Callable[[Any, DataSpec], Experiment]
+_ENOUGH = 2**16  # images of which nothing but shapes is computed: codebooks start from no fewer vectors than codes
 
 
 class Finished(NamedTuple):
@@ -42,14 +45,11 @@ def load(folder: str | Path) -> Finished:
     folder = Path(folder)
     record = read_json(folder / "config.json")
     try:
-        module = importlib.import_module(f"experiments.{record['experiment']}")
-        config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
-        spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+        experiment, config = rebuilt(record)
     except (KeyError, TypeError, ModuleNotFoundError) as error:
         raise UserError(
             f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
         ) from error
-    experiment = module.build(config, spec)
     if not (folder / "checkpoints").is_dir():
         parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
         raise UserError(
@@ -59,6 +59,25 @@ def load(folder: str | Path) -> Finished:
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
     return Finished(experiment, config, best.params, best.model_state, folder, {})
+
+
+def rebuilt(record: dict[str, Any]) -> tuple[Experiment, Any]:
+    """Return the experiment and the configuration of a `config.json`; a second stage's has that of the first in it."""
+    module = importlib.import_module(f"experiments.{record['experiment']}")
+    config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
+    spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+    if "codec" not in record:
+        return module.build(config, spec), config
+    return module.build(config, spec, rebuilt(record["codec"])[0]), config
+
+
+def fingerprint(finished: Finished) -> str:
+    """Return a hash of the parameters and the state of a trained model: codes of another one mean other images."""
+    leaves = jax.tree_util.tree_leaves_with_path((finished.params, finished.model_state))
+    digest = hashlib.sha256()
+    for path, leaf in sorted((jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves):
+        digest.update(f"{path} {leaf.shape} {leaf.dtype}".encode() + leaf.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_params(folder: Path, experiment: Experiment, spec: DataSpec) -> Params:
@@ -80,8 +99,8 @@ def load_params(folder: Path, experiment: Experiment, spec: DataSpec) -> Params:
 
 def abstract_state(experiment: Experiment) -> TrainState:
     """The shapes of a training's state, without data."""
-    x = jax.ShapeDtypeStruct((1, *experiment.spec.shape), "uint8")
-    batch = Batch(x, None, jax.ShapeDtypeStruct((1,), "float32"))
+    x = jax.ShapeDtypeStruct((_ENOUGH, *experiment.spec.shape), "uint8")
+    batch = Batch(x, None, jax.ShapeDtypeStruct((_ENOUGH,), "float32"))
     return jax.eval_shape(lambda key, batch: create_train_state(experiment, key, batch), jax.random.key(0), batch)
 
 

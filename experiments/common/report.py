@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.common.figures import draw_exact, draw_vae
 from experiments.common.folder import progress_bar, read_json, write_json, writing
+from experiments.common.judge_codec import judge_codec
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
 from experiments.common.vae import likelihood_estimator, split_each
@@ -43,7 +44,7 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     """Evaluate on the test part, unless that was done for these steps, write `summary.json` and draw the figures.
 
     Args:
-      finished: a VAE, or a model whose likelihood is exact.
+      finished: a VAE, a model whose likelihood is exact, or a codec.
       splits: its data.
 
     Returns:
@@ -57,7 +58,10 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
         return before
     evaluate = make_evaluator(finished.experiment, min(evaluation_batch(finished.experiment.spec), len(splits.test.x)))
     per_image = evaluate(finished.params, finished.model_state, splits.test)
-    judge = judge_exact if finished.experiment.terms is None else judge_vae
+    if finished.experiment.codec is not None:
+        judge = judge_codec
+    else:
+        judge = judge_exact if finished.experiment.terms is None else judge_vae
     metrics, draw_figures = judge(finished, splits, per_image)
     valid = evaluate(finished.params, finished.model_state, splits.valid)
     scores = {name: float(np.mean(value)) for name, value in valid.items() if value.ndim == 1}

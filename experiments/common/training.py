@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from experiments.run import Options
 
 
-def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Path, options: "Options") -> Finished:
+def train(
+    config: Any,
+    build: Build,
+    splits: Splits,
+    spec: DataSpec,
+    folder: Path,
+    options: "Options",
+    codec: dict[str, Any] | None = None,
+) -> Finished:
     """Train one experiment in its folder.
 
     Args:
@@ -46,6 +54,7 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
       spec: of the data.
       folder: made here.
       options: how to run.
+      codec: the record of the first stage, whose codes are the data of this one; it becomes part of the run's.
 
     Returns:
       The best state on the validation part.
@@ -54,7 +63,8 @@ def train(config: Any, build: Build, splits: Splits, spec: DataSpec, folder: Pat
       UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
       SystemExit: with status 0, if the process was told to end: everything is saved.
     """
-    return _train([_Run(config, build(config, spec), folder)], splits, spec, options, together=False)[0]
+    run = _Run(config, build(config, spec), folder, codec=codec)
+    return _train([run], splits, spec, options, together=False)[0]
 
 
 def train_sweep(
@@ -131,6 +141,7 @@ class _Run(NamedTuple):
     folder: Path
     rows: np.ndarray | None = None  # of the training images that it learns from, all if None
     valid_rows: np.ndarray | None = None  # of the validation images that judge it, all if None
+    codec: dict[str, Any] | None = None  # the record of the stage before
 
 
 def _train(
@@ -192,6 +203,8 @@ def _opened(run: _Run, splits: Splits, spec: DataSpec, options: "Options", *, to
     """Make or check a run's folder, write its `config.json`, and return its checkpoints."""
     size = len(splits.train.x) if run.rows is None else len(run.rows)
     record = run_record(run.experiment.name, run.config, spec, size, options.init_from)
+    if run.codec is not None:
+        record["codec"] = run.codec
     distributed.require_equal(
         {**record["config"], **record["spec"], "num_train": size, "experiment": run.experiment.name}
     )

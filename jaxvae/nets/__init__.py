@@ -4,7 +4,7 @@ from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.dropout import dropout
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, Double, ImageDecoder
-from jaxvae.nets.maps import MapDecoder, MapEncoder
+from jaxvae.nets.maps import GridContext, MapDecoder, MapEncoder
 from jaxvae.nets.masked import MaskedConv, MaskedMLP, causal_mask
 from jaxvae.nets.mlp import MLP, MLPEncoder
 from jaxvae.nets.pixelcnn import PixelCNN
@@ -20,6 +20,7 @@ __all__ = [
     "ConvEncoder",
     "ConvTranspose",
     "Double",
+    "GridContext",
     "ImageDecoder",
     "MLPEncoder",
     "MapDecoder",

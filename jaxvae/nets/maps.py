@@ -7,9 +7,11 @@ References:
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax.numpy as jnp
 from flax.typing import Dtype
 
 from jaxvae.nets.conv import Conv, fan_in_normal
+from jaxvae.nets.gemm import Pair
 from jaxvae.nets.image import Double, halved_sizes
 from jaxvae.nets.resnet import ResidualBlock
 from jaxvae.types import Array
@@ -45,6 +47,30 @@ class MapEncoder(nn.Module):
         for i in range(self.num_blocks):
             h = ResidualBlock(nn.relu, dtype=self.dtype, name=f"block_{i}")(h)
         return Conv(self.features, dtype=self.dtype, name="readout")(h)
+
+
+class GridContext(nn.Module):
+    """A map for the places of a grid from the codes of a coarser one: [..., h', w'] -> [..., h, w, features].
+
+    Parameters: `embedding`, `conv`, `double`.
+
+    Attributes:
+      num_codes: K of the coarser grid.
+      size: (h, w), at most (2 h', 2 w').
+      features: channels of the map.
+      dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
+    """
+
+    num_codes: int
+    size: Pair
+    features: int
+    dtype: Dtype | None = None
+
+    @nn.compact
+    def __call__(self, codes: Array) -> Array:
+        h = nn.Embed(self.num_codes, self.features, dtype=self.dtype, name="embedding")(codes.astype(jnp.int32))
+        h = nn.relu(Conv(self.features, kernel_init=fan_in_normal(2.0), dtype=self.dtype, name="conv")(h))
+        return nn.relu(Double(self.features, self.size, scale=2.0, dtype=self.dtype, name="double")(h))
 
 
 class MapDecoder(nn.Module):

@@ -45,7 +45,8 @@ def make_train_step(
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        inputs = StepInput(batch, step_keys(state, batch.mask.shape[0], axis_name), state.step, state.hparams)
+        keys = step_keys(state, batch.mask.shape[0], axis_name)
+        inputs = StepInput(batch, keys, state.step, state.hparams, axis_name)
         # The gradient of the local loss, then the mean: differentiating through a mean over replicas would be wrong.
         gradient = jax.value_and_grad(loss_fn, has_aux=True)
         (loss, (model_state, metrics)), grads = gradient(state.params, state.model_state, inputs)

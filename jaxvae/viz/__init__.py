@@ -1,5 +1,6 @@
 """Every figure: functions that take arrays and a path and write a PNG."""
 
+from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions
 from jaxvae.viz.plots import (
@@ -13,6 +14,8 @@ from jaxvae.viz.plots import (
 from jaxvae.viz.sweep import save_sweep
 
 __all__ = [
+    "save_code_maps",
+    "save_code_usage",
     "save_curves",
     "save_densities",
     "save_grid",

@@ -1,7 +1,6 @@
 """Every experiment, whatever its model: two steps, samples, resume, lowering for other backends."""
 
 import functools
-import importlib
 import json
 import shutil
 from dataclasses import replace
@@ -16,36 +15,14 @@ from experiments.__main__ import experiments
 from experiments.common import sweep as sweeps
 from experiments.common.folder import read_records
 from experiments.run import Options
-from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.evaluation import active_units
 from jaxvae.training import create_train_state, make_evaluator, make_train_step
-from jaxvae.types import Batch, Dataset, DataSpec, Splits
+from jaxvae.types import Batch
+from tests.experiments.conftest import SPEC, module_and_config
 
-NAMES = sorted(experiments().keys() - {"planar_density"})  # which has no images
-SPEC = DataSpec(shape=(12, 12, 1), num_values=256, num_classes=3)
-
-
-@pytest.fixture(autouse=True)
-def images(monkeypatch):
-    """Bright squares in one of three places, for every source."""
-    labels = np.arange(60, dtype=np.int32) % 3
-    x = np.zeros((60, *SPEC.shape), np.uint8)
-    for image, label in zip(x, labels, strict=True):
-        image[4 * label : 4 * label + 4, 4:8] = 230
-    part = lambda rows: Dataset(x[rows], labels[rows])  # noqa: E731
-    splits = Splits(part(slice(0, 40)), part(slice(40, 50)), part(slice(50, 60)))
-    monkeypatch.setattr(data, "load", lambda source, **_: (splits, SPEC))
-    return splits
-
-
-def module_and_config(name, **changes):
-    module = importlib.import_module(f"experiments.{name}")
-    small = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3}
-    small |= {"latent_dim": 4, "num_columns": 2, "num_reflections": 2} if name == "flow_posterior" else {}
-    quick = module.Config().quick()
-    small = {field: value for field, value in small.items() if hasattr(quick, field)}  # exact likelihoods take no k
-    return module, replace(quick, **small | changes)
+NAMES = sorted(experiments().keys() - {"planar_density", "vq_prior"})  # no images, and images by way of codes
+pytestmark = pytest.mark.usefixtures("images")
 
 
 def folders_with_checkpoints(folder):
@@ -75,6 +52,8 @@ CHOICES = [
     ],
     *[("pixel_cnn", {"net": name}) for name in ("pixelrnn", "transformer")],
     *[("pixel_cnn", {"likelihood": name, "class_conditional": True}) for name in ("categorical", "logistic_mixture")],
+    *[("vq_vae", {"likelihood": name}) for name in ("bernoulli", "gaussian")],
+    ("vq_vae", {"levels": 2, "through": "rotation", "num_blocks": 1}),
     ("pixel_cnn", {"block": 1}),
     *AS_THEY_COME,
 ]
@@ -110,7 +89,10 @@ def test_parts_of_every_choice_fit_together(name, changes, images):
     def trained(key):
         state = create_train_state(experiment, key, batch)
         state, metrics = make_train_step(experiment.loss, experiment.optimizer)(state, batch)
-        return metrics["loss"], experiment.sample(key, state.params, state.model_state, 3).x
+        if experiment.sample is not None:
+            return metrics["loss"], experiment.sample(key, state.params, state.model_state, 3).x
+        codes = experiment.codec.encode(state.params, state.model_state, jnp.zeros((3, *SPEC.shape)))
+        return metrics["loss"], experiment.codec.decode(state.params, state.model_state, codes)
 
     loss, samples = jax.eval_shape(trained, jax.random.key(0))
     assert loss.shape == ()
@@ -131,7 +113,8 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
         state._replace(key=None), jax.random.key_data(jax.random.key(0)), batch
     )
     assert exported.platforms == ("cuda", "tpu")
-    assert ("stablehlo.convolution" in exported.mlir_module()) == (name in ("binary_vae", "pixel_cnn", "pixel_vae"))
+    convolves = name in ("binary_vae", "pixel_cnn", "pixel_vae", "vq_vae")
+    assert ("stablehlo.convolution" in exported.mlir_module()) == convolves
 
 
 # A single run, a sweep, a comparison and an exact model; others are run below and in test_survival for what they have

@@ -1,0 +1,137 @@
+"""A VQ-VAE: images through grids of codes (van den Oord et al. 2017, arXiv:1711.00937), one grid or two (VQ-VAE-2).
+
+The first of two stages: `experiments.vq_prior` learns which grids there are. Codes start as clusters of the first
+batch, follow moving averages of what chose them, and move to where the images are when nothing chooses them.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import flax.linen as nn
+
+from experiments.common.codec import codec_experiment
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.run import ImageConfig, Options, main, require, run_single
+from jaxvae import likelihoods
+from jaxvae.errors import UserError
+from jaxvae.models import VQVAE, HierarchicalVQVAE
+from jaxvae.nets import Conv, ImageDecoder, MapDecoder, MapEncoder
+from jaxvae.quantizers import VectorQuantizer
+from jaxvae.types import DataSpec, Experiment, Likelihood
+
+
+@dataclass(frozen=True)
+class Config(ImageConfig):
+    """What shapes a run."""
+
+    num_codes: int = 512
+    """K, codes of a codebook"""
+    code_dim: int = 64
+    """D, channels of a code"""
+    channels: tuple[int, ...] = (32, 64)
+    """of the encoder, a halving of the image each"""
+    num_blocks: int = 0
+    """residual blocks of encoder and decoder"""
+    levels: Literal[1, 2] = 1
+    """grids of codes; the second one has half the height and width"""
+    cosine: bool = True
+    """codes and vectors of length 1, the nearest by angle"""
+    through: Literal["straight_through", "rotation"] = "straight_through"
+    """how the gradient gets past the choice of a code"""
+    commitment_weight: float = 0.25
+    """of the distance of vectors from their codes"""
+    decay: float = 0.99
+    """of the moving averages that the codes are"""
+    restart_below: float = 0.5
+    """vectors a batch, on average, below which a code moves to a vector of the batch; 0 never moves one"""
+    likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
+    """of binarised images, of any (a density), or of 8-bit ones"""
+    num_components: int = 5
+    """of the mixture of logistics"""
+    sigma: float = 0.1
+    """of the Gaussian"""
+    learning_rate: float = 2e-3
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("num_codes", "code_dim", "num_components"):
+            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
+        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
+        require("decay", self.decay, 0 <= self.decay < 1, "0 to below 1")
+        for field in ("num_blocks", "commitment_weight", "restart_below"):
+            require(field, getattr(self, field), getattr(self, field) >= 0, "at least 0")
+        require("sigma", self.sigma, self.sigma > 0, "more than 0")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, num_codes=32, code_dim=16, channels=(8, 16), steps=100, eval_every=50)
+
+
+def build(config: Config, spec: DataSpec) -> Experiment:
+    """Put the system together."""
+    return codec_experiment(
+        name="vq_vae",
+        spec=spec,
+        model=vqvae(config, spec),
+        prepare=binary_pixels(spec) if config.likelihood == "bernoulli" else unit_pixels(spec),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+    )
+
+
+def vqvae(config: Config, spec: DataSpec) -> VQVAE | HierarchicalVQVAE:
+    """Return the model of a configuration."""
+    likelihood, dtype = likelihood_of(config, spec), network_dtype(config.precision)
+    width, halved = config.channels[-1], config.channels[::-1]
+    quantizer = VectorQuantizer(
+        config.num_codes,
+        config.code_dim,
+        through=config.through,
+        cosine=config.cosine,
+        commitment_weight=config.commitment_weight,
+        decay=config.decay,
+        restart_below=config.restart_below,
+    )
+    decoder = ImageDecoder(
+        MapDecoder(spec.shape, halved, config.num_blocks, dtype), likelihood.param_shapes(spec.shape), dtype, 3
+    )
+    if config.levels == 1:
+        encoder = MapEncoder(config.code_dim, config.channels, config.num_blocks, dtype)
+        return VQVAE(encoder, quantizer, decoder, likelihood)
+    doubled = (2 * -(-spec.shape[0] // 2 ** len(halved)), 2 * -(-spec.shape[1] // 2 ** len(halved)))
+    return HierarchicalVQVAE(
+        encoder=nn.Sequential([MapEncoder(width, config.channels, config.num_blocks, dtype), nn.relu]),
+        top_encoder=MapEncoder(config.code_dim, (width,), config.num_blocks, dtype),
+        top_quantizer=quantizer,
+        top_decoder=MapDecoder(doubled, (width, width), config.num_blocks, dtype),
+        to_bottom=Conv(config.code_dim, (1, 1), dtype=dtype),
+        quantizer=quantizer.clone(),
+        decoder=decoder,
+        likelihood=likelihood,
+    )
+
+
+def likelihood_of(config: Any, spec: DataSpec) -> Likelihood:
+    """Return the likelihood of images in [0, 1] that a configuration names.
+
+    Raises:
+      UserError: if the images have not the values that it is of.
+    """
+    if config.likelihood == "bernoulli":
+        return likelihoods.bernoulli()
+    if config.likelihood == "gaussian":
+        return likelihoods.gaussian(config.sigma)
+    if spec.num_values == 2:
+        raise UserError(f"--likelihood {config.likelihood} is of images with more than two values: choose bernoulli.")
+    mixture = likelihoods.logistic_mixture(config.num_components, spec.num_values, spec.shape[-1])
+    return likelihoods.in_unit(mixture, spec.num_values)
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train, evaluate, draw."""
+    return run_single(config, build, options, "vq_vae")
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

@@ -1,0 +1,34 @@
+"""Small images for every source, and small configurations of every experiment."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jaxvae import data
+from jaxvae.types import Dataset, DataSpec, Splits
+
+SPEC = DataSpec(shape=(12, 12, 1), num_values=256, num_classes=3)
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """Bright squares in one of three places, for every source."""
+    labels = np.arange(60, dtype=np.int32) % 3
+    x = np.zeros((60, *SPEC.shape), np.uint8)
+    for image, label in zip(x, labels, strict=True):
+        image[4 * label : 4 * label + 4, 4:8] = 230
+    part = lambda rows: Dataset(x[rows], labels[rows])  # noqa: E731
+    splits = Splits(part(slice(0, 40)), part(slice(40, 50)), part(slice(50, 60)))
+    monkeypatch.setattr(data, "load", lambda source, **_: (splits, SPEC))
+    return splits
+
+
+def module_and_config(name, **changes):
+    module = importlib.import_module(f"experiments.{name}")
+    small = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3, "codec_steps": 2}
+    small |= {"latent_dim": 4, "num_columns": 2, "num_reflections": 2} if name == "flow_posterior" else {}
+    quick = module.Config().quick()
+    small = {field: value for field, value in small.items() if hasattr(quick, field)}  # exact likelihoods take no k
+    return module, replace(quick, **small | changes)
