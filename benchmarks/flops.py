@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxvae.models import VAE
+from jaxvae.models import VAE, VQVAE
 from jaxvae.nets import AutoregressiveDecoder, Conv, ConvTranspose
 from jaxvae.nets.causal import CausalConv
 
@@ -34,6 +34,19 @@ def of_vae(vae: VAE, shape: tuple[int, ...]) -> Flops:
     encoding = _of_layers(lambda params: vae.apply(params, x, method="encode"), params)
     decoding = _of_layers(lambda params: vae.apply(params, z, method="decode"), params)
     return Flops(sum(encoding), sum(decoding), 3 * sum(encoding + decoding) - encoding[0])
+
+
+def of_codec(model: VQVAE, shape: tuple[int, ...]) -> Flops:
+    """Count a model through codes; looking the nearest ones up takes no gradient."""
+    x = jnp.zeros((1, *shape))
+    params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((model.quantizer.num_codes, *shape)))
+    codes = jax.eval_shape(lambda params: model.apply(params, x, method="encode"), params)
+    encoding = _of_layers(lambda params: model.apply(params, x, method="encode"), params)
+    grids = tuple(jnp.zeros(grid.shape, jnp.int32) for grid in codes)
+    decoding = _of_layers(lambda params: model.apply(params, grids, method="decode"), params)
+    lookup = 2 * sum(grid.size for grid in grids) * model.quantizer.num_codes * model.quantizer.dim
+    training = 3 * sum(encoding + decoding) - encoding[0] + lookup
+    return Flops(sum(encoding) + lookup, sum(decoding), training)
 
 
 def of_decoder(decoder: AutoregressiveDecoder, shape: tuple[int, ...]) -> Flops:

@@ -6,8 +6,10 @@ output for every pixel. `conv_lax` is `conv` as other JAX code writes it, with `
 `planar` is `mlp` with ten planar flows, the same for all images, on the posterior. `resnet` adds a residual block to
 every stage of `conv`. `burda` is 784-200-200-50 with tanh (Burda et al. 2016).
 
-`gated_pixelcnn` is a prior over grids of 7x7 codes of 512 values: vectors of 64 for the codes, windows of 5x5 and five
-times 3x3, 64 gated channels. `binary_pixelcnn` is a model of binary 28x28 images, of 16 channels and four layers.
+`vq_vae` is a VQ-VAE of 4x4 kernels of stride 2 with 32 and 64 channels and 3x3 ones beside the grid of 7x7 codes: 512
+codes of 64 channels by moving averages, trained by squared errors. `gated_pixelcnn` is a prior over grids of 7x7 codes
+of 512 values: vectors of 64 for the codes, windows of 5x5 and five times 3x3, 64 gated channels. `binary_pixelcnn` is a
+model of binary 28x28 images, of 16 channels and four layers.
 """
 
 from collections.abc import Callable
@@ -22,24 +24,28 @@ from flax.typing import Dtype
 
 from benchmarks import flops
 from benchmarks.data import CODES_SIDE, NUM_CODES, SIDE, bumps, codes
+from experiments.common.codec import codec_experiment
 from experiments.common.image_model import code_tokens, image_model_experiment, pixel_tokens
 from experiments.common.vae import binary_pixels, closed_bound, sampled_bound, unit_pixels, vae_experiment
 from jaxvae import objectives
 from jaxvae.flows import PlanarFlow
-from jaxvae.likelihoods import bernoulli, categorical
-from jaxvae.models import VAE
+from jaxvae.likelihoods import bernoulli, categorical, gaussian
+from jaxvae.models import VAE, VQVAE
 from jaxvae.nets import (
     MLP,
     AutoregressiveDecoder,
     ConvDecoder,
     ConvEncoder,
     ImageDecoder,
+    MapDecoder,
+    MapEncoder,
     MLPEncoder,
     PixelCNN,
     ResNetDecoder,
     ResNetEncoder,
 )
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
+from jaxvae.quantizers import VectorQuantizer
 from jaxvae.types import Array, Batch, DataSpec, Experiment, Likelihood
 
 SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)
@@ -59,6 +65,10 @@ def make_model(name: str, dtype: Dtype | None = None) -> Model:
     vae = MODELS[name](dtype)
     if isinstance(vae, AutoregressiveDecoder):
         return _image_model(name, vae)
+    if isinstance(vae, VQVAE):
+        prepare, optimizer = unit_pixels(SPEC), optax.adam(1e-3)
+        experiment = codec_experiment(name=name, spec=SPEC, model=vae, prepare=prepare, optimizer=optimizer)
+        return Model(name, experiment, flops.of_codec(vae, SPEC.shape), bumps)
     experiment = vae_experiment(
         name=name,
         spec=SPEC,
@@ -105,6 +115,16 @@ def burda(dtype: Dtype | None) -> VAE:
     return _vae(MLPEncoder((200, 200), nn.tanh, dtype=dtype), 50, decoder, dtype)
 
 
+def vq_vae(dtype: Dtype | None) -> VQVAE:
+    """1-32-64 channels, 64 of a code, 64-32-1 channels, relu; loss (x - mean)^2 and commitment, both means."""
+    likelihood = gaussian(sigma=0.5**0.5)
+    decoder = ImageDecoder(
+        MapDecoder(SPEC.shape, (64, 32), dtype=dtype), likelihood.param_shapes(SPEC.shape), dtype, latent_axes=3
+    )
+    quantizer = VectorQuantizer(NUM_CODES, 64, kmeans_iterations=0)
+    return VQVAE(MapEncoder(64, (32, 64), dtype=dtype), quantizer, decoder, likelihood)
+
+
 def gated_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
     """Codes 512-64, 5x5 and five times 3x3 with 64 gated channels, 64-512."""
     shapes = categorical(NUM_CODES).param_shapes((CODES_SIDE, CODES_SIDE))
@@ -118,13 +138,14 @@ def binary_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
     return AutoregressiveDecoder(net, bernoulli().param_shapes(SPEC.shape), 2, dtype=dtype)
 
 
-MODELS: dict[str, Callable[[Dtype | None], VAE | AutoregressiveDecoder]] = {
+MODELS: dict[str, Callable[[Dtype | None], VAE | VQVAE | AutoregressiveDecoder]] = {
     "mlp": mlp,
     "planar": planar,
     "conv": conv,
     "conv_lax": conv_lax,
     "resnet": resnet,
     "burda": burda,
+    "vq_vae": vq_vae,
     "gated_pixelcnn": gated_pixelcnn,
     "binary_pixelcnn": binary_pixelcnn,
 }

@@ -20,6 +20,7 @@ PEER_MODELS = (
     "mlp",
     "planar",
     "conv",
+    "vq_vae",
     "gated_pixelcnn",
 )  # of `benchmarks.models`, that `benchmarks.torch_peer` has too
 

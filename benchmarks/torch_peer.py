@@ -102,6 +102,40 @@ class GatedPixelCNN(nn.Module):
         return F.cross_entropy(self.logits(x), x, reduction="sum") / len(x)
 
 
+class VQVAE(nn.Module):
+    """Mean squared error and commitment of images [B, 1, 28, 28] through 7x7 codes by moving averages."""
+
+    def __init__(self, decay: float = 0.99, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        relu = nn.ReLU()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 32, 4, 2, 1), relu, nn.Conv2d(32, 64, 4, 2, 1), relu, nn.Conv2d(64, 64, 3, 1, 1)
+        )
+        up = nn.ConvTranspose2d(64, 32, 4, 2, 1), relu, nn.ConvTranspose2d(32, 1, 4, 2, 1)
+        self.decoder = nn.Sequential(nn.Conv2d(64, 64, 3, 1, 1), relu, *up)
+        self.decay, self.epsilon = decay, epsilon
+        self.register_buffer("codes", 0.1 * torch.randn(NUM_CODES, 64))
+        self.register_buffer("counts", torch.ones(NUM_CODES))
+        self.register_buffer("sums", self.codes.clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.encoder(x)
+        flat = z.movedim(1, -1).reshape(-1, 64)
+        with torch.no_grad():
+            index = torch.addmm(self.codes.square().sum(1), flat, self.codes.T, alpha=-2.0).argmin(1)
+            chosen = self.codes[index]
+            counts = torch.zeros_like(self.counts).index_add_(0, index, torch.ones_like(flat[:, 0]))
+            sums = torch.zeros_like(self.sums).index_add_(0, index, flat)
+            self.counts.lerp_(counts, 1.0 - self.decay)
+            self.sums.lerp_(sums, 1.0 - self.decay)
+            total = self.counts.sum()
+            smoothed = (self.counts + self.epsilon) / (total + NUM_CODES * self.epsilon) * total
+            self.codes.copy_(self.sums / smoothed[:, None])
+        commitment = F.mse_loss(flat, chosen)
+        z_q = chosen.reshape(*z.movedim(1, -1).shape).movedim(-1, 1)
+        return F.mse_loss(self.decoder(z + (z_q - z).detach()), x) + 0.25 * commitment
+
+
 def mlp() -> VAE:
     """784-400-20, 20-400-784, relu."""
     return VAE(*_dense())
@@ -131,9 +165,10 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "mlp": mlp,
     "planar": planar,
     "conv": conv,
+    "vq_vae": VQVAE,
     "gated_pixelcnn": GatedPixelCNN,
 }
-CONVOLUTIONS = ("conv", "gated_pixelcnn")
+CONVOLUTIONS = ("conv", "vq_vae", "gated_pixelcnn")
 
 
 def variants(model: str) -> list[str]:

@@ -26,6 +26,7 @@ COMPARED: dict[str, list[tuple[str, Kind]]] = {
     "planar": [("planar", "scan")],
     "conv": [("conv", "step"), ("conv", "scan"), ("conv_lax", "step")],
     "resnet": [("resnet", "scan")],
+    "vq_vae": [("vq_vae", "step"), ("vq_vae", "scan")],
     "gated_pixelcnn": [("gated_pixelcnn", "scan")],
 }
 SAVED = {"mlp": (1, 6), "conv": (1,)}  # programs from one checkpoint to the next: 10,000 images, and MNIST's 60,000

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import flax.linen as nn
 
 from experiments.common.codec import codec_experiment
-from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.common.vae import Prepare, binary_pixels, cosine_adam, network_dtype, unit_pixels
 from experiments.run import ImageConfig, Options, main, require, run_single
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
@@ -74,37 +74,45 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     return codec_experiment(
         name="vq_vae",
         spec=spec,
-        model=vqvae(config, spec),
-        prepare=binary_pixels(spec) if config.likelihood == "bernoulli" else unit_pixels(spec),
+        model=vqvae(config, spec, vector_quantizer(config)),
+        prepare=prepare_of(config, spec),
         optimizer=cosine_adam(config.learning_rate, config.steps),
     )
 
 
-def vqvae(config: Config, spec: DataSpec) -> VQVAE | HierarchicalVQVAE:
-    """Return the model of a configuration."""
+def vector_quantizer(config: Config, **changes: Any) -> VectorQuantizer:
+    """Return the quantizer of a configuration, with other attributes where they are given."""
+    attributes = {
+        "num_codes": config.num_codes,
+        "dim": config.code_dim,
+        "through": config.through,
+        "cosine": config.cosine,
+        "commitment_weight": config.commitment_weight,
+        "decay": config.decay,
+        "restart_below": config.restart_below,
+    }
+    return VectorQuantizer(**attributes | changes)
+
+
+def vqvae(config: Config, spec: DataSpec, quantizer: nn.Module) -> VQVAE | HierarchicalVQVAE:
+    """Return the model of a configuration; the quantizer is of `code_dim` channels."""
     likelihood, dtype = likelihood_of(config, spec), network_dtype(config.precision)
     width, halved = config.channels[-1], config.channels[::-1]
-    quantizer = VectorQuantizer(
-        config.num_codes,
-        config.code_dim,
-        through=config.through,
-        cosine=config.cosine,
-        commitment_weight=config.commitment_weight,
-        decay=config.decay,
-        restart_below=config.restart_below,
-    )
     decoder = ImageDecoder(
-        MapDecoder(spec.shape, halved, config.num_blocks, dtype), likelihood.param_shapes(spec.shape), dtype, 3
+        MapDecoder(spec.shape, halved, config.num_blocks, dtype),
+        likelihood.param_shapes(spec.shape),
+        dtype,
+        latent_axes=3,
     )
     if config.levels == 1:
         encoder = MapEncoder(config.code_dim, config.channels, config.num_blocks, dtype)
         return VQVAE(encoder, quantizer, decoder, likelihood)
-    doubled = (2 * -(-spec.shape[0] // 2 ** len(halved)), 2 * -(-spec.shape[1] // 2 ** len(halved)))
+    fine = [-(-side // 2 ** len(halved)) for side in spec.shape[:2]]
     return HierarchicalVQVAE(
         encoder=nn.Sequential([MapEncoder(width, config.channels, config.num_blocks, dtype), nn.relu]),
         top_encoder=MapEncoder(config.code_dim, (width,), config.num_blocks, dtype),
         top_quantizer=quantizer,
-        top_decoder=MapDecoder(doubled, (width, width), config.num_blocks, dtype),
+        top_decoder=MapDecoder([2 * side for side in fine], (width, width), config.num_blocks, dtype),
         to_bottom=Conv(config.code_dim, (1, 1), dtype=dtype),
         quantizer=quantizer.clone(),
         decoder=decoder,
@@ -112,7 +120,12 @@ def vqvae(config: Config, spec: DataSpec) -> VQVAE | HierarchicalVQVAE:
     )
 
 
-def likelihood_of(config: Any, spec: DataSpec) -> Likelihood:
+def prepare_of(config: Config, spec: DataSpec) -> Prepare:
+    """Return what makes the images that the likelihood of a configuration is of."""
+    return binary_pixels(spec) if config.likelihood == "bernoulli" else unit_pixels(spec)
+
+
+def likelihood_of(config: Config, spec: DataSpec) -> Likelihood:
     """Return the likelihood of images in [0, 1] that a configuration names.
 
     Raises:

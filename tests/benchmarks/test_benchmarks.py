@@ -122,7 +122,7 @@ def test_gpu_begins_nothing_after_its_minutes(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp", "planar", "gated_pixelcnn"])
+@pytest.mark.parametrize("model", ["mlp", "planar", "vq_vae", "gated_pixelcnn"])
 def test_torch_beside(model):
     pytest.importorskip("torch")
     with_torch = Torch(QUICK)
@@ -164,6 +164,15 @@ def test_flops_of_a_pixelcnn_by_hand():
     others = 6 * 64 * 128 + 2 * 64 * 128 + 128 * 128 + 64 * 64
     assert flops.decoding == 2 * 49 * (first + 5 * others + 64 * 512)
     assert flops.training == 3 * flops.decoding
+
+
+def test_flops_of_a_vq_vae_by_hand():
+    flops = make_model("vq_vae").flops
+    halving, second, window = 14 * 14 * 32 * 16, 7 * 7 * 64 * 16 * 32, 7 * 7 * 9 * 64 * 64
+    lookup = 7 * 7 * 512 * 64
+    assert flops.encoding == 2 * (halving + second + window + lookup)
+    assert flops.decoding == 2 * (window + second + halving)
+    assert flops.training == 3 * (flops.encoding + flops.decoding) - 2 * halving - 2 * 2 * lookup
 
 
 def test_models_have_the_parameters_of_their_papers():

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 from dataclasses import replace
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from experiments import run as shared
 from experiments.__main__ import experiments
 from experiments.common import sweep as sweeps
 from experiments.common.folder import read_records
+from experiments.quantizers import Name
 from experiments.run import Options
 from jaxvae.errors import UserError
 from jaxvae.evaluation import active_units
@@ -53,6 +55,7 @@ CHOICES = [
     *[("pixel_cnn", {"net": name}) for name in ("pixelrnn", "transformer")],
     *[("pixel_cnn", {"likelihood": name, "class_conditional": True}) for name in ("categorical", "logistic_mixture")],
     *[("vq_vae", {"likelihood": name}) for name in ("bernoulli", "gaussian")],
+    *[("quantizers", {"quantizers": (name,)}) for name in get_args(Name) if name != "restart"],
     ("vq_vae", {"levels": 2, "through": "rotation", "num_blocks": 1}),
     ("pixel_cnn", {"block": 1}),
     *AS_THEY_COME,
@@ -113,7 +116,7 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
         state._replace(key=None), jax.random.key_data(jax.random.key(0)), batch
     )
     assert exported.platforms == ("cuda", "tpu")
-    convolves = name in ("binary_vae", "pixel_cnn", "pixel_vae", "vq_vae")
+    convolves = name in ("binary_vae", "pixel_cnn", "pixel_vae", "quantizers", "vq_vae")
     assert ("stablehlo.convolution" in exported.mlir_module()) == convolves
 
 
