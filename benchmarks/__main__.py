@@ -11,6 +11,7 @@ import jax
 from benchmarks.compiling import compilation
 from benchmarks.gpu import gpu
 from benchmarks.inference import evaluation, sampling
+from benchmarks.lookup import lookup
 from benchmarks.models import MODELS
 from benchmarks.options import QUICK, Options
 from benchmarks.records import Record, append, newest, num_cores, tables
@@ -25,6 +26,7 @@ SUITES: dict[str, Callable[[Options], Iterator[Record]]] = {
     "evaluation": evaluation,
     "sweep": sweep,
     "compile": compilation,
+    "lookup": lookup,
     "gpu": gpu,
 }
 RESULTS = Path(__file__).parent / "results"

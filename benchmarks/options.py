@@ -24,6 +24,8 @@ class Options(NamedTuple):
     sweep_epochs: int = 5  # of the sweep that is measured from the start to the end
     num_samples: int = 1_000  # images drawn at a time
     num_grids: int = 64  # pixel by pixel
+    num_vectors: int = 100_000  # whose nearest codes are looked up,
+    num_codes: int = 8_192  # of so many
     nll_images: int = 10_000  # of the test part
     nll_samples: int = 1_000  # k
     fit_steps: int = 10_000  # of Burda's model on a GPU
@@ -50,6 +52,8 @@ QUICK = Options(
     sweep_epochs=1,
     num_samples=8,
     num_grids=2,
+    num_vectors=50,
+    num_codes=20,
     nll_images=40,
     nll_samples=7,
     fit_steps=8,

@@ -9,12 +9,14 @@ from jaxvae.evaluation.latents import (
     mutual_information,
 )
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
+from jaxvae.evaluation.spectrum import high_frequency_power, radial_power
 
 __all__ = [
     "LikelihoodEstimate",
     "active_units",
     "activity",
     "diagnose_collapse",
+    "high_frequency_power",
     "histogram_nll",
     "importance_estimate",
     "intensity_histogram",
@@ -23,5 +25,6 @@ __all__ = [
     "mutual_information",
     "pixel_histogram",
     "psnr",
+    "radial_power",
     "ssim",
 ]

@@ -88,6 +88,12 @@ def test_evaluation_says_what_it_extrapolates(tmp_path, capsys):
     assert one["extrapolated_seconds_of_10000_images"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_lookup(tmp_path, capsys):
+    one = run(tmp_path, capsys, "lookup")["nearest of 20 codes of 64 channels"]
+    assert one["vectors_per_second"] == pytest.approx(50 / one["seconds"], rel=1e-3)
+    assert one["megabytes"] > 0
+
+
 @pytest.mark.slow
 def test_sweep(tmp_path, capsys):
     found = run(tmp_path, capsys, "sweep")
