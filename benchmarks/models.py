@@ -116,7 +116,7 @@ def burda(dtype: Dtype | None) -> VAE:
 
 
 def vq_vae(dtype: Dtype | None) -> VQVAE:
-    """1-32-64 channels, 64 of a code, 64-32-1 channels, relu; loss (x - mean)^2 and commitment, both means."""
+    """1-32-64 channels, 64 of a code, 64-32-1 channels, relu; squared errors and commitment weigh the same a number."""
     likelihood = gaussian(sigma=0.5**0.5)
     decoder = ImageDecoder(
         MapDecoder(SPEC.shape, (64, 32), dtype=dtype), likelihood.param_shapes(SPEC.shape), dtype, latent_axes=3

@@ -178,9 +178,6 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         evaluate=evaluate,
         sample=draws,
         prepare=lambda keys, x: x,
-        encode=None,
-        decode=None,
-        terms=None,
     )
 
 

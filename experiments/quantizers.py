@@ -17,7 +17,7 @@ from experiments.common.codec import codec_experiment
 from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
-from experiments.common.training import on_primary, train
+from experiments.common.training import of_part, on_primary, train
 from experiments.common.vae import cosine_adam
 from experiments.run import Options, main, require, run_folder
 from jaxvae import data
@@ -98,7 +98,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         model=vq_vae.vqvae(config, spec, quantizer_of(name, config)),
         prepare=vq_vae.prepare_of(config, spec),
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        penalty_weight=1.0 / np.prod(spec.shape) if gumbel else 1.0,  # a sum in nats, as log p(x | codes)
+        penalty_weight=1.0 if gumbel else None,  # a sum in nats, as log p(x | codes)
         temperature=falls if gumbel else None,
     )
 
@@ -143,8 +143,7 @@ def run(config: Config, options: Options) -> Path:
     finished = []
     for name in config.quantizers:
         place = folder / name
-        begun = replace(options, resume=options.resume and (place / "config.json").exists())
-        one = train(replace(config, quantizers=(name,)), build, splits, spec, place, begun)
+        one = train(replace(config, quantizers=(name,)), build, splits, spec, place, of_part(place, options))
         finished.append(one)
         if distributed.is_primary():
             found = report(one, splits)

@@ -20,7 +20,7 @@ from experiments.common.image_model import NetName, autoregressive_net
 from experiments.common.judge_prior import report_prior
 from experiments.common.loading import fingerprint
 from experiments.common.report import report
-from experiments.common.training import evaluation_batch, on_primary, train
+from experiments.common.training import evaluation_batch, of_part, on_primary, train
 from experiments.common.vae import cosine_adam, network_dtype, split_each
 from experiments.run import Finished, ImageConfig, Options, load, main, require, run_folder
 from jaxvae import data
@@ -137,7 +137,7 @@ def run(config: Config, options: Options) -> Path:
         parts,
         code_spec,
         folder,
-        _of_stage(folder, options),
+        of_part(folder, options),
         codec=read_json(codec.folder / "config.json"),
     )
     if distributed.is_primary():
@@ -186,10 +186,7 @@ def encode_splits(codec: Finished, images: Splits, folder: Path) -> tuple[CodeGr
 
 
 def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options) -> Finished:
-    small = config.num_codes < 64
-    of_codec = vq_vae.Config().quick() if small else vq_vae.Config()
-    of_codec = replace(
-        of_codec,
+    of_codec = vq_vae.Config(
         seed=config.seed,
         steps=config.codec_steps,
         batch_size=config.batch_size,
@@ -201,15 +198,10 @@ def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, o
         levels=1 if config.levels == 1 else 2,
         likelihood="bernoulli" if spec.num_values == 2 else "logistic_mixture",
     )
-    finished = train(of_codec, vq_vae.build, images, spec, folder, _of_stage(folder, options))
+    finished = train(of_codec, vq_vae.build, images, spec, folder, of_part(folder, options))
     if distributed.is_primary():
         report(finished, images)
     return finished
-
-
-def _of_stage(folder: Path, options: Options) -> Options:
-    """Resume a stage that was begun."""
-    return replace(options, resume=options.resume and (folder / "config.json").exists())
 
 
 if __name__ == "__main__":

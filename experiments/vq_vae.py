@@ -52,7 +52,6 @@ class Config(ImageConfig):
     sigma: float = 0.1
     """of the Gaussian"""
     learning_rate: float = 2e-3
-    ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -215,11 +215,13 @@ class Experiment(NamedTuple):
     loss: LossFn
     # (params, model_state, keys [B], batch, hparams) -> {"loss" and others: [B]}
     evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
-    sample: Callable[[PRNGKey, Params, ModelState, int], Samples] | None  # (key, params, model_state, num)
     prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
-    encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None  # prepared x -> E_q[z], [B, D_l]
-    decode: Callable[[Params, ModelState, Array], Array] | None  # z [N, D] -> E[x | z], or one draw: images
-    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None  # keys [B], prepared x -> one sample each
+    sample: Callable[[PRNGKey, Params, ModelState, int], Samples] | None = None  # (key, params, model_state, num)
+    # (params, model_state, keys [B], prepared x) -> E_q[z], [B, D_l]
+    encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None = None
+    decode: Callable[[Params, ModelState, Array], Array] | None = None  # z [N, D] -> E[x | z], or one draw: images
+    # (params, model_state, keys [B], prepared x) -> one sample each
+    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None = None
     posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
     # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels
     complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None
@@ -232,4 +234,3 @@ class Codec(NamedTuple):
     num_codes: tuple[int, ...]  # K of every grid, the coarsest first
     encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]  # prepared x -> grids [B, h, w] or [B, h, w, G]
     decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
-    log_prob: Callable[[Params, ModelState, tuple[Array, ...], Array], Array]  # grids, prepared x -> [B], nats

@@ -119,9 +119,6 @@ def code_prior_experiment(
         evaluate=evaluate,
         sample=sample,
         prepare=lambda keys, x: x,
-        encode=None,
-        decode=None,
-        terms=None,
     )
 
 

@@ -34,14 +34,12 @@ def codec_experiment(
     model: VQVAE | HierarchicalVQVAE,
     prepare: Prepare,
     optimizer: optax.GradientTransformation,
-    penalty_weight: float = 1.0,
+    penalty_weight: float | None = None,
     temperature: Callable[[Array], Array] | None = None,
 ) -> Experiment:
     """Return the experiment that trains a model of images through codes.
 
-      loss = -log p(x | codes) / (H W C) + weight * penalty
-
-    so that commitments, which are means over positions and channels, weigh the same for images of any size.
+      loss = -log p(x | codes) + weight * penalty      [nats per image]
 
     Args:
       name: of the experiment.
@@ -49,10 +47,11 @@ def codec_experiment(
       model: whose likelihood is of images in [0, 1].
       prepare: makes the images that are modelled of those of the data.
       optimizer: of the loss.
-      penalty_weight: 1 / (H W C) for penalties that are sums in nats.
+      penalty_weight: 1 for penalties that are sums in nats; None is H W C, by which commitments, which are means over
+        positions and channels, weigh the same for images of any size.
       temperature: of quantizers that have one, (step) -> [].
     """
-    num_pixels = math.prod(spec.shape)
+    weight = math.prod(spec.shape) if penalty_weight is None else penalty_weight
     quantizers = (model.quantizer,) if isinstance(model, VQVAE) else (model.top_quantizer, model.quantizer)
 
     def variables(params: Params, model_state: ModelState) -> Mapping[str, Any]:
@@ -83,7 +82,7 @@ def codec_experiment(
             ending = f"_{level}" if len(terms.stats) > 1 else ""
             for key in ("perplexity", "used", "quantization_error"):
                 metrics[key + ending] = jnp.mean(stats[key])
-        return reconstruction / num_pixels + penalty_weight * penalty, (state, metrics)
+        return reconstruction + weight * penalty, (state, metrics)
 
     def evaluate(
         params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
@@ -91,7 +90,7 @@ def codec_experiment(
         noise, _ = split_each(keys)
         terms = model.apply(variables(params, model_state), prepare(noise, batch.x))
         return {
-            "loss": -terms.log_px / num_pixels + penalty_weight * terms.penalty,
+            "loss": -terms.log_px + weight * terms.penalty,
             "reconstruction": -terms.log_px,
             "penalty": terms.penalty,
         }
@@ -103,10 +102,6 @@ def codec_experiment(
         of_x = model.apply(variables(params, model_state), codes, method="decode")
         return jax.vmap(model.likelihood.mean)(of_x)
 
-    def log_prob(params: Params, model_state: ModelState, codes: tuple[Array, ...], x: Array) -> Array:
-        of_x = model.apply(variables(params, model_state), codes, method="decode")
-        return jax.vmap(model.likelihood.log_prob)(of_x, x)
-
     return Experiment(
         name=name,
         spec=spec,
@@ -115,10 +110,6 @@ def codec_experiment(
         init=init,
         loss=loss,
         evaluate=evaluate,
-        sample=None,
         prepare=prepare,
-        encode=None,
-        decode=None,
-        terms=None,
-        codec=Codec(tuple(quantizer.num_codes for quantizer in quantizers), encode, decode, log_prob),
+        codec=Codec(tuple(quantizer.num_codes for quantizer in quantizers), encode, decode),
     )

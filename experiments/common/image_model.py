@@ -166,8 +166,5 @@ def image_model_experiment(
         evaluate=evaluate,
         sample=sample,
         prepare=prepare,
-        encode=None,
-        decode=None,
-        terms=None,
         complete=complete,
     )

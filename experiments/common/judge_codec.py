@@ -121,9 +121,8 @@ def _patches(finished: Finished, codes: tuple[np.ndarray, ...], counts: list[np.
             usual = np.argmax(of_grid, axis=-1)
             filled = np.broadcast_to(usual, (64, *grid.shape[1:])).copy()
             if other == level:
-                filled[...] = some.reshape(64, 1, 1) if grid.ndim == 3 else filled
-                if grid.ndim == 4:
-                    filled[..., 0] = some[:, None, None]
+                chosen = filled if grid.ndim == 3 else filled[..., 0]
+                chosen[...] = some[:, None, None]
             grids.append(jnp.asarray(filled, jnp.int32))
         x = np.asarray(decode(finished.params, finished.model_state, tuple(grids)))
         side = [-(-n // m) for n, m in zip(x.shape[1:3], codes[level].shape[1:3], strict=True)]

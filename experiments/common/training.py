@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,6 +116,11 @@ def train_sweep(
     return [finished[i] for i in range(len(runs))]
 
 
+def of_part(folder: Path, options: "Options") -> "Options":
+    """Return the options of one training of several in a run: `--resume` continues those that were begun."""
+    return replace(options, resume=options.resume and (folder / "config.json").exists())
+
+
 def evaluation_batch(spec: DataSpec) -> int:
     """Return how many images to evaluate at a time, 500 of MNIST's size: results do not depend on it, memory does."""
     return max(1, 392_000 // math.prod(spec.shape))
@@ -208,7 +214,7 @@ def _opened(run: _Run, splits: Splits, spec: DataSpec, options: "Options", *, to
     distributed.require_equal(
         {**record["config"], **record["spec"], "num_train": size, "experiment": run.experiment.name}
     )
-    resume = options.resume and (not together or (run.folder / "config.json").exists())
+    resume = (of_part(run.folder, options) if together else options).resume
     on_primary(lambda: open_folder(run.folder, record, resume))
     checkpoints = Checkpoints(run.folder / "checkpoints", keep=options.keep)
     done = checkpoints.latest_step() or 0

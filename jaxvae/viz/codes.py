@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.errors import check_shape
+from jaxvae.quantizers import code_usage
 from jaxvae.viz.canvas import BLUE, MUTED, plot, write
 from jaxvae.viz.pictures import save_reconstructions
 
@@ -21,8 +23,7 @@ def save_code_usage(path: str | Path, counts: Any, title: str = "Use of the code
     counts = np.atleast_2d(np.asarray(counts, np.float64))
     check_shape("counts", counts, (None, None))
     shares = -np.sort(-counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0), axis=1)
-    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    perplexity = np.exp(-np.sum(shares * logs, axis=1))
+    perplexity = np.asarray(code_usage(jnp.asarray(counts)).perplexity)
     used, num = np.count_nonzero(counts, axis=1), counts.shape[1]
     numbers = ", ".join(f"{u} of {num} used, perplexity {p:.0f}" for u, p in zip(used, perplexity, strict=True))
     figure, axes = plot(f"{title}: {numbers}", "codes, the most used first", "share", width=8.0, height=4.2)

@@ -25,7 +25,9 @@ def experiment():
     # With so few vectors a batch many codes are moved at every step.
     quantizer = VectorQuantizer(64, 3, restart_below=0.9, decay=0.7)
     model = VQVAE(MapEncoder(3, (4,)), quantizer, decoder, bernoulli())
-    return codec_experiment(name="tiny", spec=SPEC, model=model, prepare=binary_pixels(SPEC), optimizer=optax.sgd(0.5))
+    return codec_experiment(
+        name="tiny", spec=SPEC, model=model, prepare=binary_pixels(SPEC), optimizer=optax.sgd(0.5 / 36)
+    )
 
 
 @pytest.fixture

@@ -63,9 +63,5 @@ def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1
         init=init,
         loss=loss,
         evaluate=evaluate,
-        sample=None,
         prepare=lambda keys, x: x,
-        encode=None,
-        decode=None,
-        terms=None,
     )
