@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxvae.errors import check_shape
+from jaxvae.errors import UserError, check_shape
 from jaxvae.quantizers.codebook import CodebookState, code_sums, nearest, restart
 from jaxvae.quantizers.usage import code_counts, finite_rows
 from jaxvae.types import Array, PRNGKey
@@ -25,14 +25,14 @@ def kmeans(key: PRNGKey, z: Array, num_codes: int, num_iterations: int) -> Array
       [K, D].
 
     Raises:
-      ValueError: if there are fewer vectors than codes.
+      UserError: if there are fewer vectors than codes.
 
     References:
       Arthur & Vassilvitskii, "k-means++: The Advantages of Careful Seeding", 2007.
     """
     check_shape("z of k-means", z, (None, None))
     if len(z) < num_codes:
-        raise ValueError(
+        raise UserError(
             f"k-means of {num_codes} codes has {len(z)} vectors, expected at least {num_codes}: "
             "initialise with a larger batch, take fewer codes or set kmeans_iterations=0."
         )
