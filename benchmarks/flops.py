@@ -54,7 +54,7 @@ def of_decoder(decoder: AutoregressiveDecoder, shape: tuple[int, ...]) -> Flops:
     x = jnp.zeros((1, *shape))
     layers = _of_layers(lambda x: decoder.init(jax.random.key(0), None, x), x)
     # Pixels take no gradient from the two convolutions that read them; vectors of codes are learned, and do.
-    first = 0 if decoder.embed_features else sum(layers[:2])
+    first = 0 if decoder.num_codes else sum(layers[:2])
     return Flops(0, sum(layers), 3 * sum(layers) - first)
 
 

@@ -129,13 +129,13 @@ def gated_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
     """Codes 512-64, 5x5 and five times 3x3 with 64 gated channels, 64-512."""
     shapes = categorical(NUM_CODES).param_shapes((CODES_SIDE, CODES_SIDE))
     net = PixelCNN(64, 64, num_layers=6, first_reach=2, dtype=dtype)
-    return AutoregressiveDecoder(net, shapes, NUM_CODES, embed_features=64, dtype=dtype)
+    return AutoregressiveDecoder(net, shapes, num_codes=NUM_CODES, embed_features=64, dtype=dtype)
 
 
 def binary_pixelcnn(dtype: Dtype | None) -> AutoregressiveDecoder:
     """5x5 and three times 3x3 with 16 gated channels."""
     net = PixelCNN(1, 16, num_layers=4, first_reach=2, dtype=dtype)
-    return AutoregressiveDecoder(net, bernoulli().param_shapes(SPEC.shape), 2, dtype=dtype)
+    return AutoregressiveDecoder(net, bernoulli().param_shapes(SPEC.shape), dtype=dtype)
 
 
 MODELS: dict[str, Callable[[Dtype | None], VAE | VQVAE | AutoregressiveDecoder]] = {
@@ -188,7 +188,7 @@ class PlainDecoder(nn.Module):
 
 def likelihood_of(decoder: AutoregressiveDecoder) -> Likelihood:
     """Return the likelihood of what a decoder of `MODELS` draws, codes or binary pixels."""
-    return categorical(NUM_CODES) if decoder.embed_features else bernoulli()
+    return categorical(NUM_CODES) if decoder.num_codes else bernoulli()
 
 
 def num_params(model: Model) -> int:
@@ -199,14 +199,14 @@ def num_params(model: Model) -> int:
 
 
 def _image_model(name: str, decoder: AutoregressiveDecoder) -> Model:
-    coded = decoder.embed_features > 0
+    coded = decoder.num_codes > 0
     spec = DataSpec((CODES_SIDE, CODES_SIDE), NUM_CODES, 0) if coded else SPEC
     experiment = image_model_experiment(
         name=name,
         spec=spec,
         decoder=decoder,
         likelihood=likelihood_of(decoder),
-        tokens=code_tokens(spec.shape, NUM_CODES) if coded else pixel_tokens(spec, 2),
+        tokens=code_tokens(spec.shape, NUM_CODES) if coded else pixel_tokens(spec),
         prepare=(lambda keys, x: x) if coded else binary_pixels(spec),
         optimizer=optax.adam(1e-3),
     )

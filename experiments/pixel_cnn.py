@@ -18,7 +18,8 @@ from experiments.common.image_model import (
     image_model_experiment,
     pixel_tokens,
 )
-from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.common.pixels import pixels_of
+from experiments.common.vae import cosine_adam, network_dtype
 from experiments.run import ImageConfig, Options, main, require, run_single
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
@@ -65,24 +66,18 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system together."""
     if config.class_conditional and not spec.num_classes:
         raise UserError("--class-conditional needs labels, which these data do not have: choose another --data.")
-    binary = config.likelihood == "bernoulli"
-    if not binary and spec.num_values == 2:
-        raise UserError(f"--likelihood {config.likelihood} is of images with more than two values: choose bernoulli.")
-    coded = binary and config.block > 1
-    tokens = block_tokens(spec, config.block) if coded else pixel_tokens(spec, 2 if binary else spec.num_values)
-    if coded or config.likelihood == "categorical":
-        likelihood = likelihoods.categorical(tokens.num_values)
-    elif binary:
-        likelihood = likelihoods.bernoulli()
-    else:
-        likelihood = likelihoods.logistic_mixture(config.num_components, tokens.num_values, spec.shape[-1])
+    likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components)
+    coded = config.likelihood == "bernoulli" and config.block > 1
+    tokens = block_tokens(spec, config.block) if coded else pixel_tokens(spec)
+    if coded:
+        likelihood = likelihoods.categorical(tokens.num_codes)
     in_features, dtype = (config.features if coded else spec.shape[-1]), network_dtype(config.precision)
     size = (tokens.shape[0], tokens.shape[1])
     decoder = AutoregressiveDecoder(
         autoregressive_net(config.net, in_features, size, config.features, config.num_layers, config.num_heads, dtype),
         likelihood.param_shapes(tokens.shape),
-        tokens.num_values,
-        embed_features=in_features if coded else 0,
+        num_codes=tokens.num_codes,
+        embed_features=in_features,
         context=nn.Embed(spec.num_classes, config.features) if config.class_conditional else None,
         latent_axes=0,
         dtype=dtype,
@@ -93,7 +88,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         decoder=decoder,
         likelihood=likelihood,
         tokens=tokens,
-        prepare=binary_pixels(spec) if binary else unit_pixels(spec),
+        prepare=prepare,
         optimizer=cosine_adam(config.learning_rate, config.steps),
     )
 

@@ -7,13 +7,14 @@ there are a warm-up of the KL, free bits, and few layers, which see only the nei
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import flax.linen as nn
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
+from experiments.common.pixels import pixels_of
 from experiments.common.vae import Net, closed_bound, gaussian_vae, network_dtype
 from experiments.run import Options, main, require
-from jaxvae.likelihoods import bernoulli
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
 from jaxvae.types import DataSpec, Experiment
 
@@ -30,6 +31,12 @@ class Config(ComparisonConfig):
     """pixels that its first layer sees each way; each further layer sees one more"""
     free_bits: float = 0.0
     """nats per dimension below which the KL is not lowered"""
+    likelihood: Literal["bernoulli", "logistic_mixture"] = "bernoulli"
+    """of binarised images, or of 8-bit ones"""
+    num_components: int = 5
+    """of the mixture of logistics"""
+    hidden: int = 256
+    """units of the dense layer of `conv`"""
     num_seeds: int = 1
     net: Net = "conv"
     latent_dim: int = 16
@@ -38,8 +45,8 @@ class Config(ComparisonConfig):
         super().__post_init__()
         sound = 0 < len(self.num_layers) == len(set(self.num_layers)) and min(self.num_layers) >= 0
         require("num_layers", self.num_layers, sound, "different numbers of at least 0")
-        require("features", self.features, self.features >= 1, "at least 1")
-        require("first_reach", self.first_reach, self.first_reach >= 1, "at least 1")
+        for field in ("features", "first_reach", "num_components", "hidden"):
+            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
         require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
 
     def quick(self) -> "Config":
@@ -49,21 +56,23 @@ class Config(ComparisonConfig):
 
 def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system of one number of layers together, the first of the list."""
-    likelihood = bernoulli()
-    vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
+    likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components)
+    vae = gaussian_vae(
+        config.net, config.latent_dim, likelihood, spec, precision=config.precision, hidden=config.hidden
+    )
     if config.num_layers[0]:
         dtype, size = network_dtype(config.precision), (spec.shape[0], spec.shape[1])
         to_map = [
-            MLP((256,), dtype=dtype),
+            MLP((config.hidden,), dtype=dtype),
             ConvDecoder((64, 32), spec.shape, dtype=dtype),
             Double(config.features, size),
         ]
         net = PixelCNN(spec.shape[-1], config.features, config.num_layers[0], config.first_reach, dtype)
         shapes = likelihood.param_shapes(spec.shape)
-        decoder = AutoregressiveDecoder(net, shapes, 2, context=nn.Sequential(to_map), dtype=dtype)
+        decoder = AutoregressiveDecoder(net, shapes, context=nn.Sequential(to_map), dtype=dtype)
         vae = vae.clone(decoder=decoder)
     hparams = {"warmup_cycles": 1, "free_bits": config.free_bits}
-    return variant_experiment("pixel_vae", config, spec, vae, closed_bound(vae), **hparams)
+    return variant_experiment("pixel_vae", config, spec, vae, closed_bound(vae), prepare, **hparams)
 
 
 def run(config: Config, options: Options) -> Path:

@@ -91,12 +91,13 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system of one quantizer together, the first of the list."""
     name = config.quantizers[0]
     gumbel = name == "gumbel"
+    likelihood, prepare = config.pixels(spec)
     falls = lambda step: config.final_temperature ** jnp.minimum(step / config.steps, 1.0)  # noqa: E731
     return codec_experiment(
         name="quantizers",
         spec=spec,
-        model=vq_vae.vqvae(config, spec, quantizer_of(name, config)),
-        prepare=vq_vae.prepare_of(config, spec),
+        model=vq_vae.vqvae(config, spec, quantizer_of(name, config), likelihood),
+        prepare=prepare,
         optimizer=cosine_adam(config.learning_rate, config.steps),
         penalty_weight=1.0 if gumbel else None,  # a sum in nats, as log p(x | codes)
         temperature=falls if gumbel else None,

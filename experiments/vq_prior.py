@@ -8,13 +8,14 @@ is a PixelCNN, PixelRNN or Transformer over the grid of codes, conditional on cl
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import numpy as np
 
 from experiments import vq_vae
-from experiments.common.code_prior import code_prior_experiment, grid_shapes
+from experiments.common.code_prior import code_prior_experiment, code_spec, grid_shapes
 from experiments.common.folder import progress_bar, read_json
 from experiments.common.image_model import NetName, autoregressive_net
 from experiments.common.judge_prior import report_prior
@@ -42,8 +43,10 @@ class Config(ImageConfig):
     """of that training"""
     num_codes: int = 512
     """of that codec"""
-    levels: int = 1
-    """grids of codes of that codec, 1 or 2"""
+    levels: Literal[1, 2] = 1
+    """grids of codes of that codec"""
+    likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
+    """of that codec: of binarised images, of any (a density), or of 8-bit ones"""
     prior: NetName = "pixelcnn"
     """network over the codes"""
     features: int = 64
@@ -60,7 +63,6 @@ class Config(ImageConfig):
         super().__post_init__()
         for field in ("codec_steps", "num_codes", "features", "num_layers", "num_heads"):
             require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
-        require("levels", self.levels, self.levels in (1, 2), "1 or 2")
         require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
 
     def quick(self) -> "Config":
@@ -93,7 +95,7 @@ def build(
                     config.prior, config.features, size, config.features, config.num_layers, config.num_heads, dtype
                 ),
                 categorical(num_codes).param_shapes(size),
-                num_codes,
+                num_codes=num_codes,
                 embed_features=config.features,
                 context=context,
                 latent_axes=2 if level else 0,
@@ -117,6 +119,16 @@ def run(config: Config, options: Options) -> Path:
         raise UserError("--sweep is not for vq_prior, which is two trainings: leave it out.")
     folder = run_folder("vq_prior", options)
     images, spec = data.load(config.data, image_size=config.image_size)
+    finished, codes, codec = train_stages(config, images, spec, folder, options)
+    if distributed.is_primary():
+        report_prior(finished, codes, codec, images)
+    return folder
+
+
+def train_stages(
+    config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options
+) -> tuple[Finished, Splits, Finished]:
+    """Train both stages in a run's folder, or what is missing of them; return the prior, its data and the codec."""
     if config.codec:
         codec = load(config.codec)
         if codec.experiment.codec is None:
@@ -129,20 +141,16 @@ def run(config: Config, options: Options) -> Path:
         codec = _train_codec(config, images, spec, folder / "codec", options)
     grids = encode_splits(codec, images, folder / "codes")
     parts = Splits(*(one.dataset for one in grids))
-    num_codes = grids[0].num_codes
-    code_spec = DataSpec((parts.train.x.shape[1],), max(num_codes), spec.num_classes)
     finished = train(
         config,
         functools.partial(build, codec=codec.experiment, codec_variables=(codec.params, codec.model_state)),
         parts,
-        code_spec,
+        code_spec(codec.experiment),
         folder,
         of_part(folder, options),
         codec=read_json(codec.folder / "config.json"),
     )
-    if distributed.is_primary():
-        report_prior(finished, parts, codec, images)
-    return folder
+    return finished, parts, codec
 
 
 def encode_splits(codec: Finished, images: Splits, folder: Path) -> tuple[CodeGrids, CodeGrids, CodeGrids]:
@@ -182,11 +190,9 @@ def encode_splits(codec: Finished, images: Splits, folder: Path) -> tuple[CodeGr
     return train_part, valid, test
 
 
-# ---------- private
-
-
-def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options) -> Finished:
-    of_codec = vq_vae.Config(
+def codec_config(config: Config) -> vq_vae.Config:
+    """Return the configuration of the codec that is trained first."""
+    return vq_vae.Config(
         seed=config.seed,
         steps=config.codec_steps,
         batch_size=config.batch_size,
@@ -195,10 +201,16 @@ def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, o
         image_size=config.image_size,
         precision=config.precision,
         num_codes=config.num_codes,
-        levels=1 if config.levels == 1 else 2,
-        likelihood="bernoulli" if spec.num_values == 2 else "logistic_mixture",
+        levels=config.levels,
+        likelihood=config.likelihood,
     )
-    finished = train(of_codec, vq_vae.build, images, spec, folder, of_part(folder, options))
+
+
+# ---------- private
+
+
+def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options) -> Finished:
+    finished = train(codec_config(config), vq_vae.build, images, spec, folder, of_part(folder, options))
     if distributed.is_primary():
         report(finished, images)
     return finished

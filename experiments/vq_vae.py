@@ -11,10 +11,9 @@ from typing import Any, Literal
 import flax.linen as nn
 
 from experiments.common.codec import codec_experiment
-from experiments.common.vae import Prepare, binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.common.pixels import pixels_of
+from experiments.common.vae import Prepare, cosine_adam, network_dtype
 from experiments.run import ImageConfig, Options, main, require, run_single
-from jaxvae import likelihoods
-from jaxvae.errors import UserError
 from jaxvae.models import VQVAE, HierarchicalVQVAE
 from jaxvae.nets import Conv, ImageDecoder, MapDecoder, MapEncoder
 from jaxvae.quantizers import VectorQuantizer
@@ -63,6 +62,10 @@ class Config(ImageConfig):
             require(field, getattr(self, field), getattr(self, field) >= 0, "at least 0")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
 
+    def pixels(self, spec: DataSpec) -> tuple[Likelihood, Prepare]:
+        """Return the likelihood and what makes the images that it is of."""
+        return pixels_of(self.likelihood, spec, num_components=self.num_components, sigma=self.sigma)
+
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
         return replace(self, num_codes=32, code_dim=16, channels=(8, 16), steps=100, eval_every=50)
@@ -70,11 +73,12 @@ class Config(ImageConfig):
 
 def build(config: Config, spec: DataSpec) -> Experiment:
     """Put the system together."""
+    likelihood, prepare = config.pixels(spec)
     return codec_experiment(
         name="vq_vae",
         spec=spec,
-        model=vqvae(config, spec, vector_quantizer(config)),
-        prepare=prepare_of(config, spec),
+        model=vqvae(config, spec, vector_quantizer(config), likelihood),
+        prepare=prepare,
         optimizer=cosine_adam(config.learning_rate, config.steps),
     )
 
@@ -93,9 +97,9 @@ def vector_quantizer(config: Config, **changes: Any) -> VectorQuantizer:
     return VectorQuantizer(**attributes | changes)
 
 
-def vqvae(config: Config, spec: DataSpec, quantizer: nn.Module) -> VQVAE | HierarchicalVQVAE:
+def vqvae(config: Config, spec: DataSpec, quantizer: nn.Module, likelihood: Likelihood) -> VQVAE | HierarchicalVQVAE:
     """Return the model of a configuration; the quantizer is of `code_dim` channels."""
-    likelihood, dtype = likelihood_of(config, spec), network_dtype(config.precision)
+    dtype = network_dtype(config.precision)
     width, halved = config.channels[-1], config.channels[::-1]
     decoder = ImageDecoder(
         MapDecoder(spec.shape, halved, config.num_blocks, dtype),
@@ -117,27 +121,6 @@ def vqvae(config: Config, spec: DataSpec, quantizer: nn.Module) -> VQVAE | Hiera
         decoder=decoder,
         likelihood=likelihood,
     )
-
-
-def prepare_of(config: Config, spec: DataSpec) -> Prepare:
-    """Return what makes the images that the likelihood of a configuration is of."""
-    return binary_pixels(spec) if config.likelihood == "bernoulli" else unit_pixels(spec)
-
-
-def likelihood_of(config: Config, spec: DataSpec) -> Likelihood:
-    """Return the likelihood of images in [0, 1] that a configuration names.
-
-    Raises:
-      UserError: if the images have not the values that it is of.
-    """
-    if config.likelihood == "bernoulli":
-        return likelihoods.bernoulli()
-    if config.likelihood == "gaussian":
-        return likelihoods.gaussian(config.sigma)
-    if spec.num_values == 2:
-        raise UserError(f"--likelihood {config.likelihood} is of images with more than two values: choose bernoulli.")
-    mixture = likelihoods.logistic_mixture(config.num_components, spec.num_values, spec.shape[-1])
-    return likelihoods.in_unit(mixture, spec.num_values)
 
 
 def run(config: Config, options: Options) -> Path:

@@ -34,7 +34,7 @@ def check_shape(name: str, array: Any, expected: Sequence[int | None]) -> None:
 
 
 def check_values(name: str, array: Any, num_values: int) -> None:
-    """Raise unless the entries of an array are 0 to num_values - 1; what is being traced has no entries to check.
+    """Raise unless the entries of an array are in 0 to num_values - 1; what is being traced has no entries to check.
 
     Args:
       name: what the array is, for the message.
@@ -47,7 +47,7 @@ def check_values(name: str, array: Any, num_values: int) -> None:
     if isinstance(array, jax.core.Tracer):
         return
     values = np.asarray(array)
-    outside = np.argwhere(~((values >= 0) & (values < num_values)))
+    outside = np.argwhere(~((values >= 0) & (values <= num_values - 1)))
     if len(outside):
         place = ", ".join(map(str, outside[0]))
         value = values[tuple(outside[0])]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxvae import viz
 from jaxvae.errors import UserError
-from jaxvae.viz import plots
+from jaxvae.viz import plots, spectra
 from jaxvae.viz.canvas import ORANGE
 
 RNG = np.random.default_rng(0)
@@ -127,6 +127,7 @@ def record(step, part, elbo):
 
 
 RECORDS = [record(step, part, -90.0 - 1000.0 / step) for step in range(1, 50) for part in ("train", "valid")]
+POWER = np.array([9.0, 4.0, 1.0, 0.1])
 PLOTS = {  # name -> what draws it, size in inches
     "latents of 2": (
         lambda path: viz.save_latents(path, RNG.normal(size=(50, 2)), RNG.integers(0, 10, 50)),
@@ -140,6 +141,8 @@ PLOTS = {  # name -> what draws it, size in inches
     "rate-distortion": (lambda path: viz.save_rate_distortion(path, [9.0, 20.0], [99.0, 80.0], ["a", "b"]), (7.0, 5.4)),
     "one rate-distortion": (lambda path: viz.save_rate_distortion(path, [9.0], [99.0], ["β = 1"]), (7.0, 5.4)),
     "losses": (lambda path: viz.save_losses(path, {"a": [([1, 2, 3], [9.0, 2.0, 1.0])]}), (9.6, 3.9)),
+    "code usage": (lambda path: viz.save_code_usage(path, [5, 0, 9, 1]), (8.0, 4.2)),
+    "spectra": (lambda path: viz.save_spectra(path, POWER, {"A": {"m": POWER}, "B": {"m": POWER / 2}}), (9.6, 3.9)),
     "learning curve": (lambda path: viz.save_learning_curve(path, [10, 100], {"a": [1, 2]}, "nats"), (7.0, 4.6)),
 }
 
@@ -255,6 +258,17 @@ def test_save_losses_draws_every_run_whole_and_without_its_first_record(drawn):
     assert [text.get_text() for text in whole.get_legend().get_texts()] == ["K=0", "K=5"]
     with pytest.raises(ValueError, match="A run of K=0 has 1 records of its loss, expected two"):
         viz.save_losses("", {"K=0": [([1], [2.0])]})
+
+
+def test_save_spectra_keeps_the_colour_of_a_model(monkeypatch):
+    figures = []
+    monkeypatch.setattr(spectra, "write", lambda figure, path: figures.append(figure))
+    viz.save_spectra("", POWER, {"A": {"m": POWER, "n": POWER / 2}, "B": {"n": POWER / 4}})
+    colours = [{line.get_label(): line.get_color() for line in axes.lines} for axes in figures[0].axes]
+    assert colours[0]["n"] == colours[1]["n"] != colours[0]["m"]
+    assert [line.get_ydata().tolist() for line in figures[0].axes[1].lines] == [[4.0, 1.0, 0.1], [1.0, 0.25, 0.025]]
+    with pytest.raises(ValueError, match=r"power of n has shape \[3\], expected \[4\]"):
+        viz.save_spectra("", POWER, {"A": {"n": POWER[:3]}})
 
 
 # ---------- missing packages

@@ -52,7 +52,7 @@ def code_prior_experiment(
       codec_variables: its parameters and state; None where shapes are enough, as for restoring a checkpoint.
       optimizer: of the negative log-likelihood of the codes.
     """
-    of_codes = [likelihoods.categorical(decoder.num_values) for decoder in decoders]
+    of_codes = [likelihoods.categorical(decoder.num_codes) for decoder in decoders]
     conditional = decoders[0].context is not None
     bits = 1.0 / (math.log(2.0) * math.prod(codec.spec.shape))
     assert codec.codec is not None
@@ -120,6 +120,13 @@ def code_prior_experiment(
         sample=sample,
         prepare=lambda keys, x: x,
     )
+
+
+def code_spec(codec: Experiment) -> DataSpec:
+    """Return what there is to know of the codes of images as data: all grids of an image in one row."""
+    assert codec.codec is not None
+    length = sum(math.prod(shape) for shape in grid_shapes(codec))
+    return DataSpec((length,), max(codec.codec.num_codes), codec.spec.num_classes)
 
 
 def grid_shapes(codec: Experiment) -> Shapes:

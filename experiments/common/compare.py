@@ -12,7 +12,7 @@ from experiments.common.loading import Build
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import on_primary, train_sweep
-from experiments.common.vae import Bound, Net, binary_pixels, cosine_adam, sampled_bound, vae_experiment
+from experiments.common.vae import Bound, Net, Prepare, binary_pixels, cosine_adam, sampled_bound, vae_experiment
 from experiments.run import Config, Options, require, run_folder
 from jaxvae import data, objectives
 from jaxvae.errors import UserError
@@ -58,9 +58,15 @@ class Unit(NamedTuple):
 
 
 def variant_experiment(
-    name: str, config: ComparisonConfig, spec: DataSpec, vae: VAE, bound: Bound | None = None, **hparams: float
+    name: str,
+    config: ComparisonConfig,
+    spec: DataSpec,
+    vae: VAE,
+    bound: Bound | None = None,
+    prepare: Prepare | None = None,
+    **hparams: float,
 ) -> Experiment:
-    """Return the experiment of one variant: a bound of binarised images with a warm-up of its KL.
+    """Return the experiment of one variant: a bound of images with a warm-up of its KL.
 
     Args:
       name: of the comparison.
@@ -68,13 +74,14 @@ def variant_experiment(
       spec: of the data.
       vae: the model that is evaluated.
       bound: the training objective; by default the sampled one of that model.
+      prepare: makes what the likelihood scores of the images; by default they are binarised.
       hparams: what the bound reads beside `beta` and `warmup_steps`.
     """
     return vae_experiment(
         name=name,
         spec=spec,
         vae=vae,
-        prepare=binary_pixels(spec),
+        prepare=prepare or binary_pixels(spec),
         bound=bound or sampled_bound(vae),
         score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=cosine_adam(config.learning_rate, config.steps),

@@ -33,18 +33,17 @@ NetName = Literal["pixelcnn", "pixelrnn", "transformer"]
 
 
 class Tokens(NamedTuple):
-    """What a model takes for the pixels of images in [0, 1], one after another."""
+    """What a model takes for the pixels of images, one after another."""
 
-    shape: tuple[int, ...]  # (H, W, C) of values that enter as numbers, (h, w) of codes
-    num_values: int
+    shape: tuple[int, ...]  # (H, W, C) of pixels, (h, w) of codes
+    num_codes: int  # 0 of pixels
     encode: Callable[[Array], Array]  # images [B, H, W, C] -> tokens [B, *shape]
     decode: Callable[[Array], Array]
 
 
-def pixel_tokens(spec: DataSpec, num_values: int) -> Tokens:
-    """Return the pixels themselves, as values 0 to num_values - 1."""
-    top = num_values - 1
-    return Tokens(spec.shape, num_values, lambda x: jnp.round(x * top), lambda tokens: tokens / top)
+def pixel_tokens(spec: DataSpec) -> Tokens:
+    """Return the pixels themselves, in [0, 1]."""
+    return Tokens(spec.shape, 0, lambda x: x, lambda x: x)
 
 
 def block_tokens(spec: DataSpec, size: int) -> Tokens:
@@ -64,9 +63,9 @@ def block_tokens(spec: DataSpec, size: int) -> Tokens:
     )
 
 
-def code_tokens(shape: tuple[int, ...], num_values: int) -> Tokens:
+def code_tokens(shape: tuple[int, ...], num_codes: int) -> Tokens:
     """Return grids of codes, which are tokens as they are."""
-    return Tokens(shape, num_values, lambda x: x, lambda codes: codes)
+    return Tokens(shape, num_codes, lambda x: x, lambda codes: codes)
 
 
 def autoregressive_net(
@@ -108,7 +107,7 @@ def image_model_experiment(
       decoder: of tokens; its context, if it has one, is made of the labels.
       likelihood: of the tokens.
       tokens: what the decoder takes for pixels.
-      prepare: makes the images in [0, 1] that are modelled of those of the data.
+      prepare: makes the images that are modelled of those of the data.
       optimizer: of the negative log-likelihood.
     """
     conditional = decoder.context is not None
@@ -118,9 +117,9 @@ def image_model_experiment(
         x = tokens.encode(prepare(jax.random.split(key, len(batch.mask)), batch.x))
         z = jnp.zeros(len(batch.mask), jnp.int32) if conditional else None
         params = decoder.init(key, z, x)["params"]
-        if likelihood.init_bias is not None and len(tokens.shape) == 3:
+        if likelihood.init_bias is not None and not tokens.num_codes:
             mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
-            params = {**params, "bias": likelihood.init_bias(mean * (tokens.num_values - 1))}
+            params = {**params, "bias": likelihood.init_bias(mean)}
         return params, {}
 
     def nll(params: Params, x: Array, labels: Array | None) -> Array:

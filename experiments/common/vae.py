@@ -62,18 +62,20 @@ def gaussian_vae(
     spec: DataSpec,
     *,
     precision: str = "float32",
+    hidden: int = 256,
     num_blocks: int = 1,
     remat: bool = False,
 ) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
 
     Args:
-      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2 and a dense layer of 256,
-        without which samples of the prior fall apart into strokes; `resnet`, residual blocks.
+      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2 and a dense layer, without
+        which samples of the prior fall apart into strokes; `resnet`, residual blocks.
       latent_dim: D.
       likelihood: of the images.
       spec: of the data.
       precision: `Config.precision`.
+      hidden: units of the dense layer of `conv`.
       num_blocks: residual blocks in every stage of `resnet`.
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
     """
@@ -84,8 +86,8 @@ def gaussian_vae(
     if net == "mlp":
         encoder, decoder = MLPEncoder((400, 400), dtype=dtype), MLP((400, 400), dtype=dtype)
     elif net == "conv":
-        encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((256,), dtype=dtype)])
-        decoder = nn.Sequential([MLP((256,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])
+        encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((hidden,), dtype=dtype)])
+        decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])
     else:
         encoder = ResNetEncoder(num_blocks=num_blocks, dtype=dtype, remat=remat)
         decoder = ResNetDecoder(spec.shape, num_blocks=num_blocks, dtype=dtype, remat=remat)

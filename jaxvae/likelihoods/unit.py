@@ -16,7 +16,8 @@ def in_unit(likelihood: Likelihood, num_values: int) -> Likelihood:
       num_values: V, at least 2.
 
     Returns:
-      The likelihood; x outside [0, 1] have log-probability -inf, as levels outside 0 to V - 1 have.
+      The likelihood; x outside [0, 1] have log-probability -inf, as levels outside 0 to V - 1 have. It has no
+      `log_pmf`, which is of integers.
     """
     top = num_values - 1
     if top < 1:
@@ -26,5 +27,6 @@ def in_unit(likelihood: Likelihood, num_values: int) -> Likelihood:
         log_prob=lambda params, x: likelihood.log_prob(params, jnp.round(x * top)),
         sample=lambda key, params: likelihood.sample(key, params) / top,
         mean=lambda params: likelihood.mean(params) / top,
+        log_pmf=None,
         init_bias=None if start is None else lambda mean: start(mean * top),
     )

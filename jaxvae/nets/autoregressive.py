@@ -29,9 +29,9 @@ class AutoregressiveDecoder(nn.Module):
       net: an `AutoregressiveNet`.
       param_shapes: pytree of `jax.ShapeDtypeStruct`, the parameters of one image: `likelihood.param_shapes(shape)`,
         every leaf of shape (H, W, ...).
-      num_values: V, values that a pixel takes; pixels are scaled from 0, ..., V - 1 to [-1, 1].
-      embed_features: E, the length of learned vectors that stand for the values where they are codes; then x is
-        [B, H, W]. 0 for images [B, H, W, C], whose C channels enter as they are.
+      num_codes: K, where x are codes [B, H, W], for which learned vectors stand; 0 for images [B, H, W, C] in [0, 1],
+        which are scaled to [-1, 1].
+      embed_features: length of the vectors of codes.
       context: z -> [..., F] or a map [..., H, W, F], as a decoder's net or `nn.Embed` for classes; None ignores z.
       latent_axes: of z, those of one image: 0 of a class, 1 of a vector, 2 of a grid of codes.
       dtype: of the readouts' products; biases are added, and parameters given, in the types of `param_shapes`.
@@ -39,8 +39,8 @@ class AutoregressiveDecoder(nn.Module):
 
     net: Any
     param_shapes: Any
-    num_values: int
-    embed_features: int = 0
+    num_codes: int = 0
+    embed_features: int = 64
     context: nn.Module | None = None
     latent_axes: int = 1
     dtype: Dtype | None = None
@@ -54,8 +54,8 @@ class AutoregressiveDecoder(nn.Module):
                 "whose every parameter belongs to a pixel of one image."
             )
         (self.size,) = sizes
-        if self.embed_features:
-            self.embedding = nn.Embed(self.num_values, self.embed_features, dtype=self.dtype)
+        if self.num_codes:
+            self.embedding = nn.Embed(self.num_codes, self.embed_features, dtype=self.dtype)
 
         def readout(path: Any, leaf: jax.ShapeDtypeStruct) -> nn.Dense:
             name = "_".join(["readout", *(jax.tree_util.keystr((key,), simple=True) for key in path)])
@@ -72,18 +72,18 @@ class AutoregressiveDecoder(nn.Module):
 
         Args:
           z: latents [..., B, D], classes [..., B], grids of codes [..., B, h, w], or None.
-          x: images [B, H, W, C] or codes [B, H, W].
+          x: images [B, H, W, C] in [0, 1], or codes [B, H, W].
 
         Returns:
           The pytree of `param_shapes`, each leaf [..., B, *shape] and of its type there.
 
         Raises:
-          ValueError: if x is None, of another size, or has a value that does not exist; for such a class too.
+          ValueError: if x is None, of another size, or has a value outside; for such a class too.
         """
         if x is None:
             raise ValueError("An AutoregressiveDecoder needs x, got None: draw images by sampling.autoregressive.")
-        check_shape("x", x, (None, *self.size) if self.embed_features else (None, *self.size, None))
-        check_values("x", x, self.num_values)
+        check_shape("x", x, (None, *self.size) if self.num_codes else (None, *self.size, None))
+        check_values("x", x, self.num_codes or 2)
         context, leading = self._context(z)
         leading = leading or x.shape[:1]
         inputs = self._inputs(x)
@@ -112,10 +112,9 @@ class AutoregressiveDecoder(nn.Module):
         return self.net.write(cache, self._inputs(x), i, j)
 
     def _inputs(self, x: Array) -> Array:
-        if self.embed_features:
+        if self.num_codes:
             return self.embedding(x.astype(jnp.int32))
-        half = 0.5 * (self.num_values - 1)
-        return (x.astype(jnp.float32) - half) / half
+        return 2.0 * x.astype(jnp.float32) - 1.0
 
     def _context(self, z: Array | None) -> tuple[Array | None, tuple[int, ...]]:
         """The context with one leading axis, and the leading axes that it had."""

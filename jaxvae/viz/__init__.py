@@ -11,6 +11,7 @@ from jaxvae.viz.plots import (
     save_losses,
     save_rate_distortion,
 )
+from jaxvae.viz.spectra import save_spectra
 from jaxvae.viz.sweep import save_sweep
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "save_rate_distortion",
     "save_reconstructions",
     "save_restarts",
+    "save_spectra",
     "save_sweep",
 ]

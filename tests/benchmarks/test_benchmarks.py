@@ -2,9 +2,12 @@ import importlib.util
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from benchmarks import flops, models, sweeps, training
 from benchmarks import gpu as gpu_suite
 from benchmarks.__main__ import main
 from benchmarks.data import bumps
@@ -15,7 +18,7 @@ from benchmarks.records import newest, record, tables
 from benchmarks.timing import Spread, alternate, spread
 from jaxvae.errors import UserError
 from jaxvae.training import create_train_state, make_train_step
-from jaxvae.types import Batch
+from jaxvae.types import Batch, ELBOTerms, Experiment, Samples
 
 FIELDS = {"suite", "case", "quick", "device", "devices", "cores", "load_average", "versions", "date"}
 
@@ -27,6 +30,35 @@ def run(tmp_path, capsys, *arguments):
     assert all(set(one) >= FIELDS and one["quick"] and one["suite"] == path.stem for one in records)
     assert f"| {records[-1]['case']} |" in capsys.readouterr().out
     return {one["case"]: one for one in records}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A mean image in place of every model: what is compiled are the suites' programs and not those of models."""
+
+    def loss(params, model_state, inputs):
+        value = inputs.hparams["beta"] * jnp.mean(jnp.square(inputs.batch.x / 255.0 - params["mean"][None]))
+        return value, (model_state, {"loss": value})
+
+    def terms(params, model_state, keys, x):
+        log_px = -jnp.sum(jnp.square(x - params["mean"][None]), axis=(1, 2, 3))[None]
+        return ELBOTerms(log_px, log_px[..., None], log_px[..., None])
+
+    experiment = Experiment(
+        name="tiny",
+        spec=models.SPEC,
+        optimizer=optax.sgd(0.1),
+        hparams={"beta": 1.0},
+        init=lambda key, batch: ({"mean": jnp.zeros(models.SPEC.shape)}, {}),
+        loss=loss,
+        evaluate=lambda params, model_state, keys, batch, hparams: {"loss": jnp.zeros(len(batch.mask))},
+        sample=lambda key, params, model_state, num: Samples(jnp.zeros((num, *models.SPEC.shape)), None),
+        prepare=lambda keys, x: x / 255.0,
+        terms=terms,
+    )
+    one = models.Model("tiny", experiment, flops.Flops(2, 2, 6), bumps)
+    for module in (gpu_suite, sweeps, training):
+        monkeypatch.setattr(module, "make_model", lambda name, dtype=None: one)
 
 
 # ---------- suites
@@ -64,6 +96,7 @@ def test_every_model_has_a_step(name):
     assert jax.eval_shape(step, jax.random.key(0))[1]["loss"].shape == ()
 
 
+@pytest.mark.usefixtures("tiny")
 def test_layouts(tmp_path, capsys):
     found = run(tmp_path, capsys, "layouts", "--models", "mlp")
     assert set(found) == {"mlp scan 1", "mlp sharded 2", "mlp sharded parameters 2"}
@@ -94,7 +127,7 @@ def test_lookup(tmp_path, capsys):
     assert one["megabytes"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
 def test_sweep(tmp_path, capsys):
     found = run(tmp_path, capsys, "sweep")
     assert set(found) == {"mlp, warm steps", "mlp, whole with compilation"}
@@ -109,13 +142,13 @@ def test_compile(tmp_path, capsys):
     assert one["compile_seconds"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
 def test_everything_of_the_suite_gpu():
     cases = {one["case"] for one in gpu_suite.everything(QUICK._replace(models=("mlp",)))}
     assert {"GEMM float32", "GEMM bfloat16", "mlp scan bfloat16 large", "mlp sweep bfloat16", "mlp sampling"} <= cases
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
 def test_burda_in_the_suite_gpu():
     cases = [one["case"] for one in gpu_suite.everything(QUICK._replace(models=("burda",)))]
     assert cases[-1] == f"burda fit, {QUICK.fit_steps} steps of 256"

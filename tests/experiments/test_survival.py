@@ -18,8 +18,11 @@ from jaxvae.training import Checkpoints, Saved, evaluated_params
 from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import LoopState
 
-SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20", "--nll-samples", "2")
-SIZE += ("--ema-decay", "0.5")
+SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20", "--ema-decay", "0.5")
+SIZE_OF = {
+    "iwae": ("--nll-samples", "2"),
+    "vq_vae": ("--num-codes", "6", "--code-dim", "3", "--channels", "4", "--likelihood", "bernoulli"),
+}
 SECONDS = 240
 
 
@@ -32,11 +35,13 @@ def start(request, tmp_path_factory):
         image[4 * place : 4 * place + 4, 2:6] = 230
     np.savez(folder / "images.npz", images=x)
 
-    def started(name, *flags):
-        line = [sys.executable, "-m", "experiments.iwae", "--data", f"npz:{folder / 'images.npz'}", "--name", name]
+    def started(name, *flags, experiment="iwae"):
+        flags = (*SIZE, *SIZE_OF[experiment], *flags)
+        source = f"npz:{folder / 'images.npz'}"
+        line = [sys.executable, "-m", f"experiments.{experiment}", "--data", source, "--name", name]
         environment = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
         return subprocess.Popen(
-            [*line, "--out", str(folder), *SIZE, *flags],
+            [*line, "--out", str(folder), *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -133,10 +138,13 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def started_together(started, name, *flags, each=((), ())):
+def started_together(started, name, *flags, each=((), ()), experiment="iwae"):
     port = free_port()
     meeting = ("--distributed", "--coordinator", f"127.0.0.1:{port}", "--num-processes", "2", "--timeout", "100")
-    processes = [started(name, *flags, *meeting, "--process-id", str(i), *own) for i, own in enumerate(each)]
+    flags = (*flags, *meeting)
+    processes = [
+        started(name, *flags, "--process-id", str(i), *own, experiment=experiment) for i, own in enumerate(each)
+    ]
     return [ended(process) for process in processes]
 
 
@@ -145,12 +153,14 @@ FEW = ("--steps", "20", "--eval-every", "10", "--log-every", "10")  # rounding g
 
 @pytest.mark.slow
 def test_two_processes_equal_one(start):
+    """Of a model with more than gradients to agree on: clusters of the first batch, averages and restarts of codes."""
     started, folder = start
-    code, output = ended(started("one", *FEW))
+    folder = folder.with_name("vq_vae")
+    code, output = ended(started("one", *FEW, experiment="vq_vae"))
     assert code == 0, output
     _, expected_best, expected_reports = final(folder / "one")
     for layout in ("sharded", "pmap"):
-        for code, output in started_together(started, layout, "--layout", layout, *FEW):
+        for code, output in started_together(started, layout, "--layout", layout, *FEW, experiment="vq_vae"):
             assert code == 0, output
         _, best, reports = final(folder / layout)  # read by one process: another number of devices
         chex.assert_trees_all_close(best, expected_best, rtol=1e-3, atol=1e-4)

@@ -109,7 +109,6 @@ def test_nearest_images_are_found_in_chunks():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"levels": 3}, "--levels is 3, expected 1 or 2"),
         ({"num_codes": 0}, "--num-codes is 0, expected at least 1"),
         ({"features": 6, "num_heads": 4}, "--num-heads is 4, expected a divisor of --features"),
     ],

@@ -126,7 +126,7 @@ def test_prior_in_a_vae_is_trained_with_it(name):
     gradient = jax.jit(jax.grad(loss))(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient["prior"]):
         assert np.any(leaf != 0), path
-    latents = model.apply({"params": params}, keys, method="prior_latents")
+    latents = jax.jit(functools.partial(model.apply, method="prior_latents"))({"params": params}, keys)
     assert latents.shape == (3, DIM)
     assert not model.has_closed_kl
 

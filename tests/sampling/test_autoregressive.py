@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxvae import sampling
-from jaxvae.likelihoods import bernoulli, categorical
+from jaxvae.likelihoods import bernoulli, categorical, in_unit
 from jaxvae.nets import AutoregressiveDecoder, PixelCNN, PixelRNN, Transformer
 
 NUM_CODES = 5
@@ -29,7 +29,7 @@ def binary(name, size=(4, 3), context=None):
     likelihood = bernoulli()
     of_classes = nn.Embed(3, 4) if context else None
     shapes = likelihood.param_shapes((*size, 1))
-    decoder = AutoregressiveDecoder(NETS[name](1, size), shapes, 2, context=of_classes, latent_axes=0)
+    decoder = AutoregressiveDecoder(NETS[name](1, size), shapes, context=of_classes, latent_axes=0)
     z = jnp.zeros(2, jnp.int32) if context else None
     return decoder, likelihood, moved(decoder, z, jnp.zeros((2, *size, 1)))
 
@@ -37,7 +37,8 @@ def binary(name, size=(4, 3), context=None):
 @functools.cache
 def coded(name, size=(3, 4)):
     likelihood = categorical(NUM_CODES)
-    decoder = AutoregressiveDecoder(NETS[name](7, size), likelihood.param_shapes(size), NUM_CODES, embed_features=7)
+    shapes = likelihood.param_shapes(size)
+    decoder = AutoregressiveDecoder(NETS[name](7, size), shapes, num_codes=NUM_CODES, embed_features=7)
     return decoder, likelihood, moved(decoder, None, jnp.zeros((2, *size), jnp.int32))
 
 
@@ -47,6 +48,24 @@ def moved(decoder, z, x):
     generator = np.random.default_rng(0)
     draw = lambda leaf: generator.standard_normal(leaf.shape, np.float32)  # noqa: E731
     return jax.tree.map(lambda leaf: draw(leaf) * np.float32(1.5 / np.prod(leaf.shape[:-1]) ** 0.5 + 0.1), shapes)
+
+
+def test_images_of_several_values_enter_and_are_drawn_in_unit():
+    likelihood = in_unit(categorical(3), 3)
+    decoder = AutoregressiveDecoder(NETS["pixelcnn"](1, (2, 2)), likelihood.param_shapes((2, 2, 1)))
+    x = jnp.array(list(itertools.product((0.0, 0.5, 1.0), repeat=4))).reshape(-1, 2, 2, 1)
+    params = moved(decoder, None, x)
+    of_x = jax.jit(decoder.apply)({"params": params}, None, x)
+    log_prob = np.asarray(jax.vmap(likelihood.log_prob)(of_x, x), np.float64)
+    np.testing.assert_allclose(np.exp(log_prob).sum(), 1.0, rtol=1e-5)
+    keys = jax.random.split(jax.random.key(0), 2_000)
+    drawn = jax.jit(functools.partial(sampling.autoregressive, decoder, params, draw=likelihood.sample))(keys)
+    values, counts = np.unique(drawn, return_counts=True)
+    np.testing.assert_array_equal(values, [0.0, 0.5, 1.0])
+    expected = np.exp(log_prob) @ np.stack([(x == value).sum((1, 2, 3)) for value in values], axis=1)
+    np.testing.assert_allclose(counts / 2_000, expected, atol=0.1)
+    with pytest.raises(ValueError, match="expected a likelihood with a log_pmf"):
+        sampling.restricted_draw(likelihood)
 
 
 @pytest.mark.parametrize("size", [(2, 2), (2, 3)])
@@ -115,9 +134,7 @@ def test_latents_with_samples_and_maps_are_contexts():
     of_codes = nn.Sequential([nn.Embed(7, 3), lambda h: h.reshape(*h.shape[:-3], -1), Map()])
     for context, z, latent_axes in ((Map(), vectors, 1), (nn.Dense(3), vectors, 1), (of_codes, codes, 2)):
         shapes = likelihood.param_shapes((4, 3, 1))
-        decoder = AutoregressiveDecoder(
-            NETS["pixelcnn"](1, (4, 3)), shapes, 2, context=context, latent_axes=latent_axes
-        )
+        decoder = AutoregressiveDecoder(NETS["pixelcnn"](1, (4, 3)), shapes, context=context, latent_axes=latent_axes)
         params = moved(decoder, z, x)
         logits = jax.jit(decoder.apply)({"params": params}, z, x)
         assert logits.shape == (2, 5, 4, 3, 1)
@@ -202,6 +219,6 @@ def test_mistakes_are_named():
         "logits": jax.ShapeDtypeStruct((4, 3, 1, 2), jnp.float32),
     }
     with pytest.raises(ValueError, match="cannot be read pixel by pixel, expected those of a likelihood whose every"):
-        AutoregressiveDecoder(NETS["pixelcnn"](1, (4, 3)), per_image, 2).init(
+        AutoregressiveDecoder(NETS["pixelcnn"](1, (4, 3)), per_image).init(
             jax.random.key(0), None, jnp.zeros((2, 4, 3, 1))
         )
