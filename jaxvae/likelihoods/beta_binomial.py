@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
 from jaxvae.types import Array, Likelihood, PRNGKey
 
@@ -66,7 +67,7 @@ def beta_binomial(num_values: int = 256) -> Likelihood:
         return jax.vmap(lambda x: log_p(params, x), out_axes=-1)(jnp.arange(num_values, dtype=jnp.float32))
 
     def sample(key: PRNGKey, params: BetaBinomialParams) -> Array:
-        return jax.random.categorical(key, log_pmf(params)).astype(jnp.float32)
+        return categorical_sample(key, log_pmf(params)).astype(jnp.float32)
 
     def init_bias(mean: Array) -> BetaBinomialParams:
         fraction = inner_fraction(mean, num_values)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.beta_binomial import beta_binomial
 from jaxvae.likelihoods.pixels import check_count, is_value, like_image
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -45,7 +46,7 @@ def categorical(num_values: int = 256) -> Likelihood:
         return jnp.sum(jnp.where(is_value(x, num_values), log_p, -jnp.inf))
 
     def sample(key: PRNGKey, logits: Array) -> Array:
-        return jax.random.categorical(key, logits).astype(jnp.float32)
+        return categorical_sample(key, logits).astype(jnp.float32)
 
     return Likelihood(
         param_shapes=lambda shape: like_image((*shape, num_values)),

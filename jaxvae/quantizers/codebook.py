@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 
 from jaxvae.errors import check_shape
+from jaxvae.extrema import first_maximum
 from jaxvae.quantizers.usage import finite_rows
 from jaxvae.types import Array, PRNGKey
 
@@ -24,10 +25,10 @@ class CodebookState(NamedTuple):
     sums: Array  # [K, D], their sum
 
 
-def nearest(table: Array, z: Array, *, chunk: int = 2048) -> Array:
+def nearest(table: Array, z: Array, *, chunk: int = 512) -> Array:
     """Find the nearest code of every vector.
 
-      argmin_k |z - e_k|^2 = argmin_k [ |e_k|^2 / 2 - z.e_k ]             (eq. 1)
+      argmin_k |z - e_k|^2 = argmax_k [ z.e_k - |e_k|^2 / 2 ]             (eq. 1)
 
     One matrix product a chunk: no more than chunk * K distances are held at a time, and no differences [N, K, D].
 
@@ -50,7 +51,7 @@ def nearest(table: Array, z: Array, *, chunk: int = 2048) -> Array:
     def of_rows(rows: Array) -> Array:
         # Full precision: GPUs and TPUs would round the products so that another code seems nearer.
         products = lax.dot_general(rows, table, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
-        return first_minimum(half_squares[None] - products)
+        return first_maximum(products - half_squares[None])
 
     num_chunks = max(1, -(-len(z) // chunk))
     if num_chunks == 1:
@@ -60,18 +61,6 @@ def nearest(table: Array, z: Array, *, chunk: int = 2048) -> Array:
     # The rows of a chunk are `num_chunks` apart: of a batch that is divided among devices, each has a part of each.
     codes = lax.map(of_rows, padded.reshape(size, num_chunks, -1).swapaxes(0, 1))
     return codes.T.reshape(-1)[: len(z)]
-
-
-def first_minimum(values: Array) -> Array:
-    """Return the first index of the least value in rows [N, K] -> [N] int32, 0 for rows with a NaN.
-
-    Two plain reductions: XLA:CPU's argmin, one of pairs, does not vectorise.
-    """
-    num = values.shape[1]
-    least = jnp.min(values, axis=1, keepdims=True)
-    indices = lax.broadcasted_iota(jnp.int32, values.shape, 1)
-    first = jnp.min(jnp.where(values <= least, indices, num), axis=1)
-    return jnp.where(first < num, first, 0)
 
 
 def code_sums(codes: Array, z: Array, num_codes: int, axis_name: str | None = None) -> Array:

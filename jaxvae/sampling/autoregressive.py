@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxvae.distributions import categorical_sample
 from jaxvae.errors import check_shape
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.types import Array, Likelihood, Params, PRNGKey
@@ -119,7 +120,7 @@ def restricted_draw(
             before = jnp.cumsum(ordered, axis=-1) - ordered
             least = jnp.min(jnp.where(before < top_p, ordered, jnp.inf), axis=-1, keepdims=True)
             logits = jnp.where(jax.nn.softmax(logits) >= least, logits, -jnp.inf)
-        return jax.random.categorical(key, logits).astype(jnp.float32)  # as likelihoods draw
+        return categorical_sample(key, logits).astype(jnp.float32)  # as likelihoods draw
 
     return draw
 
