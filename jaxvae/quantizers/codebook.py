@@ -25,7 +25,7 @@ class CodebookState(NamedTuple):
     sums: Array  # [K, D], their sum
 
 
-def nearest(table: Array, z: Array, *, chunk: int = 512) -> Array:
+def nearest(table: Array, z: Array, *, chunk: int | None = None) -> Array:
     """Find the nearest code of every vector.
 
       argmin_k |z - e_k|^2 = argmax_k [ z.e_k - |e_k|^2 / 2 ]             (eq. 1)
@@ -35,7 +35,7 @@ def nearest(table: Array, z: Array, *, chunk: int = 512) -> Array:
     Args:
       table: the codes, [K, D].
       z: [N, D].
-      chunk: vectors that are looked up at once.
+      chunk: vectors that are looked up at once; by default as many as have 2^20 distances, which caches hold.
 
     Returns:
       [N] int32; the first of equally near codes, 0 for a vector that is not a number.
@@ -53,7 +53,7 @@ def nearest(table: Array, z: Array, *, chunk: int = 512) -> Array:
         products = lax.dot_general(rows, table, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
         return first_maximum(products - half_squares[None])
 
-    num_chunks = max(1, -(-len(z) // chunk))
+    num_chunks = max(1, -(-len(z) // (chunk or max(1, 2**20 // len(table)))))
     if num_chunks == 1:
         return of_rows(z)
     size = -(-len(z) // num_chunks)
