@@ -77,7 +77,7 @@ def test_train_step_of_mlp(tmp_path, capsys):
     assert found["mlp fit, 2 steps a checkpoint"]["overhead"] > -1
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
 def test_train_step_of_the_other_models(tmp_path, capsys):
     found = run(tmp_path, capsys, "train_step", "--models", "planar", "conv")
     assert {"planar scan", "conv scan", "conv_lax step", "conv scan / conv_lax step"} <= set(found)

@@ -2,14 +2,22 @@
 
 import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from jaxvae import data
 from jaxvae.types import Dataset, DataSpec, Splits
 
 SPEC = DataSpec(shape=(12, 12, 1), num_values=256, num_classes=3)
+
+
+@pytest.fixture(autouse=True)
+def empty_figures(monkeypatch):
+    """Figures are drawn and not rendered, a third of a run's time: tests/test_viz.py and runs by command do that."""
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).touch())
 
 
 @pytest.fixture
