@@ -7,8 +7,9 @@ multiplied by all slices of s rows of the kernel at once, and the products of ne
   convolution:             y = collect(cut(x) K)
   transposed convolution:  y = merge(spread(x) K')
 
-so that both intermediate arrays grow by one side of the kernel instead of by its area. The four functions are linear;
-merge is the transpose of cut and spread that of collect, so the gradient of either convolution is of the same kind.
+so that both intermediate arrays grow by one side of the kernel instead of by its area. Rows of windows outside the image,
+two of nine for a 3x3 kernel and a 7x7 map, are not multiplied. The four functions are linear; merge is the transpose of
+cut and spread that of collect, so the gradient of either convolution is of the same kind.
 
 Of arguments in half precision the products are added up in float32 and the result is rounded once, as if a pixel were
 one sum.
@@ -39,6 +40,18 @@ class Grid(NamedTuple):
     strides: Pair
     blocks: Pair  # strides that a kernel spans
     low: Pair  # zeros before the first pixel
+
+    @property
+    def blank(self) -> Pair:
+        """Rows of blocks above and below the image, whose products are zero and left out."""
+        most = self.blocks[0] - 1
+        above, covered = self.low[0] // self.strides[0], -(-(self.low[0] + self.image[0]) // self.strides[0])
+        return min(above, most), min(max(self.num[0] + most - covered, 0), most)
+
+    @property
+    def rows(self) -> int:
+        """Rows of blocks that meet the image."""
+        return self.num[0] + self.blocks[0] - 1 - sum(self.blank)
 
 
 def conv_gemm(x: Array, kernel: Array, strides: Pair = (1, 1), low: Pair | None = None) -> Array:
@@ -89,14 +102,15 @@ def cut(x: Array, grid: Grid) -> Array:
 
     Args:
       x: [B, H, W, C].
-      grid: with num = (h, w) and blocks = (m, _).
+      grid: with num = (_, w).
 
     Returns:
-      [B, h + m - 1, w, F]: F runs over the rows of a stride, the columns of the window and C.
+      [B, grid.rows, w, F]: F runs over the rows of a stride, the columns of the window and C.
     """
-    (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
-    span = (rows + mh - 1, columns + mw - 1)  # strides that all windows cover
-    pads = [(lo, n * s - lo - size, 0) for lo, n, s, size in zip(grid.low, span, grid.strides, grid.image, strict=True)]
+    columns, (sh, sw), mw = grid.num[1], grid.strides, grid.blocks[1]
+    span = (grid.rows, columns + mw - 1)  # strides that all windows cover
+    low = (grid.low[0] - grid.blank[0] * sh, grid.low[1])
+    pads = [(lo, n * s - lo - size, 0) for lo, n, s, size in zip(low, span, grid.strides, grid.image, strict=True)]
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *pads, (0, 0, 0)))  # or crop, where no window sees the end
     x = x.reshape(x.shape[0], span[0], sh, span[1], sw * x.shape[-1])
     slices = [x[:, :, a, j : j + columns] for a in range(sh) for j in range(mw)]
@@ -104,9 +118,9 @@ def cut(x: Array, grid: Grid) -> Array:
 
 
 def merge(p: Array, grid: Grid) -> Array:
-    """Add windows up to images, the transpose of `cut`: [B, h + m - 1, w, F] -> [B, H, W, C]."""
-    (rows, columns), (sh, sw), (mh, mw) = grid.num, grid.strides, grid.blocks
-    p = p.reshape(p.shape[0], rows + mh - 1, columns, sh, mw, -1)
+    """Add windows up to images, the transpose of `cut`: [B, grid.rows, w, F] -> [B, H, W, C]."""
+    columns, (sh, sw), mw = grid.num[1], grid.strides, grid.blocks[1]
+    p = p.reshape(p.shape[0], grid.rows, columns, sh, mw, -1)
     zero = jnp.zeros((), p.dtype)
     shifted = [
         lax.pad(p[:, :, :, :, j], zero, ((0, 0, 0), (0, 0, 0), (j, mw - 1 - j, 0), (0, 0, 0), (0, 0, 0)))
@@ -114,25 +128,27 @@ def merge(p: Array, grid: Grid) -> Array:
     ]
     x = sum(shifted[1:], shifted[0]).transpose(0, 1, 3, 2, 4)  # [B, row of strides, sh, column of strides, sw * C]
     x = x.reshape(p.shape[0], x.shape[1] * sh, x.shape[3] * sw, -1)
-    top, left = grid.low
+    top, left = grid.low[0] - grid.blank[0] * sh, grid.low[1]
     return x[:, top : top + grid.image[0], left : left + grid.image[1]]
 
 
 def collect(p: Array, grid: Grid) -> Array:
-    """Add what the m rows of blocks of a kernel give to one row: [B, h + m - 1, w, m * C] -> [B, h, w, C].
+    """Add what the m rows of blocks of a kernel give to one row: [B, grid.rows, w, m * C] -> [B, h, w, C].
 
-    y[h, w] = sum_i p[h + i, w, i]
+    y[h, w] = sum_i p[h + i - blank rows above, w, i], zero beyond the rows of p
     """
-    rows, mh = grid.num[0], grid.blocks[0]
+    mh, (above, below) = grid.blocks[0], grid.blank
     p = p.reshape(*p.shape[:3], mh, -1)
-    return functools.reduce(jnp.add, [p[:, i : i + rows, :, i] for i in range(mh)])
+    pads = [((0, 0, 0), (above - i, below - (mh - 1 - i), 0), (0, 0, 0), (0, 0, 0)) for i in range(mh)]  # or crops
+    shifted = [lax.pad(p[:, :, :, i], jnp.zeros((), p.dtype), pad) for i, pad in enumerate(pads)]
+    return functools.reduce(jnp.add, shifted)
 
 
 def spread(x: Array, grid: Grid) -> Array:
-    """Give each row to m rows of windows, the transpose of `collect`: [B, h, w, C] -> [B, h + m - 1, w, m * C]."""
-    rows, mh = grid.num[0], grid.blocks[0]
-    x = jnp.pad(x, ((0, 0), (mh - 1, mh - 1), (0, 0), (0, 0)))
-    return jnp.concatenate([x[:, mh - 1 - i : 2 * mh - 2 - i + rows] for i in range(mh)], -1)
+    """Give each row to m rows of windows, the transpose of `collect`: [B, h, w, C] -> [B, grid.rows, w, m * C]."""
+    mh, (above, below) = grid.blocks[0], grid.blank
+    x = jnp.pad(x, ((0, 0), (mh - 1 - above, mh - 1 - below), (0, 0), (0, 0)))
+    return jnp.concatenate([x[:, mh - 1 - i : mh - 1 - i + grid.rows] for i in range(mh)], -1)
 
 
 def _matmul(p: Array, matrix: Array) -> Array:

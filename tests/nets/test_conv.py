@@ -16,6 +16,7 @@ GEOMETRIES = [
     ((7, 6), 3, (1, 1), (1, 1)),
     ((7, 6), 3, (1, 1), (2, 2)),
     ((8, 9), 2, (2, 3), (3, 1)),
+    ((2, 3), 2, (7, 5), (1, 1)),  # most of whose windows lie outside
 ]
 PAIRS = [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)]
 
@@ -38,6 +39,21 @@ def test_gemm_equals_flax(ours, flax, image, cin, kernel, strides, random_like, 
     weights = random_like(jax.eval_shape(reference.apply, variables, x))
     got, want = output_and_gradients(ours(4, kernel, strides, implementation="gemm")), output_and_gradients(reference)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.max(np.abs(b))), got, want)
+
+
+@pytest.mark.parametrize("module", [Conv, ConvTranspose])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 3), (7, 3)])
+def test_rows_outside_the_image_are_not_multiplied(module, kernel):
+    conv = module(4, kernel, implementation="gemm")
+    x = jnp.zeros((2, 7, 6, 3))
+    variables = jax.eval_shape(conv.init, jax.random.key(0), x)
+
+    def products(f, *arguments):
+        equations = jax.make_jaxpr(f)(*arguments).eqns
+        return [eqn.invars[0].aval.shape for eqn in equations if eqn.primitive.name == "dot_general"]
+
+    ((rows, _),) = products(conv.apply, variables, x)
+    assert rows == 2 * 7 * 6
 
 
 @pytest.mark.parametrize(("ours", "flax"), PAIRS)
