@@ -7,9 +7,9 @@ multiplied by all slices of s rows of the kernel at once, and the products of ne
   convolution:             y = collect(cut(x) K)
   transposed convolution:  y = merge(spread(x) K')
 
-so that both intermediate arrays grow by one side of the kernel instead of by its area. Rows of windows outside the image,
-two of nine for a 3x3 kernel and a 7x7 map, are not multiplied. The four functions are linear; merge is the transpose of
-cut and spread that of collect, so the gradient of either convolution is of the same kind.
+so that both intermediate arrays grow by one side of the kernel instead of by its area. Rows of windows outside the
+image, two of nine for a 3x3 kernel and a 7x7 map, are not multiplied. The four functions are linear; merge is the
+transpose of cut and spread that of collect, so the gradient of either convolution is of the same kind.
 
 Of arguments in half precision the products are added up in float32 and the result is rounded once, as if a pixel were
 one sum.
