@@ -39,7 +39,7 @@ class Config(ImageConfig):
 
     codec: str | None = None
     """folder of a finished run of vq_vae; None trains one first"""
-    codec_steps: int = 3_000
+    codec_steps: int = 1_500
     """of that training"""
     num_codes: int = 512
     """of that codec"""
@@ -57,6 +57,8 @@ class Config(ImageConfig):
     """of the transformer's attention"""
     class_conditional: bool = False
     """model p(codes | class)"""
+    steps: int = 1_000
+    eval_every: int = 250
     ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
