@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
+from experiments.common.folder import FREE_FIELDS, run_record
 from experiments.common.loading import Finished
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import combinations, name_of, table, totals
-from experiments.common.training import on_primary, train_sweep
+from experiments.common.training import begin, train_sweep
 from experiments.common.vae import (
     Net,
     binary_pixels,
@@ -26,7 +26,7 @@ from experiments.common.vae import (
     vae_experiment,
 )
 from experiments.run import Config as RunConfig
-from experiments.run import Options, main, require, run_folder
+from experiments.run import Options, at_least, main, require, run_folder
 from jaxvae import data, objectives, viz
 from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.training import distributed
@@ -59,10 +59,9 @@ class Config(RunConfig):
         super().__post_init__()
         require("betas", self.betas, _distinct(self.betas, 0) and bool(self.betas), "distinct numbers of at least 0")
         require("data_sizes", self.data_sizes, _distinct(self.data_sizes, 1), "distinct numbers of at least 1")
-        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
+        at_least(self, 1, "latent_dim")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
-        require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
+        at_least(self, 0, "warmup_steps", "free_bits")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
@@ -103,8 +102,7 @@ def run(config: Config, options: Options) -> Path:
     others = combinations(config, options.sweep, build(config, spec))
     record["sweep"] = others
     # The parts check their own settings.
-    on_primary(lambda: open_folder(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes", "sweep"}))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes", "sweep"})
 
     starts = {"": replace(options, init_from=None)}
     if options.init_from:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import Bound, closed_bound, gaussian_vae, sampled_bound
-from experiments.run import Options, main, require
+from experiments.run import Options, at_least, main, require
 from jaxvae import objectives, schedules
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE, relaxed
@@ -55,8 +55,7 @@ class Config(ComparisonConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require("latents", self.latents, 0 < len(self.latents) == len(set(self.latents)), "different ones")
-        require("num_posteriors", self.num_posteriors, self.num_posteriors >= 1, "at least 1")
-        require("num_priors", self.num_priors, self.num_priors >= 1, "at least 1")
+        at_least(self, 1, "num_posteriors", "num_priors")
         for field in ("temperature", "final_temperature", "prior_temperature"):
             require(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
 

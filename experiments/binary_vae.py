@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.common.vae import Net, binary_pixels, closed_bound, cosine_adam, gaussian_vae, vae_experiment
 from experiments.run import Config as RunConfig
-from experiments.run import Options, main, require, run_single
+from experiments.run import Options, at_least, main, run_single
 from jaxvae import objectives
 from jaxvae.likelihoods import bernoulli
 from jaxvae.types import DataSpec, Experiment
@@ -39,11 +39,8 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
-        require("num_blocks", self.num_blocks, self.num_blocks >= 1, "at least 1")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
-        require("warmup_cycles", self.warmup_cycles, self.warmup_cycles >= 1, "at least 1")
-        require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
+        at_least(self, 1, "latent_dim", "num_blocks", "warmup_cycles")
+        at_least(self, 0, "warmup_steps", "free_bits")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""

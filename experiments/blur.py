@@ -16,15 +16,15 @@ import numpy as np
 
 from experiments import pixel_vae, vq_prior, vq_vae
 from experiments.common.code_prior import code_spec
-from experiments.common.figures import sample_key
-from experiments.common.folder import open_folder, run_record, write_json, writing
+from experiments.common.figures import draw_samples
+from experiments.common.folder import drawing, run_record
 from experiments.common.judge_codec import coded
 from experiments.common.judge_prior import report_prior
 from experiments.common.loading import Finished, abstract_state
 from experiments.common.report import inspect, report, write_summary
 from experiments.common.sweep import table, totals
-from experiments.common.training import of_part, on_primary, train
-from experiments.run import ImageConfig, Options, main, require, run_folder
+from experiments.common.training import begin, of_part, train
+from experiments.run import ImageConfig, Options, at_least, main, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.evaluation import high_frequency_power, images, radial_power
@@ -32,18 +32,15 @@ from jaxvae.training import distributed
 from jaxvae.types import Dataset, DataSpec, Experiment, Splits
 
 NUM_IMAGES = 1_000  # of each kind, whose spectrum is measured
-AT_ONCE = 250
 NUM_SHOWN = 16
 
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """What shapes a run; steps and batch size are those of every training, of the codec and its prior each."""
+    """What shapes a run; steps are those of every training, and all but the codec, as in vq_vae, learn at one rate."""
 
     likelihood: Literal["bernoulli", "logistic_mixture"] = "logistic_mixture"
     """of binarised images, or of 8-bit ones"""
-    num_components: int = 5
-    """of the mixture of logistics"""
     latent_dim: int = 32
     """dimensions of the latent of the VAEs"""
     warmup_steps: int = 500
@@ -64,10 +61,9 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("num_components", "latent_dim", "num_layers", "features", "num_codes", "prior_layers")
-        for field in (*counts, "prior_features", "nll_samples"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
+        counts = ("latent_dim", "num_layers", "features", "num_codes", "prior_layers", "prior_features", "nll_samples")
+        at_least(self, 1, *counts)
+        at_least(self, 0, "warmup_steps")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
@@ -93,7 +89,6 @@ def vae_config(config: Config, spec: DataSpec, num_layers: int) -> pixel_vae.Con
     chosen = pixel_vae.Config(
         **_shared(config),
         likelihood=config.likelihood,
-        num_components=config.num_components,
         latent_dim=config.latent_dim,
         warmup_steps=config.warmup_steps,
         nll_samples=config.nll_samples,
@@ -138,18 +133,15 @@ def run(config: Config, options: Options) -> Path:
         raise UserError("--sweep is not for a comparison of models: leave it out.")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("blur", options)
-    record = run_record("blur", config, spec, len(splits.train.x), options.init_from)
-    on_primary(lambda: open_folder(folder, record, options.resume))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, run_record("blur", config, spec, len(splits.train.x), options.init_from), options.resume)
     vaes = {}
     for name, num_layers in (("VAE", 0), ("PixelVAE", config.num_layers)):
         place = folder / name.lower()
         chosen = vae_config(config, spec, num_layers)
         vaes[name] = train(chosen, pixel_vae.build, splits, spec, place, of_part(place, options))
-    place = folder / "vq_vae"
-    coded = vq_prior.train_stages(prior_config(config), splits, spec, place, of_part(place, options))
+    stages = vq_prior.train_stages(prior_config(config), splits, spec, folder / "vq_vae", options)
     if distributed.is_primary():
-        _judge(config, folder, splits, vaes, *coded)
+        _judge(config, folder, splits, vaes, *stages)
     return folder
 
 
@@ -177,14 +169,14 @@ def _judge(
     bits: dict[str, float] = {}
     for name, vae in vaes.items():
         metrics = report(vae, splits)["metrics"]
-        inspected, (samples, means) = inspect(vae, some), _draw(vae)
-        shown[name] = Shown(inspected.reconstructions, samples if means is None else means)
-        if means is not None:
-            shown[f"{name}, pixels drawn"] = Shown(None, samples)
+        drawn, inspected = draw_samples(vae, NUM_IMAGES), inspect(vae, some)
+        shown[name] = Shown(inspected.reconstructions, drawn.x if drawn.mean is None else drawn.mean)
+        if drawn.mean is not None:
+            shown[f"{name}, pixels drawn"] = Shown(None, drawn.x)
         bits[name] = -metrics["elbo"] * unit
     bits["VQ-VAE"] = report_prior(prior, codes, codec, splits)["metrics"]["bits_per_dim"]
     x, _, reconstructions = coded(codec, some)
-    shown["VQ-VAE"] = Shown(reconstructions, _draw(prior)[0])
+    shown["VQ-VAE"] = Shown(reconstructions, draw_samples(prior, NUM_IMAGES).x)
 
     sizes = {name: num_params(vae.experiment) for name, vae in vaes.items()}
     sizes["VQ-VAE"] = num_params(codec.experiment) + num_params(prior.experiment)
@@ -199,20 +191,8 @@ def _judge(
     print(table(rows))
     training = {"steps": config.steps, **totals([*vaes.values(), codec, prior], config.batch_size)}
     write_summary(folder, "blur", training, {"images": len(x)}, models=rows)
-    try:
-        with writing(folder):
-            _draw_figures(folder / "figures", x, shown)
-    except UserError as error:  # the numbers are what a run is for
-        print(f"warning: not all figures are drawn. {error}")
-
-
-def _draw(finished: Finished) -> tuple[np.ndarray, np.ndarray | None]:
-    """Samples, as many as test images are looked at, and their means where there are."""
-    draw = jax.jit(finished.experiment.sample, static_argnums=3)
-    keys = jax.random.split(sample_key(finished), NUM_IMAGES // AT_ONCE)
-    drawn = [draw(key, finished.params, finished.model_state, AT_ONCE) for key in keys]
-    samples = np.clip(np.concatenate([one.x for one in drawn]), 0, 1)
-    return samples, None if drawn[0].mean is None else np.clip(np.concatenate([one.mean for one in drawn]), 0, 1)
+    with drawing(folder):
+        _draw_figures(folder / "figures", x, shown)
 
 
 def _sharpness(x: np.ndarray, of: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require
+from experiments.run import Options, at_least, main, require
 from jaxvae.flows import AutoregressiveFlow, PlanarFlow, RadialFlow, SylvesterFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
@@ -40,8 +40,8 @@ class Config(ComparisonConfig):
         super().__post_init__()
         sound = 0 < len(self.posteriors) == len(set(self.posteriors))
         require("posteriors", self.posteriors, sound, "different ones")
-        require("num_flows", self.num_flows, self.num_flows >= 0, "at least 0")
-        require("iaf_hidden", self.iaf_hidden, self.iaf_hidden >= 1, "at least 1")
+        at_least(self, 0, "num_flows")
+        at_least(self, 1, "iaf_hidden")
         for field in ("num_columns", "num_reflections"):
             value = getattr(self, field)
             require(field, value, 1 <= value <= self.latent_dim, f"1 to {self.latent_dim}, the latent's dimensions")

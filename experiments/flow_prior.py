@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require
+from experiments.run import Options, at_least, main, require
 from jaxvae.flows import AutoregressiveFlow, CouplingFlow, Inverted
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE
@@ -37,8 +37,8 @@ class Config(ComparisonConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require("priors", self.priors, 0 < len(self.priors) == len(set(self.priors)), "different ones")
-        require("num_components", self.num_components, self.num_components >= 1, "at least 1")
-        require("num_flows", self.num_flows, self.num_flows >= 0, "at least 0")
+        at_least(self, 1, "num_components")
+        at_least(self, 0, "num_flows")
         require("hidden", self.hidden, bool(self.hidden) and min(self.hidden) >= 1, "widths of at least 1")
 
     def quick(self) -> "Config":

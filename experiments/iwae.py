@@ -13,7 +13,7 @@ import flax.linen as nn
 
 from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, vae_experiment
 from experiments.run import Config as RunConfig
-from experiments.run import Options, main, require, run_single
+from experiments.run import Options, at_least, main, run_single
 from jaxvae import objectives
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE, HierarchicalVAE
@@ -38,7 +38,7 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("k", self.k, self.k >= 1, "at least 1")
+        at_least(self, 1, "k")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""

@@ -20,7 +20,7 @@ from experiments.common.image_model import (
 )
 from experiments.common.pixels import pixels_of
 from experiments.common.vae import cosine_adam, network_dtype
-from experiments.run import ImageConfig, Options, main, require, run_single
+from experiments.run import ImageConfig, Options, at_least, main, require, run_single
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
@@ -52,8 +52,7 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in ("features", "num_layers", "num_heads", "num_components"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
+        at_least(self, 1, "features", "num_layers", "num_heads", "num_components")
         require("block", self.block, self.block in (1, 2), "1 or 2")
         require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
 

@@ -14,7 +14,7 @@ import flax.linen as nn
 from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
 from experiments.common.pixels import pixels_of
 from experiments.common.vae import Net, closed_bound, gaussian_vae, network_dtype
-from experiments.run import Options, main, require
+from experiments.run import Options, at_least, main, require
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
 from jaxvae.types import DataSpec, Experiment
 
@@ -45,9 +45,8 @@ class Config(ComparisonConfig):
         super().__post_init__()
         sound = 0 < len(self.num_layers) == len(set(self.num_layers)) and min(self.num_layers) >= 0
         require("num_layers", self.num_layers, sound, "different numbers of at least 0")
-        for field in ("features", "first_reach", "num_components", "hidden"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
-        require("free_bits", self.free_bits, self.free_bits >= 0, "at least 0")
+        at_least(self, 1, "features", "first_reach", "num_components", "hidden")
+        at_least(self, 0, "free_bits")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.folder import open_folder, progress_bar, run_record, write_json, writing
+from experiments.common.folder import progress_bar, run_record, writing
 from experiments.common.plane import (
     DRAWS,
     LAYERS,
@@ -34,9 +34,9 @@ from experiments.common.plane import (
 )
 from experiments.common.report import write_summary
 from experiments.common.sweep import table
-from experiments.common.training import on_primary
+from experiments.common.training import begin
 from experiments.common.vae import cosine_adam
-from experiments.run import Options, TrainingConfig, main, require, run_folder
+from experiments.run import Options, TrainingConfig, at_least, main, require, run_folder
 from jaxvae import viz
 from jaxvae.targets import draw, energies, gaussian_mixture, on_grid
 from jaxvae.training import Member, Settings, distributed, fit_sweep
@@ -100,7 +100,7 @@ class Config(TrainingConfig):
             values = getattr(self, field)
             sound = len(set(values)) == len(values) > 0 and (least is None or min(values) >= least)
             require(field, values, sound, "distinct values" + ("" if least is None else f" of at least {least}"))
-        require("restarts", self.restarts, self.restarts >= 1, "at least 1")
+        at_least(self, 1, "restarts")
         require("anneal", self.anneal, 0 <= self.anneal <= 1, "0 to 1")
 
     def quick(self) -> "Config":
@@ -188,8 +188,7 @@ def run(config: Config, options: Options) -> Path:
     require("resume", options.resume, not options.resume, "a new run, which takes minutes")
     folder = run_folder("planar_density", options)
     record = run_record("planar_density", config, SPEC, config.batch_size)
-    on_primary(lambda: open_folder(folder, record, resume=False))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, record, resume=False)
     began = time.perf_counter()
     flows = fit_flows(config, options)
     if not distributed.is_primary():

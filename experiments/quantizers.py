@@ -14,12 +14,12 @@ import numpy as np
 
 from experiments import vq_vae
 from experiments.common.codec import codec_experiment
-from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
+from experiments.common.folder import FREE_FIELDS, run_record
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
-from experiments.common.training import of_part, on_primary, train
+from experiments.common.training import begin, of_part, train
 from experiments.common.vae import cosine_adam
-from experiments.run import Options, main, require, run_folder
+from experiments.run import Options, at_least, main, require, run_folder
 from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.quantizers import FSQ, LFQ, GroupedQuantizer, GumbelQuantizer, ResidualQuantizer
@@ -61,7 +61,7 @@ class Config(vq_vae.Config):
         super().__post_init__()
         chosen = self.quantizers
         require("quantizers", chosen, 0 < len(chosen) == len(set(chosen)), "different ones")
-        require("low_dim", self.low_dim, self.low_dim >= 1, "at least 1")
+        at_least(self, 1, "low_dim")
         divides = self.num_parts >= 1 and self.code_dim % self.num_parts == 0
         require("code_dim", self.code_dim, divides or "grouped" not in chosen, f"a multiple of {self.num_parts}")
         require("final_temperature", self.final_temperature, 0 < self.final_temperature <= 1, "0 to 1, not 0")
@@ -138,8 +138,7 @@ def run(config: Config, options: Options) -> Path:
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("quantizers", options)
     record = run_record("quantizers", config, spec, len(splits.train.x), options.init_from)
-    on_primary(lambda: open_folder(folder, record, options.resume, FREE_FIELDS | {"quantizers"}))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, record, options.resume, FREE_FIELDS | {"quantizers"})
     rows: list[dict[str, Any]] = []
     finished = []
     for name in config.quantizers:

@@ -27,6 +27,7 @@ __all__ = [
     "ImageConfig",
     "Options",
     "TrainingConfig",
+    "at_least",
     "load",
     "main",
     "require",
@@ -62,13 +63,10 @@ class TrainingConfig:
     """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
 
     def __post_init__(self) -> None:
-        require("steps", self.steps, self.steps >= 1, "at least 1")
-        require("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
+        at_least(self, 1, "steps", "batch_size", "eval_every", "log_every")
         require("learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         require("ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
-        require("eval_every", self.eval_every, self.eval_every >= 1, "at least 1")
-        require("log_every", self.log_every, self.log_every >= 1, "at least 1")
-        require("patience", self.patience, self.patience >= 0, "at least 0")
+        at_least(self, 0, "patience")
         for field in ("clip_norm", "skip_norm"):
             value = getattr(self, field)
             require(field, value, value is None or value > 0, "more than 0")
@@ -100,7 +98,13 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("nll_samples", self.nll_samples, self.nll_samples >= 1, "at least 1")
+        at_least(self, 1, "nll_samples")
+
+
+def at_least(config: Any, least: int, *fields: str) -> None:
+    """Raise a `UserError` that names the flag of the first field below a number."""
+    for field in fields:
+        require(field, getattr(config, field), getattr(config, field) >= least, f"at least {least}")
 
 
 def require(field: str, value: Any, holds: bool, expected: str) -> None:
@@ -145,9 +149,8 @@ class Options:
     """seconds to wait for the other processes"""
 
     def __post_init__(self) -> None:
-        require("keep", self.keep, self.keep >= 1, "at least 1")
-        require("save_every", self.save_every, self.save_every >= 0, "at least 0")
-        require("timeout", self.timeout, self.timeout >= 1, "at least 1")
+        at_least(self, 1, "keep", "timeout")
+        at_least(self, 0, "save_every")
         for field in ("coordinator", "num_processes", "process_id"):
             value = getattr(self, field)
             require(field, value, value is None or self.distributed, "none without --distributed")

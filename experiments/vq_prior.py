@@ -23,7 +23,7 @@ from experiments.common.loading import fingerprint
 from experiments.common.report import report
 from experiments.common.training import evaluation_batch, of_part, on_primary, train
 from experiments.common.vae import cosine_adam, network_dtype, split_each
-from experiments.run import Finished, ImageConfig, Options, load, main, require, run_folder
+from experiments.run import Finished, ImageConfig, Options, at_least, load, main, require, run_folder
 from jaxvae import data
 from jaxvae.data.codes import CodeGrids
 from jaxvae.errors import UserError
@@ -63,8 +63,7 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in ("codec_steps", "num_codes", "features", "num_layers", "num_heads"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
+        at_least(self, 1, "codec_steps", "num_codes", "features", "num_layers", "num_heads")
         require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
 
     def quick(self) -> "Config":

@@ -13,7 +13,7 @@ import flax.linen as nn
 from experiments.common.codec import codec_experiment
 from experiments.common.pixels import pixels_of
 from experiments.common.vae import Prepare, cosine_adam, network_dtype
-from experiments.run import ImageConfig, Options, main, require, run_single
+from experiments.run import ImageConfig, Options, at_least, main, require, run_single
 from jaxvae.models import VQVAE, HierarchicalVQVAE
 from jaxvae.nets import Conv, ImageDecoder, MapDecoder, MapEncoder
 from jaxvae.quantizers import VectorQuantizer
@@ -54,12 +54,10 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in ("num_codes", "code_dim", "num_components"):
-            require(field, getattr(self, field), getattr(self, field) >= 1, "at least 1")
+        at_least(self, 1, "num_codes", "code_dim", "num_components")
         require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
         require("decay", self.decay, 0 <= self.decay < 1, "0 to below 1")
-        for field in ("num_blocks", "commitment_weight", "restart_below"):
-            require(field, getattr(self, field), getattr(self, field) >= 0, "at least 0")
+        at_least(self, 0, "num_blocks", "commitment_weight", "restart_below")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
 
     def pixels(self, spec: DataSpec) -> tuple[Likelihood, Prepare]:

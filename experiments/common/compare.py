@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.common.folder import FREE_FIELDS, open_folder, run_record, write_json
+from experiments.common.folder import FREE_FIELDS, run_record
 from experiments.common.loading import Build
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
-from experiments.common.training import on_primary, train_sweep
+from experiments.common.training import begin, train_sweep
 from experiments.common.vae import Bound, Net, Prepare, binary_pixels, cosine_adam, sampled_bound, vae_experiment
-from experiments.run import Config, Options, require, run_folder
+from experiments.run import Config, Options, at_least, run_folder
 from jaxvae import data, objectives
 from jaxvae.errors import UserError
 from jaxvae.models import VAE
@@ -42,9 +42,8 @@ class ComparisonConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("num_seeds", self.num_seeds, self.num_seeds >= 1, "at least 1")
-        require("latent_dim", self.latent_dim, self.latent_dim >= 1, "at least 1")
-        require("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "at least 0")
+        at_least(self, 1, "num_seeds", "latent_dim")
+        at_least(self, 0, "warmup_steps")
 
 
 class Unit(NamedTuple):
@@ -142,8 +141,7 @@ def compare(
     record = run_record(name, config, spec, len(splits.train.x), options.init_from)
     listed = {field for field, value in record["config"].items() if isinstance(value, list)}
     # The parts check their own settings: more variants and seeds may be asked for later.
-    on_primary(lambda: open_folder(folder, record, options.resume, FREE_FIELDS | listed | {"num_seeds"}))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, record, options.resume, FREE_FIELDS | listed | {"num_seeds"})
     rows: list[dict[str, Any]] = []
     finished = []
     for variant, chosen in variants.items():

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.common.folder import read_records
 from jaxvae import sampling, viz
 from jaxvae.evaluation import latents
-from jaxvae.types import Splits
+from jaxvae.types import Samples, Splits
 
 if TYPE_CHECKING:
     from experiments.common.loading import Finished
@@ -76,7 +76,7 @@ def draw_exact(finished: "Finished", splits: Splits) -> None:
     completed = jax.jit(experiment.complete)(params, model_state, keys[1], x, labels, known)
     title = "Test images over completions of their upper halves"
     viz.save_reconstructions(
-        folder / "completions.png", np.clip(x, 0, 1), np.clip(completed, 0, 1), title, "completion"
+        folder / "completions.png", np.clip(x, 0, 1), np.clip(completed, 0, 1), title, ("original", "completion")
     )
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
 
@@ -86,14 +86,18 @@ def sample_key(finished: "Finished") -> jax.Array:
     return jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)
 
 
+def draw_samples(finished: "Finished", num: int) -> Samples:
+    """Return a run's samples, [num, H, W, C] in [0, 1], and their means where there are."""
+    draw = jax.jit(finished.experiment.sample, static_argnums=3)
+    samples = draw(sample_key(finished), finished.params, finished.model_state, num)
+    return jax.tree.map(lambda x: np.clip(x, 0, 1), samples)
+
+
 # ---------- private
 
 
 def _draw_samples(finished: "Finished", title: str) -> None:
-    folder, experiment = finished.folder / "figures", finished.experiment
-    draw = jax.jit(experiment.sample, static_argnums=3)
-    samples = draw(sample_key(finished), finished.params, finished.model_state, NUM_SAMPLES)
-    viz.save_grid(folder / "samples.png", np.clip(samples.x, 0, 1), title=title)
+    folder, samples = finished.folder / "figures", draw_samples(finished, NUM_SAMPLES)
+    viz.save_grid(folder / "samples.png", samples.x, title=title)
     if samples.mean is not None:
-        title = "Pixel means of the same samples"
-        viz.save_grid(folder / "sample_means.png", np.clip(samples.mean, 0, 1), title=title)
+        viz.save_grid(folder / "sample_means.png", samples.mean, title="Pixel means of the same samples")

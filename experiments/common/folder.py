@@ -98,6 +98,16 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+@contextlib.contextmanager
+def drawing(folder: Path) -> Iterator[None]:
+    """Draw figures in a folder; that the disk is full or a package missing is a warning: a run is for its numbers."""
+    try:
+        with writing(folder):
+            yield
+    except UserError as error:
+        print(f"warning: not all figures are drawn. {error}")
+
+
 def write_json(path: Path, record: Any) -> None:
     """Write a JSON file whole or not at all.
 

@@ -3,19 +3,17 @@
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.figures import NUM_SAMPLES, sample_key
-from experiments.common.folder import read_records, writing
+from experiments.common.figures import NUM_SAMPLES, draw_samples
+from experiments.common.folder import drawing, read_records
 from experiments.common.judge_codec import coded
 from experiments.common.loading import Finished
 from experiments.common.report import print_metrics, write_summary
 from experiments.common.training import evaluation_batch
 from jaxvae import viz
 from jaxvae.data import to_unit
-from jaxvae.errors import UserError
 from jaxvae.training import make_evaluator
 from jaxvae.types import Splits
 
@@ -53,11 +51,8 @@ def report_prior(finished: Finished, codes: Splits, codec: Finished, images: Spl
     scores = {name: float(np.mean(value)) for name, value in valid.items()}
     summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
     print_metrics(finished.folder, metrics)
-    try:
-        with writing(finished.folder):
-            _draw(finished, codec, images)
-    except UserError as error:  # the numbers are what a run is for
-        print(f"warning: not all figures are drawn. {error}")
+    with drawing(finished.folder):
+        _draw(finished, codec, images)
     return summary
 
 
@@ -96,12 +91,11 @@ def _per_image(finished: Finished, dataset: Any, batch_size: int) -> dict[str, n
 
 def _draw(finished: Finished, codec: Finished, images: Splits) -> None:
     folder = finished.folder / "figures"
-    draw = jax.jit(finished.experiment.sample, static_argnums=3)
-    x = np.clip(draw(sample_key(finished), finished.params, finished.model_state, NUM_SAMPLES).x, 0, 1)
+    x = draw_samples(finished, NUM_SAMPLES).x
     viz.save_grid(folder / "samples.png", x, title="Generated images: codes drawn and decoded")
     nearest = nearest_images(x[:NUM_NEAREST], images.train.x, codec.experiment.spec.num_values)
     title = "Generated images over the nearest training images"
-    viz.save_reconstructions(folder / "nearest.png", x[:NUM_NEAREST], nearest, title, "nearest")
+    viz.save_reconstructions(folder / "nearest.png", x[:NUM_NEAREST], nearest, title, ("generated", "nearest"))
     shown = images.test._replace(x=images.test.x[:NUM_NEAREST], labels=None)
     originals, _, reconstructions = coded(codec, shown)
     viz.save_reconstructions(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.figures import draw_exact, draw_vae
-from experiments.common.folder import progress_bar, read_json, write_json, writing
+from experiments.common.folder import drawing, progress_bar, read_json, write_json
 from experiments.common.judge_codec import judge_codec
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
@@ -67,11 +67,8 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     scores = {name: float(np.mean(value)) for name, value in valid.items() if value.ndim == 1}
     summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
     print_metrics(finished.folder, metrics)
-    try:
-        with writing(finished.folder):
-            draw_figures()
-    except UserError as error:  # the disk is full, or a package is missing: the numbers are what a run is for
-        print(f"warning: not all figures are drawn. {error}")
+    with drawing(finished.folder):
+        draw_figures()
     return summary
 
 

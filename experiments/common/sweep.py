@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.common.folder import open_folder, read_records, run_record, write_json
+from experiments.common.folder import read_records, run_record
 from experiments.common.loading import Build, Finished
 from experiments.common.report import report, write_summary
-from experiments.common.training import on_primary, train_sweep
+from experiments.common.training import begin, train_sweep
 from jaxvae import viz
 from jaxvae.errors import UserError
 from jaxvae.training import distributed, make_evaluator
@@ -36,8 +36,7 @@ def run_sweep(config: Any, build: Build, splits: Splits, spec: DataSpec, folder:
     experiment = build(config, spec)
     settings = combinations(config, options.sweep, experiment)
     record = {**run_record(experiment.name, config, spec, len(splits.train.x), options.init_from), "sweep": settings}
-    on_primary(lambda: open_folder(folder, record, options.resume))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    begin(folder, record, options.resume)
     configs = [replace(config, **values) for values in settings]
     finished = train_sweep(configs, build, splits, spec, [folder / name_of(values) for values in settings], options)
     if not distributed.is_primary():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.common.folder import Recorder, open_folder, run_record, write_json
+from experiments.common.folder import FREE_FIELDS, Recorder, open_folder, run_record, write_json
 from experiments.common.loading import Build, Finished, abstract_state, load_params
 from jaxvae.errors import UserError
 from jaxvae.training import (
@@ -114,6 +114,12 @@ def train_sweep(
             f"All {len(runs)} trainings of the sweep diverged, the first: {finished[0].training['failure']}"
         )
     return [finished[i] for i in range(len(runs))]
+
+
+def begin(folder: Path, record: dict[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
+    """Make the folder of a run of several trainings, or check that a resumed one is the same; write `config.json`."""
+    on_primary(lambda: open_folder(folder, record, resume, free))
+    on_primary(lambda: write_json(folder / "config.json", record))
 
 
 def of_part(folder: Path, options: "Options") -> "Options":

@@ -52,4 +52,4 @@ def save_code_maps(path: str | Path, images: Any, codes: Any, num_codes: int, ti
     colours = np.random.default_rng(0).random((num_codes, 3))
     rows, columns = (np.arange(n) * m // n for n, m in zip((height, width), codes.shape[1:], strict=True))
     maps = colours[codes[:, rows][:, :, columns]]
-    save_reconstructions(path, np.broadcast_to(images, (*images.shape[:3], 3)), maps, title, "codes")
+    save_reconstructions(path, np.broadcast_to(images, (*images.shape[:3], 3)), maps, title, ("original", "codes"))

@@ -39,7 +39,7 @@ def save_reconstructions(
     originals: Any,
     reconstructions: Any,
     title: str = "Originals and reconstructions",
-    label: str = "reconstruction",
+    labels: tuple[str, str] = ("original", "reconstruction"),
 ) -> None:
     """Draw every image above its reconstruction, at most twelve pairs in a row.
 
@@ -48,7 +48,7 @@ def save_reconstructions(
       originals: [N, H, W, C] in [0, 1].
       reconstructions: [N, H, W, C] in [0, 1].
       title: above the picture.
-      label: of the rows of reconstructions.
+      labels: of the rows of both.
     """
     originals, reconstructions = _checked(originals), _checked(reconstructions)
     check_shape("reconstructions", reconstructions, originals.shape)
@@ -59,11 +59,12 @@ def save_reconstructions(
     pair = 2 * height + 6 * _GAP
     tops = [index % num // columns * pair + index // num * height for index in range(2 * num)]
     lefts = [index % num % columns * width for index in range(2 * num)]
-    labels = []
-    for top in range(0, tops[num - 1] + 1, pair):
-        labels += [_Label(-10, top + height // 2, "original", "right", "center")]
-        labels += [_Label(-10, top + height + height // 2, label, "right", "center")]
-    _save_tiles(path, tiles, list(zip(tops, lefts, strict=True)), title, labels, left=130)
+    texts = [
+        _Label(-10, top + row * height + height // 2, label, "right", "center")
+        for top in range(0, tops[num - 1] + 1, pair)
+        for row, label in enumerate(labels)
+    ]
+    _save_tiles(path, tiles, list(zip(tops, lefts, strict=True)), title, texts, left=130)
 
 
 def save_manifold(path: str | Path, images: Any, title: str = "Decoded grid over the prior's quantiles") -> None:

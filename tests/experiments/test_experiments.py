@@ -63,8 +63,8 @@ CHOICES = [
     *NETWORKS,
 ]
 LOWERED = [*AS_THEY_COME, *NETWORKS, ORTHOGONAL]  # which has a decomposition
-# What no run below computes; residual networks and half precision have their values tested in tests/nets.
-COMPUTED = [NETWORKS[1], ("mixture_bernoulli", {"num_components": (2,)}), ("pixel_vae", {"num_layers": (1,)})]
+# What no run below computes.
+COMPUTED = [*NETWORKS, ("mixture_bernoulli", {"num_components": (2,)}), ("pixel_vae", {"num_layers": (1,)})]
 
 
 @pytest.mark.parametrize(("name", "changes"), COMPUTED)
@@ -171,7 +171,7 @@ def test_run_leaves_a_folder_that_loads(name, runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior"])  # a single run and a comparison
+@pytest.mark.parametrize("name", RUNS)
 def test_run_resumes(name, runs, tmp_path):
     module, config = module_and_config(name, **RUNS[name])
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
