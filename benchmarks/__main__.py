@@ -12,7 +12,7 @@ from benchmarks.compiling import compilation
 from benchmarks.gpu import gpu
 from benchmarks.inference import evaluation, sampling
 from benchmarks.lookup import lookup
-from benchmarks.models import MODELS
+from benchmarks.models import MODELS, TWO_STAGES
 from benchmarks.options import QUICK, Options
 from benchmarks.records import Record, append, newest, num_cores, tables
 from benchmarks.sweeps import sweep
@@ -74,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"suites: {', '.join(SUITES)}")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; kept out of --table")
-    only = f"only these of {', '.join(MODELS)}"
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=[], metavar="MODEL", help=only)
+    models = (*MODELS, TWO_STAGES)
+    only = f"only these of {', '.join(models)}"
+    parser.add_argument("--models", nargs="+", choices=models, default=[], metavar="MODEL", help=only)
     parser.add_argument("--peer", choices=["torch"], help="time PyTorch in turns with the models it has too")
     parser.add_argument("--repetitions", type=int, metavar="N", help="turns of a comparison")
     parser.add_argument("--nll-images", type=int, metavar="N", help="of the suite evaluation, instead of 10000")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.data import bumps
-from benchmarks.models import MODELS, Model, likelihood_of, make_model
+from benchmarks.models import MODELS, TWO_STAGES, Model, likelihood_of, make_model, two_stages
 from benchmarks.options import Options
 from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
@@ -26,9 +26,9 @@ TEST_IMAGES = 10_000
 
 
 def sampling(options: Options) -> Iterator[Record]:
-    """Measure draws: of binary images by prior, decoder and pixels; pixel by pixel, with what the cache saves."""
+    """Measure draws: by prior and decoder; pixel by pixel, with what the cache saves; code by code and decoded."""
     ceiling = gemm_ceiling(quick=options.quick)
-    chosen = options.chosen((*VAES, *PIXEL_BY_PIXEL))
+    chosen = options.chosen((*VAES, *PIXEL_BY_PIXEL, TWO_STAGES))
     models = {name: make_model(name) for name in VAES if name in chosen}
     measures = {name: sampler(model, options.num_samples) for name, model in models.items()}
     seconds = alternate(measures, 3 * options.repetitions, options.seconds) if models else {}
@@ -37,13 +37,15 @@ def sampling(options: Options) -> Iterator[Record]:
     for name in PIXEL_BY_PIXEL:
         if name in chosen:
             yield from pixel_by_pixel(name, ceiling, options)
+    if TWO_STAGES in chosen:
+        yield grids_at_a_time(TWO_STAGES, two_stages(), ceiling, options)[0]
 
 
 def pixel_by_pixel(name: str, ceiling: float, options: Options) -> Iterator[Record]:
     """Measure draws with the cache, and without it, which costs a pass of the net for every pixel."""
     model, num = make_model(name), options.num_grids
-    seconds = alternate({"cached": sampler(model, num)}, options.repetitions, options.seconds)["cached"]
-    yield sampling_record("sampling", f"{name}, {num} at a time", model, seconds, ceiling, num, options.quick)
+    cached, seconds = grids_at_a_time(name, model, ceiling, options)
+    yield cached
     params, _ = initial(model)
     decoder = MODELS[name](None)
     likelihood = likelihood_of(decoder)
@@ -63,6 +65,13 @@ def pixel_by_pixel(name: str, ceiling: float, options: Options) -> Iterator[Reco
         repetitions=len(seconds),
         quick=options.quick,
     )
+
+
+def grids_at_a_time(name: str, model: Model, ceiling: float, options: Options) -> tuple[Record, np.ndarray]:
+    """Measure draws of few images, or grids, at a time; return the seconds of each draw, too."""
+    num = options.num_grids
+    seconds = alternate({name: sampler(model, num)}, options.repetitions, options.seconds)[name]
+    return sampling_record("sampling", f"{name}, {num} at a time", model, seconds, ceiling, num, options.quick), seconds
 
 
 def sampler(model: Model, num: int) -> Measure:

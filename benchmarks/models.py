@@ -9,7 +9,8 @@ every stage of `conv`. `burda` is 784-200-200-50 with tanh (Burda et al. 2016).
 `vq_vae` is a VQ-VAE of 4x4 kernels of stride 2 with 32 and 64 channels and 3x3 ones beside the grid of 7x7 codes: 512
 codes of 64 channels by moving averages, trained by squared errors. `gated_pixelcnn` is a prior over grids of 7x7 codes
 of 512 values: vectors of 64 for the codes, windows of 5x5 and five times 3x3, 64 gated channels. `binary_pixelcnn` is a
-model of binary 28x28 images, of 16 channels and four layers.
+model of binary 28x28 images, of 16 channels and four layers. `two_stages` draws images by way of codes, with the first
+of the two over those of `vq_vae`.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from flax.typing import Dtype
 
 from benchmarks import flops
 from benchmarks.data import CODES_SIDE, NUM_CODES, SIDE, bumps, codes
+from experiments.common.code_prior import code_prior_experiment, code_spec, grid_shapes
 from experiments.common.codec import codec_experiment
 from experiments.common.image_model import code_tokens, image_model_experiment, pixel_tokens
 from experiments.common.vae import binary_pixels, closed_bound, sampled_bound, unit_pixels, vae_experiment
@@ -149,6 +151,7 @@ MODELS: dict[str, Callable[[Dtype | None], VAE | VQVAE | AutoregressiveDecoder]]
     "gated_pixelcnn": gated_pixelcnn,
     "binary_pixelcnn": binary_pixelcnn,
 }
+TWO_STAGES = "two_stages"  # of two of them, not trained here
 
 
 class PlainEncoder(nn.Module):
@@ -184,6 +187,22 @@ class PlainDecoder(nn.Module):
         logits = nn.ConvTranspose(1, (4, 4), (2, 2), use_bias=False, dtype=self.dtype)(h).astype(jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), SPEC.shape)
         return logits + jnp.broadcast_to(bias, logits.shape)
+
+
+def two_stages() -> Model:
+    """Return `gated_pixelcnn` as the prior over the codes of `vq_vae`."""
+    codec, prior = make_model("vq_vae"), make_model("gated_pixelcnn")
+    experiment = code_prior_experiment(
+        name=TWO_STAGES,
+        spec=code_spec(codec.experiment),
+        decoders=[gated_pixelcnn(None)],
+        shapes=grid_shapes(codec.experiment),
+        codec=codec.experiment,
+        codec_variables=None,
+        optimizer=optax.adam(1e-3),
+    )
+    cost = flops.Flops(codec.flops.encoding, prior.flops.decoding + codec.flops.decoding, prior.flops.training)
+    return Model(TWO_STAGES, experiment, cost, lambda num: codes(num).reshape(num, -1))
 
 
 def likelihood_of(decoder: AutoregressiveDecoder) -> Likelihood:

@@ -11,7 +11,7 @@ from benchmarks import flops, models, sweeps, training
 from benchmarks import gpu as gpu_suite
 from benchmarks.__main__ import main
 from benchmarks.data import bumps
-from benchmarks.models import MODELS, make_model, num_params
+from benchmarks.models import MODELS, make_model, num_params, two_stages
 from benchmarks.options import QUICK
 from benchmarks.peers import Torch
 from benchmarks.records import newest, record, tables
@@ -112,6 +112,13 @@ def test_sampling_pixel_by_pixel(tmp_path, capsys):
     found = run(tmp_path, capsys, "sampling", "--models", "gated_pixelcnn")
     assert set(found) == {"gated_pixelcnn, 2 at a time", "gated_pixelcnn, 2 at a time / without a cache"}
     assert found["gated_pixelcnn, 2 at a time"]["seconds"] > 0
+
+
+def test_sampling_code_by_code(tmp_path, capsys):
+    found = run(tmp_path, capsys, "sampling", "--models", "two_stages")
+    assert found["two_stages, 2 at a time"]["seconds"] > 0
+    stages = two_stages().flops.decoding
+    assert stages == make_model("gated_pixelcnn").flops.decoding + make_model("vq_vae").flops.decoding
 
 
 def test_evaluation_says_what_it_extrapolates(tmp_path, capsys):
