@@ -9,6 +9,7 @@ from jaxvae import (
     models,
     nets,
     objectives,
+    penalties,
     priors,
     quantizers,
     sampling,
@@ -38,7 +39,16 @@ from jaxvae.likelihoods import (
     gaussian_learned_scale,
     logistic_mixture,
 )
-from jaxvae.models import VAE, VQVAE, HierarchicalVAE, HierarchicalVQVAE, with_output_bias
+from jaxvae.models import (
+    VAE,
+    VQVAE,
+    Autoencoder,
+    ConvPair,
+    DensePair,
+    HierarchicalVAE,
+    HierarchicalVQVAE,
+    with_output_bias,
+)
 from jaxvae.nets import (
     MLP,
     AutoregressiveDecoder,
@@ -100,6 +110,7 @@ from jaxvae.types import (
 )
 
 __all__ = [
+    "Autoencoder",
     "AutoregressiveDecoder",
     "AutoregressiveFlow",
     "Batch",
@@ -110,10 +121,12 @@ __all__ = [
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
+    "ConvPair",
     "ConvTranspose",
     "CouplingFlow",
     "DataSpec",
     "Dataset",
+    "DensePair",
     "ELBOTerms",
     "Experiment",
     "FSQ",
@@ -185,6 +198,7 @@ __all__ = [
     "models",
     "nets",
     "objectives",
+    "penalties",
     "priors",
     "quantizers",
     "sampling",

@@ -2,6 +2,7 @@
 
 from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_rows
 from jaxvae.data.codes import CodeGrids, encode_dataset, load_codes, split_grids
+from jaxvae.data.corruptions import gaussian_noise, masking_noise, salt_and_pepper
 from jaxvae.data.source import load
 from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, to_blocks, to_unit
 
@@ -13,9 +14,12 @@ __all__ = [
     "encode_dataset",
     "flip",
     "from_blocks",
+    "gaussian_noise",
     "load",
     "load_codes",
+    "masking_noise",
     "padded_batches",
+    "salt_and_pepper",
     "split_grids",
     "subset",
     "subset_rows",

@@ -47,7 +47,7 @@ def binarize(keys: PRNGKey, x: Array, num_values: int = 256) -> Array:
     if num_values == 2:
         return x.astype(jnp.float32)
     threshold = jnp.round(to_unit(x, num_values) * NOISE_LEVELS)
-    return (_noise(keys, x.shape) < threshold).astype(jnp.float32)
+    return (pixel_noise(keys, x.shape) < threshold).astype(jnp.float32)
 
 
 def dequantize(keys: PRNGKey, x: Array, num_values: int = 256) -> Array:
@@ -74,7 +74,7 @@ def dequantize(keys: PRNGKey, x: Array, num_values: int = 256) -> Array:
     """
     if jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"x is {x.dtype}, expected integer pixels: floats are continuous already.")
-    return (x.astype(jnp.float32) + _noise(keys, x.shape) / NOISE_LEVELS) / num_values
+    return (x.astype(jnp.float32) + pixel_noise(keys, x.shape) / NOISE_LEVELS) / num_values
 
 
 def flip(keys: PRNGKey, x: Array) -> Array:
@@ -121,13 +121,19 @@ def from_blocks(codes: Array, size: int, num_channels: int = 1) -> Array:
     return blocks.reshape(num, height * size, width * size, num_channels).astype(jnp.float32)
 
 
-def _powers_of_two(num: int) -> Array:
-    """2^(num - 1), ..., 2, 1."""
-    return 2 ** jnp.arange(num)[::-1]
+def pixel_noise(keys: PRNGKey, shape: tuple[int, ...]) -> Array:
+    """Draw integers 0 to NOISE_LEVELS - 1, all equally likely.
 
+    Args:
+      keys: one key an example, [B].
+      shape: of the noise, [B, ...].
 
-def _noise(keys: PRNGKey, shape: tuple[int, ...]) -> Array:
-    """Integers 0 to NOISE_LEVELS - 1 as float32, of the shape [B, ...], from one key an example [B]."""
+    Returns:
+      float32 of that shape.
+
+    Raises:
+      ValueError: if the keys are not one an example.
+    """
     if keys.shape != shape[:1]:
         raise ValueError(f"keys have shape {list(keys.shape)}, expected one an image, [{shape[0]}].")
     size = 1
@@ -136,3 +142,8 @@ def _noise(keys: PRNGKey, shape: tuple[int, ...]) -> Array:
     words = jax.vmap(lambda key: jax.random.bits(key, ((size + 1) // 2,), jnp.uint32))(keys)
     halves = jnp.concatenate([words & 0xFFFF, words >> 16], axis=1)
     return halves[:, :size].reshape(shape).astype(jnp.float32)
+
+
+def _powers_of_two(num: int) -> Array:
+    """2^(num - 1), ..., 2, 1."""
+    return 2 ** jnp.arange(num)[::-1]

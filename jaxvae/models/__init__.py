@@ -1,5 +1,6 @@
 """Models: networks and maths put together."""
 
+from jaxvae.models.autoencoder import Autoencoder, ConvPair, DensePair, with_mean_image
 from jaxvae.models.hierarchical import HierarchicalVAE
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
 from jaxvae.models.vae import VAE, draw_images, with_output_bias
@@ -8,11 +9,15 @@ from jaxvae.models.vqvae import VQVAE, CodedTerms, HierarchicalVQVAE
 __all__ = [
     "VAE",
     "VQVAE",
+    "Autoencoder",
     "CodedTerms",
+    "ConvPair",
+    "DensePair",
     "HierarchicalVAE",
     "HierarchicalVQVAE",
     "RelaxedDecoder",
     "draw_images",
     "relaxed",
+    "with_mean_image",
     "with_output_bias",
 ]

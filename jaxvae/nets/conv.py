@@ -71,6 +71,28 @@ def convolve(
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_DIMENSIONS)
 
 
+def convolve_transpose(
+    x: Array, kernel: Array, strides: Pair = (1, 1), implementation: Implementation | None = None
+) -> Array:
+    """Convolve dilated images, the function behind `ConvTranspose`.
+
+    With `kernel[::-1, ::-1].swapaxes(2, 3)` it is, as a linear map, the transpose of `convolve` with `kernel`; where
+    the strides do not divide the size, what is beyond the image is to be cut off.
+
+    Args:
+      x: images, [B, H, W, cin].
+      kernel: [kh, kw, cin, cout].
+      strides: how many times larger the output is.
+      implementation: as of `convolve`.
+
+    Returns:
+      [B, H * strides[0], W * strides[1], cout], of the type of x.
+    """
+    if _resolve(implementation) == "lax":
+        return lax.conv_transpose(x, kernel, strides, "SAME", dimension_numbers=_DIMENSIONS)
+    return conv_transpose_gemm(x, kernel, strides)
+
+
 class Conv(nn.Module):
     """Convolution with SAME padding: [..., H, W, cin] -> [..., ceil(H / s), ceil(W / s), features].
 
@@ -133,10 +155,7 @@ class ConvTranspose(nn.Module):
         kernel = self.param("kernel", kernel_init, (*self.kernel_size, x.shape[-1], self.features))
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         images = x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
-        if _resolve(self.implementation) == "lax":
-            y = lax.conv_transpose(images, kernel, self.strides, "SAME", dimension_numbers=_DIMENSIONS)
-        else:
-            y = conv_transpose_gemm(images, kernel, self.strides)
+        y = convolve_transpose(images, kernel, self.strides, self.implementation)
         return _add_bias(self, y).reshape(*x.shape[:-3], *y.shape[1:])
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxvae.data import binarize, dequantize, flip, from_blocks, to_blocks, to_unit, transforms
-from jaxvae.data.transforms import NOISE_LEVELS, _noise
+from jaxvae.data.transforms import NOISE_LEVELS, pixel_noise
 
 
 def _keys(num, seed=0):
@@ -42,7 +42,7 @@ def test_binarize_draws_ones_as_often_as_the_pixel_says(as_float):
 @pytest.mark.parametrize("value", [0, 1, 2, 127, 254, 255])
 def test_binarize_is_right_to_half_a_noise_level(monkeypatch, value):
     every_level = jnp.arange(NOISE_LEVELS, dtype=jnp.float32).reshape(1, 256, 256, 1)
-    monkeypatch.setattr(transforms, "_noise", lambda keys, shape: every_level)
+    monkeypatch.setattr(transforms, "pixel_noise", lambda keys, shape: every_level)
     y = np.asarray(binarize(_keys(1), jnp.full((1, 256, 256, 1), value, jnp.uint8)))
     assert abs(y.mean(dtype=np.float64) - value / 255) <= (0 if value in (0, 255) else 1.01 * 2**-17)
 
@@ -69,7 +69,7 @@ def test_noise_belongs_to_the_example(transform):
 @pytest.mark.parametrize("shape", [(5, 3, 1), (4, 4, 3)])
 def test_noise_is_uniform_and_independent(shape):
     """Both halves of a word are used, neither twice, in odd sizes too."""
-    noise = np.asarray(jax.jit(_noise, static_argnums=1)(_keys(600), (600, *shape)))
+    noise = np.asarray(jax.jit(pixel_noise, static_argnums=1)(_keys(600), (600, *shape)))
     assert noise.shape == (600, *shape)
     assert noise.min() >= 0
     assert noise.max() <= NOISE_LEVELS - 1
