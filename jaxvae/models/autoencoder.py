@@ -68,9 +68,9 @@ class DensePair(nn.Module):
 
 
 class ConvPair(nn.Module):
-    """A convolution of stride 2 and its mirror image: [..., H, W, C] -> [..., ceil(H / 2), ceil(W / 2), features].
+    """A 4x4 convolution of stride 2 and its mirror image: [..., H, W, C] -> [..., ceil(H / 2), ceil(W / 2), features].
 
-    Parameters: `kernel` [k, k, C, features] and `bias` [features] of the layer up, `down_kernel` [k, k, features, C]
+    Parameters: `kernel` [4, 4, C, features] and `bias` [features] of the layer up, `down_kernel` [4, 4, features, C]
     unless tied, and `down_bias` of the shape, so one for each pixel.
 
     Attributes:
@@ -78,23 +78,21 @@ class ConvPair(nn.Module):
       features: channels of the map.
       activation: elementwise function, after the layer up.
       tied: whether the layer down is the transpose of that up, as a linear map.
-      kernel_size: k.
     """
 
     shape: Shape
     features: int
     activation: Activation = nn.relu
     tied: bool = False
-    kernel_size: int = 4
 
     def setup(self) -> None:
         check_shape("the event of a ConvPair", jax.ShapeDtypeStruct(self.shape, jnp.float32), (None, None, None))
-        kernel, channels = (self.kernel_size, self.kernel_size), self.shape[2]
-        self.kernel = self.param("kernel", fan_in_normal(2.0), (*kernel, channels, self.features))
+        channels = self.shape[2]
+        self.kernel = self.param("kernel", fan_in_normal(2.0), (4, 4, channels, self.features))
         self.bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         if not self.tied:
             init = fan_in_normal(strides=(2, 2))
-            self.down_kernel = self.param("down_kernel", init, (*kernel, self.features, channels))
+            self.down_kernel = self.param("down_kernel", init, (4, 4, self.features, channels))
         self.down_bias = self.param("down_bias", nn.initializers.zeros_init(), tuple(self.shape))
 
     def up(self, h: Array) -> Array:

@@ -76,8 +76,8 @@ def convolve_transpose(
 ) -> Array:
     """Convolve dilated images, the function behind `ConvTranspose`.
 
-    With `kernel[::-1, ::-1].swapaxes(2, 3)` it is, as a linear map, the transpose of `convolve` with `kernel`; where
-    the strides do not divide the size, what is beyond the image is to be cut off.
+    With `kernel[::-1, ::-1].swapaxes(2, 3)` it is, as a linear map, the transpose of `convolve` with a `kernel` of twice
+    the strides; where these do not divide the size, what is beyond the image is to be cut off.
 
     Args:
       x: images, [B, H, W, cin].

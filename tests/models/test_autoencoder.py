@@ -12,7 +12,6 @@ PAIRS = {
     "dense": DensePair((5, 4, 2), 6),
     "conv, even": ConvPair((6, 8, 2), 3),
     "conv, odd": ConvPair((7, 5, 2), 3),
-    "conv, 3x3": ConvPair((7, 6, 1), 2, kernel_size=3),
 }
 
 
@@ -20,9 +19,9 @@ def identity(h):
     return h
 
 
-def variables_of(pair, seed=0):
+def variables_of(pair):
     shapes = jax.eval_shape(lambda: pair.init(jax.random.key(0), jnp.zeros((1, *pair.shape)), method="up"))
-    return normal_like(shapes, seed)
+    return normal_like(shapes)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -32,7 +31,7 @@ def test_tied_layer_down_is_the_transpose_of_that_up(name):
     variables = jax.tree_util.tree_map_with_path(
         lambda path, leaf: leaf * (path[-1].key == "kernel"), variables_of(pair)
     )
-    x, h = normal_like((jnp.zeros((2, *pair.shape)), jnp.zeros((2, *pair.code_shape))), 1)
+    x, h = normal_like((jnp.zeros((2, *pair.shape)), jnp.zeros((2, *pair.code_shape))), seed=1)
     up = pair.apply(variables, x, method="up")
     assert up.shape == h.shape
     assert np.vdot(up, h) == pytest.approx(np.vdot(x, pair.apply(variables, h, method="down")), rel=1e-4)
@@ -44,7 +43,7 @@ def test_gradient_of_tied_weights_is_the_sum_of_both(name):
     tied = pair.clone(tied=True)
     params = variables_of(tied)["params"]
     transposed = jnp.transpose if name == "dense" else lambda kernel: kernel[::-1, ::-1].swapaxes(2, 3)
-    (x,) = normal_like((jnp.zeros((2, *pair.shape)),), 1)
+    (x,) = normal_like((jnp.zeros((2, *pair.shape)),), seed=1)
 
     def loss(module, params):
         h = module.apply({"params": params}, x, method="up")
@@ -61,8 +60,8 @@ def test_gradient_of_tied_weights_is_the_sum_of_both(name):
 def test_dense_autoencoder_equals_numpy():
     pairs = [DensePair((2, 3, 1), 5, nn.sigmoid), DensePair((5,), 4, nn.tanh), DensePair((4,), 2, identity)]
     model = Autoencoder(pairs, bernoulli())
-    (x,) = normal_like((jnp.zeros((7, 2, 3, 1)),), 1)
-    params = normal_like(jax.eval_shape(model.init, jax.random.key(0), x), 2)["params"]
+    (x,) = normal_like((jnp.zeros((7, 2, 3, 1)),), seed=1)
+    params = normal_like(jax.eval_shape(model.init, jax.random.key(0), x), seed=2)["params"]
     p = [jax.tree.map(np.asarray, params[f"pairs_{i}"]) for i in range(3)]
     sigmoid = lambda h: 1 / (1 + np.exp(-h))  # noqa: E731
     h = [np.asarray(x).reshape(7, 6)]
@@ -81,8 +80,8 @@ def test_dense_autoencoder_equals_numpy():
 
 def test_one_pair_alone_sees_no_other():
     model = Autoencoder([DensePair((2, 2, 1), 3), DensePair((3,), 2, nn.tanh)], bernoulli())
-    (h,) = normal_like((jnp.zeros((4, 3)),), 1)
-    params = normal_like(jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 2, 2, 1))), 2)["params"]
+    (h,) = normal_like((jnp.zeros((4, 3)),), seed=1)
+    params = normal_like(jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 2, 2, 1))), seed=2)["params"]
     p = params["pairs_1"]
     want = jnp.tanh(h @ p["kernel"] + p["bias"][None]) @ p["down_kernel"] + p["down_bias"][None]
     alone = model.apply({"params": {"pairs_1": p}}, h, 1, method="through")
