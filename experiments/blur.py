@@ -18,10 +18,11 @@ from experiments import pixel_vae, vq_prior, vq_vae
 from experiments.common.code_prior import code_spec
 from experiments.common.figures import draw_samples
 from experiments.common.folder import drawing, run_record
+from experiments.common.inspection import inspect
 from experiments.common.judge_codec import coded
 from experiments.common.judge_prior import report_prior
 from experiments.common.loading import Finished, abstract_state
-from experiments.common.report import inspect, report, write_summary
+from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import begin, of_part, train
 from experiments.run import ImageConfig, Options, at_least, main, run_folder

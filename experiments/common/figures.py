@@ -1,48 +1,36 @@
 """The figures of a finished model, in `figures/`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.folder import read_records
+from experiments.common.inspection import Inspected
+from experiments.common.loading import Finished
 from jaxvae import sampling, viz
 from jaxvae.evaluation import latents
 from jaxvae.types import Samples, Splits
-
-if TYPE_CHECKING:
-    from experiments.common.loading import Finished
-    from experiments.common.report import Inspected
 
 SAMPLES = 0x73616D70  # folded into the seed's key, so that samples share no key with the training
 NUM_SAMPLES = 100
 NUM_RECONSTRUCTIONS = 30
 NUM_COMPLETED = 30
+NUM_FILTERS = 100
 NUM_POINTS = 5_000
 MANIFOLD_SIDE = 20
 INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
 
 
-def draw_vae(finished: "Finished", splits: Splits, inspected: "Inspected", metrics: dict[str, Any]) -> None:
+def draw_vae(finished: Finished, splits: Splits, inspected: Inspected, metrics: dict[str, Any]) -> None:
     """Draw everything that a VAE allows."""
     folder = finished.folder / "figures"
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
     decode = jax.jit(experiment.decode)
     _draw_samples(finished, "Samples of the prior")
 
-    # Parts of a data set can be in the order of their classes: pictures are of images drawn at random.
-    some = np.random.default_rng(finished.config.seed).permutation(len(inspected.x))
-    shown = some[:NUM_RECONSTRUCTIONS]
-    viz.save_reconstructions(
-        folder / "reconstructions.png",
-        inspected.x[shown],
-        inspected.reconstructions[shown],
-        title="Test images over reconstructions",
-    )
-    points = some[:NUM_POINTS]
-    labels = None if splits.test.labels is None else np.asarray(splits.test.labels)[points]
-    viz.save_latents(folder / "latents.png", inspected.means[0][points], labels, title="Posterior means of test images")
+    some = _draw_codes(finished, splits, inspected, "Posterior means of test images")
 
     # In the latent that is decoded, between images and not between samples of the prior.
     pairs, steps = INTERPOLATIONS
@@ -62,7 +50,21 @@ def draw_vae(finished: "Finished", splits: Splits, inspected: "Inspected", metri
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
 
 
-def draw_exact(finished: "Finished", splits: Splits) -> None:
+def draw_autoencoder(finished: Finished, splits: Splits, inspected: Inspected) -> None:
+    """Draw reconstructions, codes, the kernels that see the images, and the curves of an autoencoder."""
+    folder = finished.folder / "figures"
+    _draw_codes(finished, splits, inspected, "Codes of test images")
+    kernel = np.asarray(finished.params["pairs_0"]["kernel"])
+    shape = kernel.shape[:-1] if kernel.ndim == 4 else finished.experiment.spec.shape
+    filters = np.moveaxis(kernel, -1, 0).reshape(-1, *shape)
+    largest = np.argsort(-np.sum(np.square(filters), axis=(1, 2, 3)))[:NUM_FILTERS]
+    scale = np.max(np.abs(filters[largest]), axis=(1, 2, 3), keepdims=True)
+    grey = 0.5 + 0.5 * filters[largest] / np.maximum(scale, 1e-12)
+    viz.save_grid(folder / "filters.png", grey, title="Kernels that see the images, the largest first; grey is 0")
+    viz.save_curves(folder / "curves.png", read_records(finished.folder))
+
+
+def draw_exact(finished: Finished, splits: Splits) -> None:
     """Draw samples, completions of test images and the curves of a model that draws pixel by pixel."""
     folder = finished.folder / "figures"
     experiment, params, model_state = finished.experiment, finished.params, finished.model_state
@@ -81,12 +83,12 @@ def draw_exact(finished: "Finished", splits: Splits) -> None:
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
 
 
-def sample_key(finished: "Finished") -> jax.Array:
+def sample_key(finished: Finished) -> jax.Array:
     """Return the key of a run's samples."""
     return jax.random.fold_in(jax.random.key(finished.config.seed), SAMPLES)
 
 
-def draw_samples(finished: "Finished", num: int) -> Samples:
+def draw_samples(finished: Finished, num: int) -> Samples:
     """Return a run's samples, [num, H, W, C] in [0, 1], and their means where there are."""
     draw = jax.jit(finished.experiment.sample, static_argnums=3)
     samples = draw(sample_key(finished), finished.params, finished.model_state, num)
@@ -96,7 +98,21 @@ def draw_samples(finished: "Finished", num: int) -> Samples:
 # ---------- private
 
 
-def _draw_samples(finished: "Finished", title: str) -> None:
+def _draw_codes(finished: Finished, splits: Splits, inspected: Inspected, title: str) -> np.ndarray:
+    """Draw reconstructions and codes; return the order of images: parts of a data set can be in that of classes."""
+    folder, some = (
+        finished.folder / "figures",
+        np.random.default_rng(finished.config.seed).permutation(len(inspected.x)),
+    )
+    shown, points = some[:NUM_RECONSTRUCTIONS], some[:NUM_POINTS]
+    pair = inspected.x[shown], inspected.reconstructions[shown]
+    viz.save_reconstructions(folder / "reconstructions.png", *pair, title="Test images over reconstructions")
+    labels = None if splits.test.labels is None else np.asarray(splits.test.labels)[points]
+    viz.save_latents(folder / "latents.png", inspected.means[0][points], labels, title=title)
+    return some
+
+
+def _draw_samples(finished: Finished, title: str) -> None:
     folder, samples = finished.folder / "figures", draw_samples(finished, NUM_SAMPLES)
     viz.save_grid(folder / "samples.png", samples.x, title=title)
     if samples.mean is not None:

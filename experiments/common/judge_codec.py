@@ -10,12 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.folder import read_records
+from experiments.common.inspection import similarity
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
 from experiments.common.vae import split_each
 from jaxvae import viz
-from jaxvae.errors import UserError
-from jaxvae.evaluation import images
 from jaxvae.quantizers import code_usage
 from jaxvae.training import evaluation_keys, in_batches
 from jaxvae.types import Array, Batch, Codec, Dataset, Splits
@@ -41,13 +40,8 @@ def judge_codec(
         "reconstruction": nats,
         "reconstruction_bits_per_dim": nats / (pixels * math.log(2.0)),
         "rate_bits_per_dim": bits / pixels,
-        "mse": float(np.mean(np.square(x - reconstructions), dtype=np.float64)),
-        "psnr": float(np.mean(images.psnr(x, reconstructions))),
+        **similarity(x, reconstructions),
     }
-    try:
-        metrics["ssim"] = float(np.mean(images.ssim(x, reconstructions)))
-    except (UserError, ValueError) as error:
-        print(f"warning: {error}")
     for level, of_grid in enumerate(counts):
         ending = f"_{level}" if len(counts) > 1 else ""
         usage = code_usage(jnp.asarray(of_grid))

@@ -7,44 +7,35 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.figures import draw_exact, draw_vae
+from experiments.common.figures import draw_autoencoder, draw_exact, draw_vae
 from experiments.common.folder import drawing, progress_bar, read_json, write_json
+from experiments.common.inspection import Inspected, inspect, similarity
 from experiments.common.judge_codec import judge_codec
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
-from experiments.common.vae import likelihood_estimator, split_each
+from experiments.common.vae import likelihood_estimator
 from jaxvae.data import to_unit
-from jaxvae.errors import UserError
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Splits
+from jaxvae.types import Array, Batch, Dataset, Experiment, ModelState, Params, Splits
 
 MI_IMAGES = 5_000
 NLL_BATCH = 100  # images at a time in importance sampling
 NLL_PIXELS = 784_000  # decoded at a time: they stay in the processor's caches, and images of any size in memory
 
 
-class Inspected(NamedTuple):
-    """A data set as the model sees it, in its order."""
-
-    x: np.ndarray  # [N, H, W, C], binarised or scaled
-    means: tuple[np.ndarray, ...]  # E_q[z_l | x], [N, D_l]
-    means_again: tuple[np.ndarray, ...]  # the same; with other noise where they are averages over samples
-    reconstructions: np.ndarray  # E[x | E_q[z_1 | x]], [N, H, W, C]
-
-
 def report(finished: Finished, splits: Splits) -> dict[str, Any]:
     """Evaluate on the test part, unless that was done for these steps, write `summary.json` and draw the figures.
 
     Args:
-      finished: a VAE, a model whose likelihood is exact, or a codec.
+      finished: a VAE, a model whose likelihood is exact, a codec or an autoencoder.
       splits: its data.
 
     Returns:
@@ -58,11 +49,7 @@ def report(finished: Finished, splits: Splits) -> dict[str, Any]:
         return before
     evaluate = make_evaluator(finished.experiment, min(evaluation_batch(finished.experiment.spec), len(splits.test.x)))
     per_image = evaluate(finished.params, finished.model_state, splits.test)
-    if finished.experiment.codec is not None:
-        judge = judge_codec
-    else:
-        judge = judge_exact if finished.experiment.terms is None else judge_vae
-    metrics, draw_figures = judge(finished, splits, per_image)
+    metrics, draw_figures = _judge_of(finished.experiment)(finished, splits, per_image)
     valid = evaluate(finished.params, finished.model_state, splits.valid)
     scores = {name: float(np.mean(value)) for name, value in valid.items() if value.ndim == 1}
     summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
@@ -107,16 +94,17 @@ def judge_exact(
     return metrics, lambda: draw_exact(finished, splits)
 
 
-def inspect(finished: Finished, dataset: Dataset) -> Inspected:
-    """Return the images of a data set as the model sees them, their latents and reconstructions."""
-    experiment, params, model_state = finished.experiment, finished.params, finished.model_state
-    functions = experiment.prepare, experiment.encode, experiment.decode
-    size = min(evaluation_batch(experiment.spec), len(dataset.x))
-
-    def one(start: int, batch: Batch) -> Inspected:
-        return _inspect(*functions, params, model_state, evaluation_keys(start, size), batch.x)
-
-    return in_batches(one, dataset, size)
+def judge_autoencoder(
+    finished: Finished, splits: Splits, per_image: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of an autoencoder and what draws its figures, as `judge_vae`; images are not corrupted."""
+    inspected = inspect(finished, splits.test)
+    metrics = {
+        "reconstruction": float(np.mean(per_image["reconstruction"], dtype=np.float64)),
+        **similarity(inspected.x, inspected.reconstructions),
+        "latent_dim": inspected.means[0].shape[1],
+    }
+    return metrics, lambda: draw_autoencoder(finished, splits, inspected)
 
 
 def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) -> LikelihoodEstimate:
@@ -154,12 +142,7 @@ def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[s
 
 def image_metrics(inspected: Inspected, finished: Finished, splits: Splits) -> dict[str, Any]:
     """Return the quality of reconstructions, and the NLL of a model whose pixels are all drawn from one histogram."""
-    scores = {"psnr": float(np.mean(images.psnr(inspected.x, inspected.reconstructions)))}
-    if min(inspected.x.shape[1:3]) >= 3:
-        try:
-            scores["ssim"] = float(np.mean(images.ssim(inspected.x, inspected.reconstructions)))
-        except UserError as error:
-            print(f"warning: {error}")
+    scores = similarity(inspected.x, inspected.reconstructions)
     # Beside a density the floor of a discrete likelihood means nothing.
     if getattr(finished.config, "likelihood", "bernoulli") == "bernoulli":
         spec = finished.experiment.spec
@@ -222,14 +205,12 @@ def print_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 # ---------- private
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _inspect(
-    prepare: Callable, encode: Callable, decode: Callable, params: Params, state: ModelState, keys: PRNGKey, x: Array
-) -> Inspected:
-    noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
-    prepared = prepare(noise, x)
-    means, again = (encode(params, state, keys, prepared) for keys in split_each(draw))
-    return Inspected(prepared, means, again, decode(params, state, means[0]))
+def _judge_of(experiment: Experiment) -> Callable[..., tuple[dict[str, Any], Callable[[], None]]]:
+    if experiment.codec is not None:
+        return judge_codec
+    if experiment.terms is not None:
+        return judge_vae
+    return judge_exact if experiment.encode is None else judge_autoencoder
 
 
 @functools.partial(jax.jit, static_argnums=0)  # once for all members of a sweep

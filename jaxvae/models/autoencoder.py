@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from flax.typing import Dtype
 
 from jaxvae.errors import check_shape
 from jaxvae.nets.conv import convolve, convolve_transpose, fan_in_normal
@@ -35,12 +37,14 @@ class DensePair(nn.Module):
       features: length of the vector.
       activation: elementwise function, after the layer up.
       tied: whether the kernel down is that up, transposed.
+      dtype: of the products, and of what `up` gives; parameters stay float32. None takes that of both together.
     """
 
     shape: Shape
     features: int
     activation: Activation = nn.relu
     tied: bool = False
+    dtype: Dtype | None = None
 
     def setup(self) -> None:
         size = math.prod(self.shape)
@@ -52,12 +56,13 @@ class DensePair(nn.Module):
 
     def up(self, h: Array) -> Array:
         """Map events [..., *shape] -> [..., features]."""
-        leading = h.shape[: h.ndim - len(self.shape)]
-        return self.activation(h.reshape(*leading, -1) @ self.kernel + _like(self.bias, len(leading) + 1))
+        h, kernel, bias = promote_dtype(h, self.kernel, self.bias, dtype=self.dtype)
+        y = h.reshape(*h.shape[: h.ndim - len(self.shape)], -1) @ kernel
+        return self.activation(y + _like(bias, y.ndim))
 
     def down(self, h: Array) -> Array:
-        """Map vectors [..., features] back to events [..., *shape], before their activation."""
-        kernel = self.kernel.T if self.tied else self.down_kernel
+        """Map vectors [..., features] back to events [..., *shape], before their activation, in float32."""
+        h, kernel = promote_dtype(h, self.kernel.T if self.tied else self.down_kernel, dtype=self.dtype)
         y = (h @ kernel).reshape(*h.shape[:-1], *self.shape)
         return y + _like(self.down_bias, y.ndim)
 
@@ -78,12 +83,14 @@ class ConvPair(nn.Module):
       features: channels of the map.
       activation: elementwise function, after the layer up.
       tied: whether the layer down is the transpose of that up, as a linear map.
+      dtype: of the products, and of what `up` gives; parameters stay float32. None takes that of both together.
     """
 
     shape: Shape
     features: int
     activation: Activation = nn.relu
     tied: bool = False
+    dtype: Dtype | None = None
 
     def setup(self) -> None:
         check_shape("the event of a ConvPair", jax.ShapeDtypeStruct(self.shape, jnp.float32), (None, None, None))
@@ -97,14 +104,15 @@ class ConvPair(nn.Module):
 
     def up(self, h: Array) -> Array:
         """Map events [..., H, W, C] -> [..., *code_shape]."""
-        leading = h.shape[:-3]
-        y = convolve(h.reshape(-1, *h.shape[-3:]), self.kernel, (2, 2))
-        y = y.reshape(*leading, *y.shape[1:])
-        return self.activation(y + _like(self.bias, y.ndim))
+        h, kernel, bias = promote_dtype(h, self.kernel, self.bias, dtype=self.dtype)
+        y = convolve(h.reshape(-1, *h.shape[-3:]), kernel, (2, 2))
+        y = y.reshape(*h.shape[:-3], *y.shape[1:])
+        return self.activation(y + _like(bias, y.ndim))
 
     def down(self, h: Array) -> Array:
-        """Map maps [..., *code_shape] back to events [..., H, W, C], before their activation."""
+        """Map maps [..., *code_shape] back to events [..., H, W, C], before their activation, in float32."""
         kernel = self.kernel[::-1, ::-1].swapaxes(2, 3) if self.tied else self.down_kernel
+        h, kernel = promote_dtype(h, kernel, dtype=self.dtype)
         y = convolve_transpose(h.reshape(-1, *h.shape[-3:]), kernel, (2, 2))
         y = y[:, : self.shape[0], : self.shape[1]].reshape(*h.shape[:-3], *self.shape)
         return y + _like(self.down_bias, y.ndim)
@@ -148,15 +156,21 @@ class Autoencoder(nn.Module):
             x = pair.up(x)
         return x
 
+    def encode_from(self, h: Array, num: int) -> Array:
+        """Return the code of what the first `num` pairs have made of images: `encode` is `encode_from(x, 0)`."""
+        for pair in self.pairs[num:]:
+            h = pair.up(h)
+        return h
+
     def decode(self, h: Array) -> Array:
         """Return the likelihood's parameters for codes."""
         for below, pair in zip(self.pairs[-2::-1], self.pairs[:0:-1], strict=True):
             h = below.activation(pair.down(h))
         return self.pairs[0].down(h)
 
-    def through(self, h: Array, index: int) -> Array:
-        """Return what one pair alone makes of its events, before their activation."""
-        return self.pairs[index].down(self.pairs[index].up(h))
+    def decode_last(self, h: Array) -> Array:
+        """Return what the last pair alone makes of codes: the events of the pair below, before their activation."""
+        return self.pairs[-1].down(h)
 
 
 def with_mean_image(params: Params, likelihood: Likelihood, mean_image: Array) -> Params:

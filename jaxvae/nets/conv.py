@@ -76,7 +76,7 @@ def convolve_transpose(
 ) -> Array:
     """Convolve dilated images, the function behind `ConvTranspose`.
 
-    With `kernel[::-1, ::-1].swapaxes(2, 3)` it is the transpose of `convolve`, as a linear map, with a `kernel` of twice
+    With `kernel[::-1, ::-1].swapaxes(2, 3)` it is, as a linear map, the transpose of `convolve` by a `kernel` of twice
     the strides; where these do not divide the size, what is beyond the image is to be cut off.
 
     Args:

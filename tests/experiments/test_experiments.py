@@ -59,6 +59,9 @@ CHOICES = [
     *[("quantizers", {"quantizers": (name,)}) for name in get_args(Name) if name != "restart"],
     ("vq_vae", {"levels": 2, "through": "rotation", "num_blocks": 1}),
     ("pixel_cnn", {"block": 1}),
+    *[("autoencoder", {"noise": name, "tied": True}) for name in ("gaussian", "masking", "salt_and_pepper", "dropout")],
+    ("autoencoder", {"net": "dense", "sparsity": "l1", "contraction_weight": 0.1, "loss": "mse"}),
+    ("autoencoder", {"latent_dim": 0, "sparsity": "kl", "activation": "sigmoid", "last_alone": True, "hidden": (4, 3)}),
     *AS_THEY_COME,
     *NETWORKS,
 ]
@@ -96,8 +99,10 @@ def test_parts_of_every_choice_fit_together(name, changes, images):
         state, metrics = make_train_step(experiment.loss, experiment.optimizer)(state, batch)
         if experiment.sample is not None:
             return metrics["loss"], experiment.sample(key, state.params, state.model_state, 3).x
-        codes = experiment.codec.encode(state.params, state.model_state, jnp.zeros((3, *SPEC.shape)))
-        return metrics["loss"], experiment.codec.decode(state.params, state.model_state, codes)
+        x, model = jnp.zeros((3, *SPEC.shape)), (state.params, state.model_state)
+        if experiment.codec is not None:
+            return metrics["loss"], experiment.codec.decode(*model, experiment.codec.encode(*model, x))
+        return metrics["loss"], experiment.decode(*model, experiment.encode(*model, jax.random.split(key, 3), x)[0])
 
     loss, samples = jax.eval_shape(trained, jax.random.key(0))
     assert loss.shape == ()
@@ -118,7 +123,7 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
         state._replace(key=None), jax.random.key_data(jax.random.key(0)), batch
     )
     assert exported.platforms == ("cuda", "tpu")
-    convolves = name in ("binary_vae", "pixel_cnn", "pixel_vae", "quantizers", "vq_vae")
+    convolves = name in ("autoencoder", "binary_vae", "pixel_cnn", "pixel_vae", "quantizers", "vq_vae")
     assert ("stablehlo.convolution" in exported.mlir_module()) == convolves
 
 

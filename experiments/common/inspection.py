@@ -1,0 +1,64 @@
+"""Images as a trained model sees them, with their codes and what comes back."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.common.loading import Finished
+from experiments.common.training import evaluation_batch
+from experiments.common.vae import split_each
+from jaxvae.errors import UserError
+from jaxvae.evaluation import images
+from jaxvae.training import evaluation_keys, in_batches
+from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey
+
+
+class Inspected(NamedTuple):
+    """A data set as the model sees it, in its order."""
+
+    x: np.ndarray  # [N, H, W, C], binarised or scaled
+    means: tuple[np.ndarray, ...]  # E_q[z_l | x], [N, D_l]
+    means_again: tuple[np.ndarray, ...]  # the same; with other noise where they are averages over samples
+    reconstructions: np.ndarray  # E[x | E_q[z_1 | x]], [N, H, W, C]
+
+
+def inspect(finished: Finished, dataset: Dataset) -> Inspected:
+    """Return the images of a data set as the model sees them, their latents and reconstructions."""
+    experiment, params, model_state = finished.experiment, finished.params, finished.model_state
+    functions = experiment.prepare, experiment.encode, experiment.decode
+    size = min(evaluation_batch(experiment.spec), len(dataset.x))
+
+    def one(start: int, batch: Batch) -> Inspected:
+        return _inspect(*functions, params, model_state, evaluation_keys(start, size), batch.x)
+
+    return in_batches(one, dataset, size)
+
+
+def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
+    """Return the mean squared error, PSNR and SSIM of images in [0, 1], [N, H, W, C], and what came back of them."""
+    scores = {
+        "mse": float(np.mean(np.square(x - reconstructions), dtype=np.float64)),
+        "psnr": float(np.mean(images.psnr(x, reconstructions))),
+    }
+    if min(x.shape[1:3]) >= 3:
+        try:
+            scores["ssim"] = float(np.mean(images.ssim(x, reconstructions)))
+        except UserError as error:
+            print(f"warning: {error}")
+    return scores
+
+
+# ---------- private
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _inspect(
+    prepare: Callable, encode: Callable, decode: Callable, params: Params, state: ModelState, keys: PRNGKey, x: Array
+) -> Inspected:
+    noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
+    prepared = prepare(noise, x)
+    means, again = (encode(params, state, keys, prepared) for keys in split_each(draw))
+    return Inspected(prepared, means, again, decode(params, state, means[0]))
