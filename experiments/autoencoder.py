@@ -19,6 +19,8 @@ from jaxvae.models import Autoencoder, ConvPair, DensePair
 from jaxvae.penalties import contraction, kl_sparsity, l1_sparsity
 from jaxvae.types import Array, DataSpec, Experiment, Params
 
+Net = Literal["dense", "conv"]
+ActivationName = Literal["relu", "sigmoid", "tanh"]
 ACTIVATIONS = {"relu": nn.relu, "sigmoid": nn.sigmoid, "tanh": nn.tanh}
 
 
@@ -26,13 +28,13 @@ ACTIVATIONS = {"relu": nn.relu, "sigmoid": nn.sigmoid, "tanh": nn.tanh}
 class Config(ImageConfig):
     """What shapes a run."""
 
-    net: Literal["dense", "conv"] = "conv"
+    net: Net = "conv"
     """layers between the images and the code"""
     hidden: tuple[int, ...] = (32, 64)
     """their widths: units of dense layers, channels of convolutions, which halve the image each"""
     latent_dim: int = 32
     """numbers of a code, by a last dense layer without activation; 0 leaves that out, and the last width is the code"""
-    activation: Literal["relu", "sigmoid", "tanh"] = "relu"
+    activation: ActivationName = "relu"
     """after every hidden layer"""
     tied: bool = False
     """whether every layer down has the weights of the layer up, transposed"""

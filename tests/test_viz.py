@@ -143,6 +143,7 @@ PLOTS = {  # name -> what draws it, size in inches
     "losses": (lambda path: viz.save_losses(path, {"a": [([1, 2, 3], [9.0, 2.0, 1.0])]}), (9.6, 3.9)),
     "code usage": (lambda path: viz.save_code_usage(path, [5, 0, 9, 1]), (8.0, 4.2)),
     "spectra": (lambda path: viz.save_spectra(path, POWER, {"A": {"m": POWER}, "B": {"m": POWER / 2}}), (9.6, 3.9)),
+    "stages": (lambda path: viz.save_stages(path, {"a": ([1, 2], [9.0, 5.0]), "b": ([3], [4.0])}, "nats"), (8.0, 4.6)),
     "learning curve": (lambda path: viz.save_learning_curve(path, [10, 100], {"a": [1, 2]}, "nats"), (7.0, 4.6)),
 }
 
@@ -246,6 +247,16 @@ def test_save_learning_curve_has_a_logarithmic_axis_with_the_sizes(drawn):
     assert [line.get_ydata().tolist() for line in axes.lines] == [[-170, -90], [-160, -85]]
     with pytest.raises(ValueError, match="c has shape"):
         viz.save_learning_curve("", [100, 5000], {"c": [1]}, "")
+
+
+def test_save_stages_draws_one_after_another(drawn):
+    viz.save_stages("", {"phase_1": ([10, 20], [9.0, 8.0]), "together": ([30, 40], [7.0, 5.0])}, "nats")
+    axes = drawn[0].axes[0]
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[10, 20], [30, 40]]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[9, 8], [7, 5]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["phase_1", "together"]
+    with pytest.raises(ValueError, match="a has shape"):
+        viz.save_stages("", {"a": ([1, 2], [1.0])}, "")
 
 
 def test_save_losses_draws_every_run_whole_and_without_its_first_record(drawn):

@@ -10,6 +10,7 @@ from jaxvae.viz.plots import (
     save_learning_curve,
     save_losses,
     save_rate_distortion,
+    save_stages,
 )
 from jaxvae.viz.spectra import save_spectra
 from jaxvae.viz.sweep import save_sweep
@@ -30,5 +31,6 @@ __all__ = [
     "save_reconstructions",
     "save_restarts",
     "save_spectra",
+    "save_stages",
     "save_sweep",
 ]

@@ -194,6 +194,24 @@ def save_rate_distortion(
     write(figure, path)
 
 
+def save_stages(path: str | Path, curves: Mapping[str, tuple[Any, Any]], ylabel: str) -> None:
+    """Draw what trainings one after another reach, on one axis of steps.
+
+    Args:
+      path: PNG file to write.
+      curves: name of a stage -> (steps since the first began [N], values [N]).
+      ylabel: quantity and unit of the values.
+    """
+    figure, axes = plot("Stage by stage", "steps of all stages so far", ylabel, width=8.0, height=4.6)
+    for name, (steps, values) in curves.items():
+        check_shape(name, np.asarray(values), np.shape(steps))
+        axes.plot(steps, values, "o-", markersize=3, linewidth=1.6, label=name)
+    points = [np.concatenate([np.ravel(curve[axis]) for curve in curves.values()]) for axis in (0, 1)]
+    axes.set_ylim(*_robust_limits(points[0].astype(float), points[1].astype(float)))
+    axes.legend(frameon=False)
+    write(figure, path)
+
+
 def save_learning_curve(
     path: str | Path, sizes: Any, curves: Mapping[str, Any], ylabel: str, title: str = "Learning curve"
 ) -> None:

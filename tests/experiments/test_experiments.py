@@ -23,7 +23,9 @@ from jaxvae.training import create_train_state, make_evaluator, make_train_step
 from jaxvae.types import Batch
 from tests.experiments.conftest import SPEC, module_and_config
 
-NAMES = sorted(experiments().keys() - {"blur", "planar_density", "vq_prior"})  # no images, or several trainings
+NAMES = sorted(
+    experiments().keys() - {"blur", "planar_density", "stacked_autoencoder", "vq_prior"}
+)  # no images, or several trainings
 pytestmark = pytest.mark.usefixtures("images")
 
 

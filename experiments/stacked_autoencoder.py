@@ -1,0 +1,122 @@
+"""An autoencoder trained in phases, a pair of layers each, and then as a whole, beside one trained as a whole alone.
+
+Every phase learns to bring back what the pairs below make of the images (Bengio et al. 2007), from corrupted codes with
+`--noise` (Vincent et al. 2010). All parts are runs of `experiments.autoencoder`: a phase is the autoencoder of the
+pairs so far, and each has a code and images that come back from it.
+"""
+
+import functools
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from experiments import autoencoder
+from experiments.common.folder import drawing, read_records, run_record
+from experiments.common.report import report, write_summary
+from experiments.common.sweep import table, totals
+from experiments.common.training import begin, of_part, train
+from experiments.run import Finished, Options, at_least, main, run_folder
+from jaxvae import data, viz
+from jaxvae.errors import UserError
+from jaxvae.training import distributed
+from jaxvae.types import DataSpec, Splits
+
+SHOWN = ("reconstruction", "mse", "psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Config(autoencoder.Config):
+    """What shapes a run; steps are those of the training as a whole that follows the phases."""
+
+    net: autoencoder.Net = "dense"
+    hidden: tuple[int, ...] = (500, 250)
+    activation: autoencoder.ActivationName = "sigmoid"
+    noise: autoencoder.NoiseName = "masking"
+    phase_steps: int = 2_000
+    """of every phase"""
+    end_to_end: bool = True
+    """also train the same autoencoder as a whole from the start, for as many steps as all phases and the whole"""
+    steps: int = 2_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "phase_steps")
+        if self.last_alone:
+            raise UserError("--last-alone is what every phase does: leave it out.")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, hidden=(16,), latent_dim=4, phase_steps=50, steps=50, eval_every=25)
+
+
+def stages(config: Config) -> dict[str, autoencoder.Config]:
+    """Return the configurations of all trainings by the names of their folders, in order."""
+    shared = {field.name: getattr(config, field.name) for field in fields(autoencoder.Config)}
+    whole = autoencoder.Config(**shared)
+    num = len(config.hidden) + bool(config.latent_dim)
+    parts = {}
+    for i in range(1, num + 1):
+        top = config.latent_dim if i > len(config.hidden) else 0
+        phase = replace(whole, hidden=config.hidden[:i], latent_dim=top, last_alone=i > 1, steps=config.phase_steps)
+        parts[f"phase_{i}"] = phase if i == num else replace(phase, sparsity="none", contraction_weight=0.0)
+    parts["together"] = whole
+    if config.end_to_end:
+        parts["end_to_end"] = replace(whole, steps=num * config.phase_steps + config.steps)
+    return parts
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train all stages, each from the parameters of the one before, and print them side by side."""
+    if options.sweep:
+        raise UserError("--sweep is not for several trainings one after another: leave it out.")
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    folder = run_folder("stacked_autoencoder", options)
+    record = run_record("stacked_autoencoder", config, spec, len(splits.train.x), options.init_from)
+    begin(folder, record, options.resume)
+    finished = train_stages(config, splits, spec, folder, options)
+    if distributed.is_primary():
+        _judge(config, folder, splits, finished)
+    return folder
+
+
+def train_stages(config: Config, splits: Splits, spec: DataSpec, folder: Path, options: Options) -> dict[str, Finished]:
+    """Train all stages in a run's folder, or what is missing of them."""
+    finished: dict[str, Finished] = {}
+    below = None
+    for name, chosen in stages(config).items():
+        build = functools.partial(autoencoder.build, below=None if name == "end_to_end" else below)
+        place = folder / name
+        finished[name] = train(chosen, build, splits, spec, place, of_part(place, options))
+        below = finished[name].params
+    return finished
+
+
+# ---------- private
+
+
+def _judge(config: Config, folder: Path, splits: Splits, finished: dict[str, Finished]) -> None:
+    rows: list[dict[str, Any]] = []
+    for name, one in finished.items():
+        metrics = report(one, splits)["metrics"]
+        row = {"stage": name, "steps": one.training["steps"], "seconds": one.training["seconds"]}
+        rows.append(row | {key: round(metrics[key], 5) for key in SHOWN if key in metrics})
+    print(table(rows))
+    training = {"steps": config.steps, **totals(list(finished.values()), config.batch_size)}
+    write_summary(folder, "stacked_autoencoder", training, {"stages": len(rows)}, stages=rows)
+    with drawing(folder):
+        _draw(folder / "figures", finished)
+
+
+def _draw(folder: Path, finished: dict[str, Finished]) -> None:
+    """Draw the error of reconstructed validation images from stage to stage, against all steps so far."""
+    curves, before = {}, 0
+    for name, one in finished.items():
+        start = 0 if name == "end_to_end" else before
+        records = [record for record in read_records(one.folder) if record["part"] == "valid"]
+        curves[name] = [start + record["step"] for record in records], [record["reconstruction"] for record in records]
+        before += one.training["steps"]
+    viz.save_stages(folder / "stages.png", curves, "reconstruction error of validation images")
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)
