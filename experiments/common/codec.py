@@ -102,6 +102,9 @@ def codec_experiment(
         of_x = model.apply(variables(params, model_state), codes, method="decode")
         return jax.vmap(model.likelihood.mean)(of_x)
 
+    def vectors(params: Params, model_state: ModelState, codes: tuple[Array, ...]) -> tuple[Array, ...]:
+        return model.apply(variables(params, model_state), codes, method="vectors")
+
     return Experiment(
         name=name,
         spec=spec,
@@ -111,5 +114,5 @@ def codec_experiment(
         loss=loss,
         evaluate=evaluate,
         prepare=prepare,
-        codec=Codec(tuple(quantizer.num_codes for quantizer in quantizers), encode, decode),
+        codec=Codec(tuple(quantizer.num_codes for quantizer in quantizers), encode, decode, vectors),
     )

@@ -1,4 +1,4 @@
-"""What a trained model is judged by: likelihood, latents, images."""
+"""What a trained model is judged by: likelihood, latents, images, features."""
 
 from jaxvae.evaluation.images import histogram_nll, intensity_histogram, pixel_histogram, psnr, ssim
 from jaxvae.evaluation.latents import (
@@ -9,12 +9,23 @@ from jaxvae.evaluation.latents import (
     mutual_information,
 )
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
+from jaxvae.evaluation.probes import (
+    Probe,
+    clustering_scores,
+    knn_probe,
+    linear_probe,
+    mlp_probe,
+    principal_components,
+    standardized,
+)
 from jaxvae.evaluation.spectrum import high_frequency_power, radial_power
 
 __all__ = [
     "LikelihoodEstimate",
+    "Probe",
     "active_units",
     "activity",
+    "clustering_scores",
     "diagnose_collapse",
     "high_frequency_power",
     "histogram_nll",
@@ -22,9 +33,14 @@ __all__ = [
     "intensity_histogram",
     "jit_estimate",
     "kl_per_dimension",
+    "knn_probe",
+    "linear_probe",
+    "mlp_probe",
     "mutual_information",
     "pixel_histogram",
+    "principal_components",
     "psnr",
     "radial_power",
     "ssim",
+    "standardized",
 ]

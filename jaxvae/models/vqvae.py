@@ -70,6 +70,10 @@ class VQVAE(nn.Module):
         """Return the grids of codes of images [B, H, W, C]."""
         return (self.quantizer(self.encoder(x), None, train=False).codes,)
 
+    def vectors(self, codes: Codes) -> tuple[Array, ...]:
+        """Return the vectors of grids of codes, [B, h, w, D]."""
+        return (self.quantizer.lookup(codes[0]),)
+
     def decode(self, codes: Codes) -> Any:
         """Return the likelihood's parameters for grids of codes."""
         (grid,) = codes
@@ -128,6 +132,10 @@ class HierarchicalVQVAE(nn.Module):
     def encode(self, x: Array) -> Codes:
         """Return the grids of codes of images [B, H, W, C], the coarse one first."""
         return self(x).codes
+
+    def vectors(self, codes: Codes) -> tuple[Array, ...]:
+        """Return the vectors of grids of codes, [B, h, w, D] each, the coarse one first."""
+        return self.top_quantizer.lookup(codes[0]), self.quantizer.lookup(codes[1])
 
     def decode(self, codes: Codes) -> Any:
         """Return the likelihood's parameters for grids of codes, the coarse one first."""

@@ -1,0 +1,174 @@
+"""What the codes of trained models are worth: the same probes and clusterings for all, beside pixels and PCA.
+
+Takes finished runs of autoencoders, VAEs and VQ-VAEs of the same images, writes the features of all images to disk, and
+prints one table: a logistic regression, nearest neighbours and a small network on the features, and how k-means agrees
+with the classes.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.common.folder import progress_bar, read_json, run_record, write_json, writing
+from experiments.common.loading import fingerprint
+from experiments.common.report import write_summary
+from experiments.common.sweep import table
+from experiments.common.training import begin, evaluation_batch
+from experiments.common.vae import split_each
+from experiments.run import Finished, Options, at_least, load, main, require, run_folder
+from jaxvae import data
+from jaxvae.errors import UserError
+from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe, principal_components
+from jaxvae.training import distributed, evaluation_keys, in_batches
+from jaxvae.types import Array, Batch, Dataset, DataSpec, ModelState, Params, PRNGKey, Splits
+
+PROBES = {"linear": linear_probe, "knn": knn_probe, "mlp": mlp_probe}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What shapes a run."""
+
+    runs: tuple[str, ...] = ()
+    """folders of finished runs"""
+    data: str = "digits"
+    """their images, with labels"""
+    image_size: int | None = None
+    """resize a folder's images to this height and width"""
+    pca_dim: int = 50
+    """principal components beside the runs"""
+    seed: int = 0
+    """of the network's weights and of the clusters' centres"""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "pca_dim")
+        require("runs", self.runs, len(set(self.runs)) == len(self.runs), "different ones")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends sooner."""
+        return replace(self, pca_dim=10)
+
+
+def run(config: Config, options: Options) -> Path:
+    """Encode all images by all runs, and fit the probes."""
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    if any(part.labels is None for part in splits):
+        raise UserError("Probes need labels, which these data do not have: choose another --data.")
+    finished = {_name(place): _loaded(place, spec) for place in map(Path, config.runs)}
+    folder = run_folder("representations", options)
+    record = run_record("representations", config, spec, len(splits.train.x))
+    begin(folder, record, options.resume, frozenset({"runs", "pca_dim"}))
+    if distributed.is_primary():
+        _judge(config, folder, splits, spec, finished)
+    return folder
+
+
+def features_of(finished: Finished, splits: Splits) -> Splits:
+    """Return the features of images, [N, F]: codes, posterior means of all groups, or the vectors of grids of codes."""
+    experiment, encode = finished.experiment, _encoder(finished)
+    size = evaluation_batch(experiment.spec)
+
+    def encoded(dataset: Dataset) -> Dataset:
+        num = min(size, len(dataset.x))
+
+        def one(start: int, batch: Batch) -> Array:
+            keys = evaluation_keys(start, num)
+            return _features(experiment.prepare, encode, finished.params, finished.model_state, keys, batch.x)
+
+        return Dataset(in_batches(one, dataset, num), dataset.labels)
+
+    return Splits(*map(encoded, splits))
+
+
+# ---------- private
+
+
+def _name(place: Path) -> str:
+    return f"{place.parent.name}_{place.name}"
+
+
+def _loaded(place: Path, spec: DataSpec) -> Finished:
+    finished = load(place)
+    if finished.experiment.spec.shape != spec.shape:
+        raise UserError(
+            f"--runs {place} is of images {list(finished.experiment.spec.shape)}, the data are {list(spec.shape)}: "
+            "choose its --data."
+        )
+    _encoder(finished)
+    return finished
+
+
+def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
+    codec, encode = finished.experiment.codec, finished.experiment.encode
+    if codec is not None:
+        return lambda params, state, keys, x: codec.vectors(params, state, codec.encode(params, state, x))
+    if encode is None:
+        raise UserError(f"--runs {finished.folder} is a run of {finished.experiment.name}, which has no codes.")
+    return encode
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _features(
+    prepare: Callable, encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array
+) -> Array:
+    noise, draw = split_each(keys)  # the same binarisation as in `evaluate`
+    parts = encode(params, model_state, draw, prepare(noise, x))
+    return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
+
+
+def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finished: dict[str, Finished]) -> None:
+    unit = (np.asarray(data.to_unit(jnp.asarray(part.x), spec.num_values)) for part in splits)
+    pixels = Splits(*(Dataset(x.reshape(len(x), -1), part.labels) for x, part in zip(unit, splits, strict=True)))
+    kinds: dict[str, Callable[[], Splits]] = {
+        "pixels": lambda: pixels,
+        f"PCA-{config.pca_dim}": lambda: principal_components(pixels, config.pca_dim),
+    }
+    for name, one in finished.items():
+        kinds[name] = functools.partial(_on_disk, folder / "embeddings" / name, one, splits)
+    bar = progress_bar(total=len(kinds) * (len(PROBES) + 1), unit="probe")
+    rows = []
+    for name, make in kinds.items():
+        rows.append(_row(name, make(), config.seed, bar))
+        print(table(rows[-1:]))
+    if bar is not None:
+        bar.close()
+    print(table(rows))
+    write_summary(folder, "representations", {}, {"features": len(rows)}, probes=rows)
+
+
+def _row(name: str, features: Splits, seed: int, bar: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"features": name, "dimensions": features.train.x.shape[1]}
+    for probe, fit in PROBES.items():
+        found = fit(features, seed) if fit is mlp_probe else fit(features)
+        row |= {probe: round(100 * found.accuracy, 2), f"{probe}_setting": found.setting}
+        if bar is not None:
+            bar.update()
+    scores = clustering_scores(features.test.x, features.test.labels, seed)
+    if bar is not None:
+        bar.update()
+    return row | {f"clusters_{score}": round(value, 4) for score, value in scores.items()}
+
+
+def _on_disk(folder: Path, finished: Finished, splits: Splits) -> Splits:
+    """Return features from disk, where they are those of this model, or write them there."""
+    mark = {"fingerprint": fingerprint(finished), "sizes": [len(part.x) for part in splits]}
+    meta = folder / "features.json"
+    if not (meta.exists() and read_json(meta) == mark):
+        features = features_of(finished, splits)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for part, dataset in features._asdict().items():
+                np.save(folder / f"{part}.npy", dataset.x)
+        write_json(meta, mark)
+    parts = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in Splits._fields)
+    return Splits(*(Dataset(x, part.labels) for x, part in zip(parts, splits, strict=True)))
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)

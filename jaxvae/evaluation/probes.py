@@ -1,0 +1,162 @@
+"""How good features are, under one protocol for all: what simple classifiers and clusterings make of them.
+
+Classifiers are fitted to the training part; their one setting is the best on the validation part; the test part is
+looked at once. Regression and network see features of mean 0 and standard deviation 1 on the training part; neighbours
+and clusters go by the distances of the features as they are. Everything is scikit-learn's.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxvae.errors import UserError
+from jaxvae.types import Dataset, Splits
+
+PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
+NEIGHBOURS = (1, 3, 5, 10)
+HIDDEN = (128, 256)  # units of the network
+
+
+class Probe(NamedTuple):
+    """What a classifier makes of features."""
+
+    accuracy: float  # on the test part
+    setting: float  # chosen on the validation part
+
+
+def standardized(splits: Splits) -> Splits:
+    """Return features with the training part's mean 0 and standard deviation 1.
+
+    A feature that is the same in all training examples stays 0.
+
+    Args:
+      splits: features [N, D] and labels.
+
+    Returns:
+      float32.
+    """
+    mean = np.mean(splits.train.x, axis=0, dtype=np.float64, keepdims=True)
+    deviation = np.std(splits.train.x, axis=0, dtype=np.float64, keepdims=True)
+    scale = np.where(deviation > 1e-8, 1.0 / np.maximum(deviation, 1e-8), 0.0)
+    return Splits(*(Dataset(((part.x - mean) * scale).astype(np.float32), part.labels) for part in splits))
+
+
+def linear_probe(splits: Splits) -> Probe:
+    """Fit a logistic regression, C of 0.01, 0.1 or 1, at most 300 iterations of L-BFGS.
+
+    Args:
+      splits: features [N, D] and labels.
+
+    Returns:
+      The accuracy on the test part, and C.
+
+    Raises:
+      UserError: if there are no labels, or scikit-learn is not installed.
+    """
+    linear = _sklearn("linear_model")
+    return _best(standardized(splits), PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
+
+
+def knn_probe(splits: Splits) -> Probe:
+    """Classify by the 1, 3, 5 or 10 nearest training examples; arguments and errors as `linear_probe`.
+
+    Args:
+      splits: features [N, D] and labels.
+
+    Returns:
+      The accuracy on the test part, and the number of neighbours.
+    """
+    neighbors = _sklearn("neighbors")
+    return _best(splits, NEIGHBOURS, lambda k: neighbors.KNeighborsClassifier(k, algorithm="brute", n_jobs=-1))
+
+
+def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
+    """Fit a network of one hidden layer of 128 or 256 units, which stops early; arguments and errors as `linear_probe`.
+
+    Args:
+      splits: features [N, D] and labels.
+      seed: of the initial weights and the batches.
+
+    Returns:
+      The accuracy on the test part, and the number of units.
+    """
+    network = _sklearn("neural_network")
+
+    def make(units: int) -> Any:
+        return network.MLPClassifier((units,), early_stopping=True, n_iter_no_change=5, max_iter=60, random_state=seed)
+
+    return _best(standardized(splits), HIDDEN, make)
+
+
+def clustering_scores(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """Return how k-means with as many clusters as classes agrees with the classes.
+
+    Args:
+      features: [N, D].
+      labels: [N].
+      seed: of the centres.
+
+    Returns:
+      `nmi`, normalised mutual information; `ari`, adjusted Rand index; `accuracy`, of the best assignment of a class to
+      each cluster.
+
+    Raises:
+      UserError: if scikit-learn is not installed.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    cluster, metrics = _sklearn("cluster"), _sklearn("metrics")
+    classes, labels = np.unique(labels, return_inverse=True)
+    found = cluster.KMeans(len(classes), n_init=10, random_state=seed).fit_predict(features)
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (found, labels), 1)
+    matched = linear_sum_assignment(-counts)
+    return {
+        "nmi": float(metrics.normalized_mutual_info_score(labels, found)),
+        "ari": float(metrics.adjusted_rand_score(labels, found)),
+        "accuracy": float(counts[matched].sum() / len(labels)),
+    }
+
+
+def principal_components(splits: Splits, num: int) -> Splits:
+    """Return the first principal components of features, found on the training part: [N, D] -> [N, num].
+
+    Args:
+      splits: features.
+      num: how many, at most D and the number of training examples.
+
+    Returns:
+      The components and the labels.
+
+    Raises:
+      UserError: if there are fewer, or scikit-learn is not installed.
+    """
+    most = min(splits.train.x.shape)
+    if not 1 <= num <= most:
+        raise UserError(f"{num} principal components are asked for, expected 1 to {most}.")
+    pca = _sklearn("decomposition").PCA(num, random_state=0).fit(splits.train.x)
+    return Splits(*(Dataset(pca.transform(part.x).astype(np.float32), part.labels) for part in splits))
+
+
+# ---------- private
+
+
+def _best(splits: Splits, settings: Iterable[float], make: Callable[[Any], Any]) -> Probe:
+    if any(part.labels is None for part in splits):
+        raise UserError("Probes need labels, which these data do not have: choose another --data.")
+    fitted = {setting: make(setting).fit(splits.train.x, splits.train.labels) for setting in settings}
+    scores = {setting: model.score(splits.valid.x, splits.valid.labels) for setting, model in fitted.items()}
+    best = max(scores, key=scores.__getitem__)  # the first of equal ones
+    return Probe(float(fitted[best].score(splits.test.x, splits.test.labels)), best)
+
+
+def _sklearn(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"sklearn.{name}")
+    except ImportError as error:
+        raise UserError(
+            'Probes need scikit-learn, which is not installed; pip install "jaxvae[experiments]".'
+        ) from error

@@ -1,0 +1,101 @@
+"""Probes on features whose answers are known."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from jaxvae.errors import UserError
+from jaxvae.evaluation import (
+    clustering_scores,
+    knn_probe,
+    linear_probe,
+    mlp_probe,
+    principal_components,
+    standardized,
+)
+from jaxvae.types import Dataset, Splits
+
+RNG = np.random.default_rng(0)
+CENTRES = np.array([[0.0, 0.0, 5.0], [6.0, 0.0, 5.0], [0.0, 6.0, 5.0]])
+
+
+def parts(make, sizes=(300, 60, 60)):
+    """Splits of (features, labels) that `make` gives of a number of examples."""
+    return Splits(*(Dataset(*make(size)) for size in sizes))
+
+
+def blobs(size):
+    labels = np.arange(size, dtype=np.int32) % 3
+    return (CENTRES[labels] + RNG.normal(size=(size, 3))).astype(np.float32), labels
+
+
+def rings(size):
+    """A disc inside a ring: no line tells them apart."""
+    labels = np.arange(size, dtype=np.int32) % 2
+    angles, radii = RNG.uniform(0, 2 * np.pi, size), np.where(labels == 1, 3.0, 0.7) + 0.1 * RNG.normal(size=size)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("probe", [linear_probe, knn_probe, mlp_probe])
+def test_every_probe_tells_separable_classes_apart(probe):
+    assert probe(parts(blobs)).accuracy > 0.97
+
+
+def test_a_line_does_not_tell_rings_apart_and_the_others_do():
+    splits = parts(rings, (600, 100, 100))
+    assert linear_probe(splits).accuracy < 0.75
+    assert knn_probe(splits).accuracy > 0.97
+    assert mlp_probe(splits).accuracy > 0.97
+
+
+def test_setting_is_chosen_on_the_validation_part_alone():
+    """One neighbour repeats the one label in ten that is wrong; what test labels say changes nothing."""
+
+    def noisy(size):
+        x, labels = blobs(size)
+        return x, np.where(RNG.random(size) < 0.1, (labels + 1) % 3, labels)
+
+    splits = parts(noisy)
+    chosen = knn_probe(splits)
+    assert chosen.setting > 1
+    swapped = splits._replace(test=Dataset(splits.test.x, (splits.test.labels + 1) % 3))
+    assert knn_probe(swapped).setting == chosen.setting
+
+
+def test_features_are_standardized_by_the_training_part():
+    splits = parts(lambda size: (np.stack([np.arange(size) * 2.0, np.full(size, 7.0)], 1), np.zeros(size)), (4, 2, 3))
+    scaled = standardized(splits)
+    np.testing.assert_allclose(scaled.train.x[:, 0], (np.arange(4) - 1.5) / np.std(np.arange(4)), rtol=1e-6)
+    np.testing.assert_allclose(scaled.test.x[:, 0], (np.arange(3) - 1.5) / np.std(np.arange(4)), rtol=1e-6)
+    assert not np.any(scaled.train.x[:, 1])
+
+
+def test_clusters_that_are_classes_score_one_whatever_their_names():
+    x, labels = blobs(300)
+    scores = clustering_scores(x, np.array([7, 3, 5])[labels])
+    assert scores["accuracy"] > 0.97
+    assert scores["nmi"] > 0.9
+    assert scores["ari"] > 0.9
+    by_chance = clustering_scores(RNG.normal(size=(300, 3)).astype(np.float32), labels)
+    assert abs(by_chance["ari"]) < 0.05
+    assert by_chance["accuracy"] < 0.5
+
+
+def test_principal_components_keep_the_largest_variance():
+    splits = principal_components(parts(blobs), 2)
+    assert splits.test.x.shape == (60, 2)
+    assert linear_probe(splits).accuracy > 0.97
+    with pytest.raises(UserError, match="4 principal components are asked for, expected 1 to 3"):
+        principal_components(parts(blobs), 4)
+
+
+def test_no_labels_are_an_error():
+    with pytest.raises(UserError, match="Probes need labels"):
+        linear_probe(parts(lambda size: (np.zeros((size, 2)), None)))
+
+
+def test_no_package_is_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.neighbors", None)
+    with pytest.raises(UserError, match="Probes need scikit-learn"):
+        knn_probe(parts(blobs))
