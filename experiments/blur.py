@@ -209,12 +209,10 @@ def _draw_figures(folder: Path, x: np.ndarray, shown: dict[str, Shown]) -> None:
     }
     viz.save_spectra(folder / "spectra.png", radial_power(x), spectra)
     num = min(NUM_SHOWN, len(x))
-    rows = [x[:num], *(one.reconstructions[:num] for one in whole.values())]
-    title = f"Test images, then as they come back: {', '.join(whole)}"
-    viz.save_grid(folder / "reconstructions.png", np.concatenate(rows), columns=num, title=title)
-    rows = [x[:num], *(one.samples[:num] for one in shown.values())]
-    title = f"Test images, then samples: {', '.join(shown)}"
-    viz.save_grid(folder / "samples.png", np.concatenate(rows), columns=num, title=title)
+    rows = {"test images": x[:num]} | {name: one.reconstructions[:num] for name, one in whole.items()}
+    viz.save_rows(folder / "reconstructions.png", rows, "Test images and how they come back")
+    rows = {"test images": x[:num]} | {name: one.samples[:num] for name, one in shown.items()}
+    viz.save_rows(folder / "samples.png", rows, "Test images and samples")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.folder import progress_bar, read_json, run_record, write_json, writing
-from experiments.common.loading import fingerprint
+from experiments.common.loading import fingerprint, load_coders
 from experiments.common.report import write_summary
 from experiments.common.sweep import table
 from experiments.common.training import begin, evaluation_batch
 from experiments.common.vae import split_each
-from experiments.run import Finished, Options, at_least, load, main, require, run_folder
+from experiments.run import Finished, Options, at_least, main, run_folder
 from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe, principal_components
@@ -48,7 +48,6 @@ class Config:
 
     def __post_init__(self) -> None:
         at_least(self, 1, "pca_dim")
-        require("runs", self.runs, len(set(self.runs)) == len(self.runs), "different ones")
 
     def quick(self) -> "Config":
         """Return a copy that ends sooner."""
@@ -60,7 +59,7 @@ def run(config: Config, options: Options) -> Path:
     splits, spec = data.load(config.data, image_size=config.image_size)
     if any(part.labels is None for part in splits):
         raise UserError("Probes need labels, which these data do not have: choose another --data.")
-    finished = {_name(place): _loaded(place, spec) for place in map(Path, config.runs)}
+    finished = load_coders(config.runs, spec)
     folder = run_folder("representations", options)
     record = run_record("representations", config, spec, len(splits.train.x))
     begin(folder, record, options.resume, frozenset({"runs", "pca_dim"}))
@@ -89,27 +88,11 @@ def features_of(finished: Finished, splits: Splits) -> Splits:
 # ---------- private
 
 
-def _name(place: Path) -> str:
-    return f"{place.parent.name}_{place.name}"
-
-
-def _loaded(place: Path, spec: DataSpec) -> Finished:
-    finished = load(place)
-    if finished.experiment.spec.shape != spec.shape:
-        raise UserError(
-            f"--runs {place} is of images {list(finished.experiment.spec.shape)}, the data are {list(spec.shape)}: "
-            "choose its --data."
-        )
-    _encoder(finished)
-    return finished
-
-
 def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
     codec, encode = finished.experiment.codec, finished.experiment.encode
     if codec is not None:
         return lambda params, state, keys, x: codec.vectors(params, state, codec.encode(params, state, x))
-    if encode is None:
-        raise UserError(f"--runs {finished.folder} is a run of {finished.experiment.name}, which has no codes.")
+    assert encode is not None
     return encode
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxvae import viz
 from jaxvae.errors import UserError
-from jaxvae.viz import plots, spectra
+from jaxvae.viz import pictures, plots, spectra
 from jaxvae.viz.canvas import ORANGE
 
 RNG = np.random.default_rng(0)
@@ -144,6 +144,10 @@ PLOTS = {  # name -> what draws it, size in inches
     "code usage": (lambda path: viz.save_code_usage(path, [5, 0, 9, 1]), (8.0, 4.2)),
     "spectra": (lambda path: viz.save_spectra(path, POWER, {"A": {"m": POWER}, "B": {"m": POWER / 2}}), (9.6, 3.9)),
     "stages": (lambda path: viz.save_stages(path, {"a": ([1, 2], [9.0, 5.0]), "b": ([3], [4.0])}, "nats"), (8.0, 4.6)),
+    "noise levels": (
+        lambda path: viz.save_noise_levels(path, [0.1, 0.5], {"a": [30.0, 20.0]}, "PSNR [dB]"),
+        (7.0, 4.6),
+    ),
     "learning curve": (lambda path: viz.save_learning_curve(path, [10, 100], {"a": [1, 2]}, "nats"), (7.0, 4.6)),
 }
 
@@ -247,6 +251,22 @@ def test_save_learning_curve_has_a_logarithmic_axis_with_the_sizes(drawn):
     assert [line.get_ydata().tolist() for line in axes.lines] == [[-170, -90], [-160, -85]]
     with pytest.raises(ValueError, match="c has shape"):
         viz.save_learning_curve("", [100, 5000], {"c": [1]}, "")
+
+
+def test_save_rows_puts_every_row_where_its_name_is(tmp_path, monkeypatch):
+    placed = {}
+    monkeypatch.setattr(
+        pictures, "_save_tiles", lambda path, tiles, corners, title, labels, **_: placed.update(locals())
+    )
+    viz.save_rows("", {"a": np.zeros((3, 4, 4, 1)), "b": np.ones((3, 4, 4, 1))})
+    tops = [top for top, _ in placed["corners"]]
+    assert [tile.max() for tile in placed["tiles"]] == [0, 0, 0, 255, 255, 255]
+    assert tops[:3] == [0, 0, 0]
+    assert tops[3] == tops[4] == tops[5] > 0
+    assert [label.text for label in placed["labels"]] == ["a", "b"]
+    assert [label.y // tops[3] for label in placed["labels"]] == [0, 1]
+    with pytest.raises(ValueError, match="b has shape"):
+        viz.save_rows("", {"a": np.zeros((3, 4, 4, 1)), "b": np.ones((2, 4, 4, 1))})
 
 
 def test_save_stages_draws_one_after_another(drawn):

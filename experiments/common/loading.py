@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,38 @@ def load(folder: str | Path) -> Finished:
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
     return Finished(experiment, config, best.params, best.model_state, folder, {})
+
+
+def load_coders(places: Sequence[str], spec: DataSpec) -> dict[str, Finished]:
+    """Rebuild finished runs of models that have codes, whichever, of the same images.
+
+    Args:
+      places: their folders, from the flag `--runs`.
+      spec: of the images.
+
+    Returns:
+      The runs by experiment and name.
+
+    Raises:
+      UserError: as `load`; if one is of other images or has no codes, or two have the same experiment and name.
+    """
+    found: dict[str, Finished] = {}
+    for place in map(Path, places):
+        finished, name = load(place), f"{place.resolve().parent.name}_{place.resolve().name}"
+        experiment = finished.experiment
+        if experiment.spec.shape != spec.shape:
+            raise UserError(
+                f"--runs {place} is of images {list(experiment.spec.shape)}, the data are {list(spec.shape)}: choose "
+                "its --data."
+            )
+        if experiment.codec is None and experiment.encode is None:
+            raise UserError(f"--runs {place} is a run of {experiment.name}, which has no codes.")
+        if name in found:
+            raise UserError(
+                f"--runs has two of the name {name}, {found[name].folder} and {place}: expected different ones."
+            )
+        found[name] = finished
+    return found
 
 
 def rebuilt(record: dict[str, Any]) -> tuple[Experiment, Any]:

@@ -2,13 +2,14 @@
 
 from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.densities import save_densities, save_restarts
-from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions
+from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions, save_rows
 from jaxvae.viz.plots import (
     save_curves,
     save_kl_per_dimension,
     save_latents,
     save_learning_curve,
     save_losses,
+    save_noise_levels,
     save_rate_distortion,
     save_stages,
 )
@@ -27,9 +28,11 @@ __all__ = [
     "save_learning_curve",
     "save_losses",
     "save_manifold",
+    "save_noise_levels",
     "save_rate_distortion",
     "save_reconstructions",
     "save_restarts",
+    "save_rows",
     "save_spectra",
     "save_stages",
     "save_sweep",

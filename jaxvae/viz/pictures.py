@@ -1,7 +1,7 @@
 """Pictures of images, drawn pixel for pixel: every pixel of an image is a square of whole pixels of the file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from jaxvae.viz.canvas import DPI, INK, ORANGE, figure_of, write
 _MARGIN = 16  # pixels round a picture
 _GAP = 2  # pixels between images
 _IMAGE_SIDE = 84  # pixels that the longer side of an image is enlarged to, at least
+_LETTER = 9  # pixels, of labels
 _MAX_WIDTH = 1600  # pixels; more columns than fit are not enlarged
 
 
@@ -65,6 +66,25 @@ def save_reconstructions(
         for row, label in enumerate(labels)
     ]
     _save_tiles(path, tiles, list(zip(tops, lefts, strict=True)), title, texts, left=130)
+
+
+def save_rows(path: str | Path, rows: Mapping[str, Any], title: str = "") -> None:
+    """Draw rows of images, each with its name beside it.
+
+    Args:
+      path: PNG file to write.
+      rows: name -> images [N, H, W, C] in [0, 1], of one shape.
+      title: above the picture.
+    """
+    images = [_checked(row) for row in rows.values()]
+    for name, row in zip(rows, images, strict=True):
+        check_shape(name, row, images[0].shape)
+    num = len(images[0])
+    tiles = _enlarged(np.concatenate(images), num)
+    height, width = tiles.shape[1] + _GAP, tiles.shape[2] + _GAP
+    corners = [(index // num * height, index % num * width) for index in range(len(tiles))]
+    labels = [_Label(-10, row * height + height // 2, name, "right", "center") for row, name in enumerate(rows)]
+    _save_tiles(path, tiles, corners, title, labels, left=_LETTER * max(map(len, rows)) + 20)
 
 
 def save_manifold(path: str | Path, images: Any, title: str = "Decoded grid over the prior's quantiles") -> None:

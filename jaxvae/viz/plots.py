@@ -212,6 +212,28 @@ def save_stages(path: str | Path, curves: Mapping[str, tuple[Any, Any]], ylabel:
     write(figure, path)
 
 
+def save_noise_levels(
+    path: str | Path, levels: Any, curves: Mapping[str, Any], ylabel: str, noise: str = "noise"
+) -> None:
+    """Draw how good images are that noise was taken out of, against its level.
+
+    Args:
+      path: PNG file to write.
+      levels: of the noise, [P].
+      curves: name of a method -> values [P].
+      ylabel: quantity and unit of the values.
+      noise: its kind.
+    """
+    levels = np.asarray(levels)
+    check_shape("levels", levels, (None,))
+    figure, axes = plot(f"Images without their {noise} noise", "level of the noise", ylabel, width=7.0, height=4.6)
+    for name, values in curves.items():
+        check_shape(name, np.asarray(values), levels.shape)
+        axes.plot(levels, np.asarray(values), "o-", linewidth=1.5, markersize=4, label=name)
+    axes.legend(frameon=False)
+    write(figure, path)
+
+
 def save_learning_curve(
     path: str | Path, sizes: Any, curves: Mapping[str, Any], ylabel: str, title: str = "Learning curve"
 ) -> None:

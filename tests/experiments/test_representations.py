@@ -50,6 +50,9 @@ def test_what_cannot_be_probed_is_an_error(images, tmp_path, monkeypatch):
     exact = train("pixel_cnn", tmp_path, likelihood="bernoulli", block=1)
     with pytest.raises(UserError, match=r"--runs .* is a run of pixel_cnn, which has no codes"):
         run(Config(runs=(str(exact),)), Options(name="r", out=tmp_path))
+    vaes = [str(train("autoencoder", tmp_path / out, net="dense", hidden=(), latent_dim=2)) for out in ("1", "2")]
+    with pytest.raises(UserError, match="--runs has two of the name autoencoder_a"):
+        run(Config(runs=tuple(vaes)), Options(name="r", out=tmp_path))
     unlabelled = Splits(*(Dataset(part.x, None) for part in images))
     monkeypatch.setattr(data, "load", lambda source, **_: (unlabelled, SPEC))
     with pytest.raises(UserError, match="Probes need labels"):
@@ -58,8 +61,3 @@ def test_what_cannot_be_probed_is_an_error(images, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", lambda source, **_: (images, larger))
     with pytest.raises(UserError, match=r"is of images \[12, 12, 1\], the data are \[14, 14, 1\]"):
         run(Config(runs=(str(exact),)), Options(name="r", out=tmp_path))
-
-
-def test_runs_are_different():
-    with pytest.raises(UserError, match="--runs is .*expected different ones"):
-        Config(runs=("a", "a"))
