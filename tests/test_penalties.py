@@ -46,3 +46,19 @@ def test_contraction_of_a_sigmoid_layer_has_its_closed_form():
     h = encode(x)
     want = np.sum(np.square(h * (1 - h)) * np.sum(np.square(kernel), axis=0), axis=1)
     np.testing.assert_allclose(jax.jit(lambda x: contraction(encode, x))(x), want, rtol=1e-4)
+
+
+def test_gradient_of_kl_on_two_devices_is_that_of_the_whole_batch():
+    """As the train step takes it: each replica differentiates its own value, and the gradients are averaged."""
+    x, kernel = normal_like((jnp.zeros((8, 3)), jnp.zeros((3, 5))), seed=1)
+
+    def value(kernel, x, axis_name=None):
+        return kl_sparsity(jax.nn.sigmoid(x @ kernel), 0.1, axis_name)
+
+    def averaged(kernel, x):
+        return jax.lax.pmean(jax.grad(value)(kernel, x, "data"), "data")
+
+    found = jax.pmap(averaged, axis_name="data", in_axes=(None, 0), devices=jax.devices()[:2])(
+        kernel, x.reshape(2, 4, 3)
+    )
+    np.testing.assert_allclose(found[0], jax.grad(value)(kernel, x), rtol=1e-4, atol=1e-6)
