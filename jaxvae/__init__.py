@@ -47,6 +47,7 @@ from jaxvae.models import (
     DensePair,
     HierarchicalVAE,
     HierarchicalVQVAE,
+    SemiSupervisedVAE,
     with_output_bias,
 )
 from jaxvae.nets import (
@@ -157,6 +158,7 @@ __all__ = [
     "ResNetEncoder",
     "ResidualQuantizer",
     "Samples",
+    "SemiSupervisedVAE",
     "SplineCouplingFlow",
     "Splits",
     "StepInput",

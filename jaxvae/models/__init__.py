@@ -3,6 +3,7 @@
 from jaxvae.models.autoencoder import Autoencoder, ConvPair, DensePair, with_mean_image
 from jaxvae.models.hierarchical import HierarchicalVAE
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
+from jaxvae.models.semi_supervised import ClassTerms, SemiSupervisedVAE, class_bound
 from jaxvae.models.vae import VAE, draw_images, with_output_bias
 from jaxvae.models.vqvae import VQVAE, CodedTerms, HierarchicalVQVAE
 
@@ -10,12 +11,15 @@ __all__ = [
     "VAE",
     "VQVAE",
     "Autoencoder",
+    "ClassTerms",
     "CodedTerms",
     "ConvPair",
     "DensePair",
     "HierarchicalVAE",
     "HierarchicalVQVAE",
     "RelaxedDecoder",
+    "SemiSupervisedVAE",
+    "class_bound",
     "draw_images",
     "relaxed",
     "with_mean_image",
