@@ -11,22 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.folder import progress_bar, read_json, run_record, write_json, writing
+from experiments.common.inspection import features_of
 from experiments.common.loading import fingerprint, load_coders
 from experiments.common.report import write_summary
 from experiments.common.sweep import table
-from experiments.common.training import begin, evaluation_batch
-from experiments.common.vae import split_each
+from experiments.common.training import begin
 from experiments.run import Finished, Options, at_least, main, run_folder
 from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe, principal_components
-from jaxvae.training import distributed, evaluation_keys, in_batches
-from jaxvae.types import Array, Batch, Dataset, DataSpec, ModelState, Params, PRNGKey, Splits
+from jaxvae.training import distributed
+from jaxvae.types import Dataset, DataSpec, Splits
 
 PROBES = {"linear": linear_probe, "knn": knn_probe, "mlp": mlp_probe}
 
@@ -68,41 +67,7 @@ def run(config: Config, options: Options) -> Path:
     return folder
 
 
-def features_of(finished: Finished, splits: Splits) -> Splits:
-    """Return the features of images, [N, F]: codes, posterior means of all groups, or the vectors of grids of codes."""
-    experiment, encode = finished.experiment, _encoder(finished)
-    size = evaluation_batch(experiment.spec)
-
-    def encoded(dataset: Dataset) -> Dataset:
-        num = min(size, len(dataset.x))
-
-        def one(start: int, batch: Batch) -> Array:
-            keys = evaluation_keys(start, num)
-            return _features(experiment.prepare, encode, finished.params, finished.model_state, keys, batch.x)
-
-        return Dataset(in_batches(one, dataset, num), dataset.labels)
-
-    return Splits(*map(encoded, splits))
-
-
 # ---------- private
-
-
-def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
-    codec, encode = finished.experiment.codec, finished.experiment.encode
-    if codec is not None:
-        return lambda params, state, keys, x: codec.vectors(params, state, codec.encode(params, state, x))
-    assert encode is not None
-    return encode
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _features(
-    prepare: Callable, encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array
-) -> Array:
-    noise, draw = split_each(keys)  # the same binarisation as in `evaluate`
-    parts = encode(params, model_state, draw, prepare(noise, x))
-    return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
 
 
 def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finished: dict[str, Finished]) -> None:

@@ -226,6 +226,10 @@ class Experiment(NamedTuple):
     # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels
     complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None
     codec: "Codec | None" = None
+    # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]
+    classify: Callable[[Params, ModelState, PRNGKey, Array], Array] | None = None
+    # (params, model_state, prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
+    analogies: Callable[[Params, ModelState, Array, Array], Array] | None = None
 
 
 class Codec(NamedTuple):

@@ -18,6 +18,7 @@ NUM_SAMPLES = 100
 NUM_RECONSTRUCTIONS = 30
 NUM_COMPLETED = 30
 NUM_FILTERS = 100
+NUM_ANALOGIES = 12
 NUM_POINTS = 5_000
 MANIFOLD_SIDE = 20
 INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
@@ -62,6 +63,25 @@ def draw_autoencoder(finished: Finished, splits: Splits, inspected: Inspected) -
     grey = 0.5 + 0.5 * filters[largest] / np.maximum(scale, 1e-12)
     viz.save_grid(folder / "filters.png", grey, title="Kernels that see the images, the largest first; grey is 0")
     viz.save_curves(folder / "curves.png", read_records(finished.folder))
+
+
+def draw_classifier(finished: Finished, splits: Splits) -> None:
+    """Draw the curves of a classifier and, of a model of images and classes, samples and analogies."""
+    folder, experiment = finished.folder / "figures", finished.experiment
+    viz.save_curves(folder / "curves.png", read_records(finished.folder))
+    if experiment.analogies is None:
+        return
+    num_classes = experiment.spec.num_classes
+    x = draw_samples(finished, num_classes * min(10, max(1, NUM_SAMPLES // num_classes))).x
+    viz.save_grid(folder / "samples.png", x, columns=num_classes, title="Styles drawn for every class, a column each")
+    shown = np.random.default_rng(finished.config.seed).permutation(len(splits.test.x))[:NUM_ANALOGIES]
+    keys = jax.random.split(sample_key(finished), len(shown))
+    x = experiment.prepare(keys, jnp.asarray(splits.test.x[shown]))
+    labels = jnp.asarray(splits.test.labels[shown])
+    changed = jax.jit(experiment.analogies)(finished.params, finished.model_state, x, labels)
+    rows = np.concatenate([np.asarray(x)[:, None], np.asarray(changed)], axis=1)
+    title = "Test images, and their styles in every class"
+    viz.save_grid(folder / "analogies.png", rows.reshape(-1, *x.shape[1:]), columns=num_classes + 1, title=title)
 
 
 def draw_exact(finished: Finished, splits: Splits) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.loading import Finished
@@ -13,7 +14,7 @@ from experiments.common.vae import split_each
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images
 from jaxvae.training import evaluation_keys, in_batches
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey
+from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Splits
 
 
 class Inspected(NamedTuple):
@@ -37,6 +38,23 @@ def inspect(finished: Finished, dataset: Dataset) -> Inspected:
     return in_batches(one, dataset, size)
 
 
+def features_of(finished: Finished, splits: Splits) -> Splits:
+    """Return the features of images, [N, F]: codes, posterior means of all groups, or the vectors of grids of codes."""
+    experiment, encode = finished.experiment, _encoder(finished)
+    size = evaluation_batch(experiment.spec)
+
+    def encoded(dataset: Dataset) -> Dataset:
+        num = min(size, len(dataset.x))
+
+        def one(start: int, batch: Batch) -> Array:
+            keys = evaluation_keys(start, num)
+            return _features(experiment.prepare, encode, finished.params, finished.model_state, keys, batch.x)
+
+        return Dataset(in_batches(one, dataset, num), dataset.labels)
+
+    return Splits(*map(encoded, splits))
+
+
 def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
     """Return the mean squared error, PSNR and SSIM of images in [0, 1], [N, H, W, C], and what came back of them."""
     scores = {
@@ -52,6 +70,23 @@ def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
 
 
 # ---------- private
+
+
+def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
+    codec, encode = finished.experiment.codec, finished.experiment.encode
+    if codec is not None:
+        return lambda params, state, keys, x: codec.vectors(params, state, codec.encode(params, state, x))
+    assert encode is not None
+    return encode
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _features(
+    prepare: Callable, encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array
+) -> Array:
+    noise, draw = split_each(keys)  # the same binarisation as in `evaluate`
+    parts = encode(params, model_state, draw, prepare(noise, x))
+    return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

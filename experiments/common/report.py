@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.figures import draw_autoencoder, draw_exact, draw_vae
+from experiments.common.figures import draw_autoencoder, draw_classifier, draw_exact, draw_vae
 from experiments.common.folder import drawing, progress_bar, read_json, write_json
 from experiments.common.inspection import Inspected, inspect, similarity
 from experiments.common.judge_codec import judge_codec
@@ -105,6 +105,15 @@ def judge_autoencoder(
         "latent_dim": inspected.means[0].shape[1],
     }
     return metrics, lambda: draw_autoencoder(finished, splits, inspected)
+
+
+def judge_classifier(
+    finished: Finished, splits: Splits, per_image: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the error of a classifier, and the bound where it models images, and what draws its figures."""
+    metrics = {name: float(np.mean(value, dtype=np.float64)) for name, value in per_image.items() if name != "loss"}
+    metrics["error_stderr"] = float(np.std(per_image["error"]) / np.sqrt(len(per_image["error"])))
+    return metrics, lambda: draw_classifier(finished, splits)
 
 
 def estimate_likelihood(finished: Finished, dataset: Dataset, num_samples: int) -> LikelihoodEstimate:
@@ -206,6 +215,8 @@ def print_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def _judge_of(experiment: Experiment) -> Callable[..., tuple[dict[str, Any], Callable[[], None]]]:
+    if experiment.classify is not None:
+        return judge_classifier
     if experiment.codec is not None:
         return judge_codec
     if experiment.terms is not None:

@@ -55,7 +55,7 @@ def train(
       spec: of the data.
       folder: made here.
       options: how to run.
-      codec: the record of the first stage, whose codes are the data of this one; it becomes part of the run's.
+      codec: the record of the first stage, on whose codes this one is built; it becomes part of the run's.
 
     Returns:
       The best state on the validation part.
@@ -77,6 +77,7 @@ def train_sweep(
     options: "Options",
     rows: Sequence[np.ndarray | None] | None = None,
     valid_rows: Sequence[np.ndarray | None] | None = None,
+    codec: dict[str, Any] | None = None,
 ) -> list[Finished]:
     """Train experiments that differ in their seeds, hyper-parameters and rows alone, as one program.
 
@@ -92,6 +93,7 @@ def train_sweep(
       options: how to run.
       rows: of the training images that each member learns from; None takes all.
       valid_rows: of the validation images that judge each member; None takes all.
+      codec: as of `train`.
 
     Returns:
       One for each member, in their order; `training["failure"]` says why one diverged, and its `best_step` is 0 if
@@ -103,7 +105,7 @@ def train_sweep(
     experiments = [build(config, spec) for config in configs]
     everything = [None] * len(configs)
     each = zip(configs, experiments, folders, rows or everything, valid_rows or everything, strict=True)
-    runs = [_Run(*run) for run in each]
+    runs = [_Run(*run, codec) for run in each]
     steps = {i: _saved_steps(folder) if options.resume else frozenset() for i, folder in enumerate(folders)}
     finished: dict[int, Finished] = {}
     for group in _groups(steps):

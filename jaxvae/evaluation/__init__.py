@@ -17,6 +17,7 @@ from jaxvae.evaluation.probes import (
     mlp_probe,
     principal_components,
     standardized,
+    svm_error,
 )
 from jaxvae.evaluation.spectrum import high_frequency_power, radial_power
 
@@ -43,4 +44,5 @@ __all__ = [
     "radial_power",
     "ssim",
     "standardized",
+    "svm_error",
 ]

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.representations import Config, features_of, run
+from experiments.common.inspection import features_of
+from experiments.representations import Config, run
 from experiments.run import Options, load
 from jaxvae import data
 from jaxvae.errors import UserError

@@ -1,0 +1,212 @@
+"""Classifiers of images as experiments: a head on an encoder, and M2 of images or of another model's latents."""
+
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments.common.loading import abstract_state
+from experiments.common.vae import Prepare, split_each
+from jaxvae import distributions
+from jaxvae.data import to_unit
+from jaxvae.models import SemiSupervisedVAE, class_bound
+from jaxvae.types import (
+    Array,
+    Batch,
+    DataSpec,
+    Experiment,
+    Metrics,
+    ModelState,
+    Params,
+    PRNGKey,
+    Samples,
+    StepInput,
+)
+
+Corrupt = Callable[[PRNGKey, Array], Array]
+
+
+def classifier_experiment(
+    *,
+    name: str,
+    spec: DataSpec,
+    encoder: Experiment,
+    encoder_params: Params,
+    optimizer: optax.GradientTransformation,
+    corrupt: Corrupt,
+    frozen: bool = False,
+) -> Experiment:
+    """Return the experiment that learns a linear layer on a model's codes, and the codes with it.
+
+      loss = -log q(class | code of the corrupted x)
+
+    Args:
+      name: of the experiment.
+      spec: of the data.
+      encoder: a model with codes.
+      encoder_params: its parameters to start from; None initialises them.
+      optimizer: of the loss.
+      corrupt: what the encoder sees of the images that it is trained on.
+      frozen: whether the codes stay as they are.
+    """
+    head = nn.Dense(spec.num_classes)
+    encode = encoder.encode
+    assert encode is not None
+
+    def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        of_encoder, of_head, noise = jax.random.split(key, 3)
+        params, model_state = encoder.init(of_encoder, batch)
+        params = params if encoder_params is None else encoder_params
+        keys = jax.random.split(noise, batch.mask.shape[0])
+        h = jnp.concatenate(encode(params, model_state, keys, encoder.prepare(keys, batch.x)), axis=-1)
+        return {"encoder": params, "head": head.init(of_head, h)["params"]}, model_state
+
+    def log_q(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        of_encoder = jax.lax.stop_gradient(params["encoder"]) if frozen else params["encoder"]
+        h = jnp.concatenate(encode(of_encoder, model_state, keys, x), axis=-1)
+        return jax.nn.log_softmax(head.apply({"params": params["head"]}, h))
+
+    def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
+        noise, draw = split_each(inputs.keys.examples)
+        first, second = split_each(noise)
+        seen = corrupt(second, encoder.prepare(first, inputs.batch.x))
+        metrics = jax.tree.map(jnp.mean, scores(log_q(params, model_state, draw, seen), inputs.batch.labels))
+        return metrics["cross_entropy"], (model_state, metrics)
+
+    def evaluate(
+        params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        noise, draw = split_each(keys)
+        found = scores(log_q(params, model_state, draw, encoder.prepare(noise, batch.x)), batch.labels)
+        return {"loss": found["cross_entropy"], **found}
+
+    return Experiment(
+        name=name,
+        spec=spec,
+        optimizer=optimizer,
+        hparams={},
+        init=init,
+        loss=loss,
+        evaluate=evaluate,
+        prepare=encoder.prepare,
+        classify=log_q,
+    )
+
+
+def m2_experiment(
+    *,
+    name: str,
+    spec: DataSpec,
+    model: SemiSupervisedVAE,
+    prepare: Prepare,
+    optimizer: optax.GradientTransformation,
+    classifier_weight: float,
+    below: Experiment | None = None,
+    below_variables: tuple[Params, ModelState] | None = None,
+) -> Experiment:
+    """Return the experiment that trains M2 on images of which some have a class, others the label -1.
+
+      loss = -bound(x, y or x) + weight * mean over known classes of -log q(y | x)           [nats per image, eq. 9]
+
+    Args:
+      name: of the experiment.
+      spec: of the data.
+      model: of images, or of the latents of `below`.
+      prepare: makes the images that are modelled of those of the data.
+      optimizer: of the loss.
+      classifier_weight: of the second term; alpha / N in the paper.
+      below: M1, a VAE of images with a Gaussian posterior, whose latents are drawn anew at every visit.
+      below_variables: its parameters and state, which stay as they are; None where shapes are enough.
+    """
+
+    def modelled(model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        if below is None:
+            return prepare(keys, x)
+        assert below.posterior is not None
+        noise, draw = split_each(keys)
+        q = below.posterior(model_state["params"], model_state["state"], prepare(noise, x))
+        return jax.vmap(distributions.normal_sample)(draw, q)
+
+    def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        params_key, draw = jax.random.split(key)
+        keys, model_state = jax.random.split(draw, batch.mask.shape[0]), {}
+        if below is not None:
+            variables = below_variables
+            if variables is None:
+                state = abstract_state(below)
+                shapes = (state.params, state.model_state)
+                variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            model_state = dict(zip(("params", "state"), variables, strict=True))
+        params = model.init(params_key, keys, modelled(model_state, keys, batch.x))["params"]
+        if below is None and model.likelihood.init_bias is not None:
+            mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
+            params = {**params, "decoder": {**params["decoder"], "bias": model.likelihood.init_bias(mean)}}
+        return params, model_state
+
+    def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
+        noise, draw = split_each(inputs.keys.examples)
+        labels = inputs.batch.labels
+        terms = model.apply({"params": params}, draw, modelled(model_state, noise, inputs.batch.x))
+        bound, known = jnp.mean(class_bound(terms, labels)), (labels >= 0).astype(jnp.float32)
+        share = jnp.mean(known)
+        if inputs.axis_name:
+            share = jax.lax.pmean(share, inputs.axis_name)
+        share = jnp.maximum(share, 1e-6)  # a batch without a known class has no second term
+        found = {name: jnp.mean(value * known) / share for name, value in scores(terms.log_qy, labels).items()}
+        total = -bound + classifier_weight * found["cross_entropy"]
+        return total, (model_state, {"bound": bound, **found})
+
+    def evaluate(
+        params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        noise, draw = split_each(keys)
+        terms = model.apply({"params": params}, draw, modelled(model_state, noise, batch.x))
+        bound = class_bound(terms, jnp.full_like(batch.labels, -1))
+        return {"loss": -bound, "bound": bound, **scores(terms.log_qy, batch.labels)}
+
+    def classify(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        if below is not None:
+            x = below.posterior(model_state["params"], model_state["state"], x).mean
+        return model.apply({"params": params}, x, method="classify")
+
+    def decoded(params: Params, model_state: ModelState, z: Array, y: Array) -> Array:
+        mean = jax.vmap(model.likelihood.mean)(model.apply({"params": params}, z, y, method="decode"))
+        if below is None:
+            return mean
+        return below.decode(model_state["params"], model_state["state"], mean)
+
+    def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
+        """Draw styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
+        z = jax.random.normal(key, (num, model.posterior.latent_dim))
+        return Samples(decoded(params, model_state, z, jnp.arange(num) % spec.num_classes), None)
+
+    def analogies(params: Params, model_state: ModelState, x: Array, y: Array) -> Array:
+        """Return images [B, K, H, W, C] of every class in the styles of prepared images [B, ...] of classes [B]."""
+        if below is not None:
+            x = below.posterior(model_state["params"], model_state["state"], x).mean
+        z = model.apply({"params": params}, x, y, method="style").mean
+        every = lambda label: decoded(params, model_state, z, jnp.full(len(z), label))  # noqa: E731
+        return jnp.stack([every(label) for label in range(spec.num_classes)], axis=1)
+
+    return Experiment(
+        name=name,
+        spec=spec,
+        optimizer=optimizer,
+        hparams={},
+        init=init,
+        loss=loss,
+        evaluate=evaluate,
+        prepare=prepare,
+        sample=sample,
+        classify=classify,
+        analogies=analogies,
+    )
+
+
+def scores(log_q: Array, labels: Array) -> dict[str, Array]:
+    """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; nothing of those without a class."""
+    right = jnp.maximum(labels, 0)
+    cross_entropy = -jnp.take_along_axis(log_q, right[:, None], axis=1)[:, 0]
+    return {"cross_entropy": cross_entropy, "error": (jnp.argmax(log_q, axis=1) != right).astype(jnp.float32)}

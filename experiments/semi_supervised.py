@@ -1,0 +1,277 @@
+"""Classes of images of which few are known: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), and what they save.
+
+Every method learns from several draws of the labelled images, as one program, and is judged by its error on the test
+part. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen` and
+`finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes; `m1m2`, M2 of
+its latents. `scratch` is the same net without that training, `m2` needs none.
+"""
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from experiments import autoencoder
+from experiments.common.autoencoder import NoiseName, corruption_of
+from experiments.common.classification import classifier_experiment, m2_experiment
+from experiments.common.compare import half_interval
+from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
+from experiments.common.inspection import features_of
+from experiments.common.labels import class_spec, draw_labels, known_rows, pool, training_rows
+from experiments.common.loading import abstract_state
+from experiments.common.report import report, write_summary
+from experiments.common.sweep import table, totals
+from experiments.common.training import begin, train_sweep
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype
+from experiments.run import Finished, ImageConfig, Options, at_least, load, main, require, run_folder
+from jaxvae import data, viz
+from jaxvae.errors import UserError
+from jaxvae.evaluation import svm_error
+from jaxvae.likelihoods import bernoulli, gaussian_learned_scale
+from jaxvae.models import SemiSupervisedVAE
+from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
+from jaxvae.posteriors import GaussianPosterior
+from jaxvae.training import distributed
+from jaxvae.types import Dataset, DataSpec, Experiment, Likelihood, ModelState, Params, Splits
+
+Method = Literal["scratch", "frozen", "finetune", "m1", "m2", "m1m2"]
+WITH_ENCODER = ("frozen", "finetune", "m1", "m1m2")
+OF_ALL_IMAGES = ("m2", "m1m2")  # methods that learn from images without a class
+
+
+@dataclass(frozen=True)
+class Config(ImageConfig):
+    """What shapes a run."""
+
+    methods: tuple[Method, ...] = ("scratch", "m2")
+    """what to compare"""
+    labels: tuple[int, ...] = (100,)
+    """numbers of training images whose class is known, as many of every class"""
+    num_draws: int = 3
+    """of these images, each a training, from --seed upwards"""
+    encoder: str | None = None
+    """folder of a finished run of autoencoder, a part of stacked_autoencoder, or a VAE"""
+    unlabelled: int | None = None
+    """the label of training images that have no class in the data"""
+    noise: NoiseName = "none"
+    """what corrupts the images that a classifier is trained on"""
+    noise_level: float = 0.25
+    """its standard deviation, or the probability that a pixel is changed"""
+    hidden: tuple[int, ...] = (500,)
+    """units of the layers of M2's networks"""
+    latent_dim: int = 50
+    """dimensions of the style of M2"""
+    classifier_weight: float = 50.0
+    """of the cross-entropy of known classes in M2's loss, beside the bound of an image"""
+    known_fraction: float = 0.2
+    """of M2's batches, images whose class is known, which come as often as it takes"""
+    steps: int = 4_000
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("methods", "labels"):
+            values = getattr(self, field)
+            require(field, values, 0 < len(values) == len(set(values)), "different ones")
+        require("labels", self.labels, min(self.labels) >= 1, "numbers of at least 1")
+        at_least(self, 1, "num_draws", "latent_dim")
+        at_least(self, 0, "noise_level", "classifier_weight")
+        require("hidden", self.hidden, min(self.hidden, default=0) >= 1, "widths of at least 1")
+        require("known_fraction", self.known_fraction, 0 < self.known_fraction < 1, "above 0 and below 1")
+        needs = [method for method in self.methods if method in WITH_ENCODER]
+        require("encoder", self.encoder, bool(self.encoder) or not needs, f"a run, which {', '.join(needs)} needs")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, labels=(20,), num_draws=2, hidden=(32,), latent_dim=4, steps=50, eval_every=25)
+
+
+def build(
+    config: Config,
+    spec: DataSpec,
+    encoder: Experiment | None = None,
+    variables: tuple[Params, ModelState] | None = None,
+) -> Experiment:
+    """Put the system of one method together, the first of the list."""
+    method, optimizer = config.methods[0], cosine_adam(config.learning_rate, config.steps)
+    if method in OF_ALL_IMAGES:
+        below = encoder if method == "m1m2" else None
+        return m2_experiment(
+            name="semi_supervised",
+            spec=spec,
+            model=m2(config, spec, below),
+            prepare=binary_pixels(spec) if below is None else below.prepare,
+            optimizer=optimizer,
+            classifier_weight=config.classifier_weight,
+            below=below,
+            below_variables=variables if below is not None else None,
+        )
+    if encoder is None:
+        encoder = autoencoder.build(autoencoder.Config(), spec)
+    return classifier_experiment(
+        name="semi_supervised",
+        spec=spec,
+        encoder=encoder,
+        encoder_params=variables[0] if variables and method != "scratch" else None,
+        optimizer=optimizer,
+        corrupt=corruption_of(config.noise, config.noise_level),
+        frozen=method == "frozen",
+    )
+
+
+def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervisedVAE:
+    """Return the model M2 of images, or of the latents of a VAE."""
+    dtype = network_dtype(config.precision)
+    likelihood: Likelihood = bernoulli()
+    shape: tuple[int, ...] = spec.shape
+    net: type[MLP] | type[MLPEncoder] = MLPEncoder
+    if below is not None:
+        if below.posterior is None:
+            raise UserError(f"--encoder is a run of {below.name}, m1m2 needs one of a VAE with a Gaussian posterior.")
+        state, x = abstract_state(below), jax.ShapeDtypeStruct((1, *spec.shape), np.float32)
+        latents = jax.eval_shape(below.posterior, state.params, state.model_state, x).mean
+        likelihood, shape, net = gaussian_learned_scale(min_sigma=0.1), latents.shape[1:], MLP
+    return SemiSupervisedVAE(
+        classifier=nn.Sequential([net(config.hidden, dtype=dtype), nn.Dense(spec.num_classes)]),
+        encoder=net(config.hidden[:-1], dtype=dtype),
+        posterior=GaussianPosterior(config.latent_dim),
+        decoder=ImageDecoder(MLP(config.hidden[::-1], dtype=dtype), likelihood.param_shapes(shape), dtype),
+        likelihood=likelihood,
+        num_classes=spec.num_classes,
+        features=config.hidden[-1],
+    )
+
+
+def run(config: Config, options: Options) -> Path:
+    """Train every method on every number of labels, with every draw of them, and print their errors."""
+    if options.sweep:
+        raise UserError("--sweep is not for a comparison, which has draws of its own: use --num-draws.")
+    splits, spec = data.load(config.data, image_size=config.image_size)
+    spec = class_spec(splits, spec, config.unlabelled)
+    encoder = load(config.encoder) if config.encoder else None
+    if encoder is not None and encoder.experiment.spec.shape != spec.shape:
+        raise UserError(
+            f"--encoder {config.encoder} is of images {list(encoder.experiment.spec.shape)}, the data are "
+            f"{list(spec.shape)}: choose its --data."
+        )
+    folder = run_folder("semi_supervised", options)
+    record = run_record("semi_supervised", config, spec, len(splits.train.x), options.init_from)
+    # The parts check their own settings: more methods, labels and draws may be asked for later.
+    begin(folder, record, options.resume, FREE_FIELDS | {"methods", "labels", "num_draws"})
+    draws = {
+        num: [_draw(splits, spec, config, num, config.seed + i) for i in range(config.num_draws)]
+        for num in config.labels
+    }
+    rows: list[dict[str, Any]] = []
+    finished: list[Finished] = []
+    for method in config.methods:
+        for num, chosen in draws.items():
+            if method == "m1":
+                errors, members = _support_vectors(encoder, splits, config, chosen), []
+            else:
+                members = _train(method, num, config, splits, spec, encoder, chosen, folder, options)
+                errors = _errors(members, splits)
+            finished += members
+            rows.append(_row(method, num, errors))
+            if distributed.is_primary():
+                print(table(rows[-1:]))
+    if distributed.is_primary():
+        print(table(rows))
+        training = {"steps": config.steps, **totals(finished, config.batch_size)} if finished else {}
+        write_summary(folder, "semi_supervised", training, {"methods": len(config.methods)}, errors=rows)
+        with drawing(folder):
+            _draw_errors(folder / "figures", config, rows)
+    return folder
+
+
+# ---------- private
+
+
+def _draw(splits: Splits, spec: DataSpec, config: Config, num: int, seed: int) -> np.ndarray:
+    """Places among the labelled training images."""
+    rows = known_rows(splits, config.unlabelled)
+    return draw_labels(splits.train.labels[rows], num, spec.num_classes, seed)
+
+
+def _train(
+    method: Method,
+    num: int,
+    config: Config,
+    splits: Splits,
+    spec: DataSpec,
+    encoder: Finished | None,
+    draws: list[np.ndarray],
+    folder: Path,
+    options: Options,
+) -> list[Finished]:
+    """Train one method on all draws of as many labels, as one program."""
+    if method in OF_ALL_IMAGES:
+        images = pool(splits, config.unlabelled)
+        parts = splits._replace(train=images.train)
+        rows = [training_rows(images, chosen, config.known_fraction) for chosen in draws]
+    else:
+        parts, known = splits, known_rows(splits, config.unlabelled)
+        rows = [known[chosen] for chosen in draws]
+    seeds = range(config.seed, config.seed + len(draws))
+    return train_sweep(
+        [replace(config, methods=(method,), labels=(num,), num_draws=1, seed=seed) for seed in seeds],
+        functools.partial(
+            build,
+            encoder=None if encoder is None else encoder.experiment,
+            variables=None if encoder is None else (encoder.params, encoder.model_state),
+        ),
+        parts,
+        spec,
+        [folder / f"{method}_labels={num}_seed={seed}" for seed in seeds],
+        options,
+        rows,
+        codec=None if encoder is None else read_json(encoder.folder / "config.json"),
+    )
+
+
+def _errors(members: list[Finished], splits: Splits) -> list[float]:
+    """Errors on the test part, %; of a draw whose training diverged before it was evaluated there is none."""
+    if not distributed.is_primary():
+        return []
+    trained = [member for member in members if member.training["best_step"]]
+    return [100 * report(member, splits)["metrics"]["error"] for member in trained]
+
+
+def _support_vectors(encoder: Finished | None, splits: Splits, config: Config, draws: list[np.ndarray]) -> list[float]:
+    if not distributed.is_primary():
+        return []
+    assert encoder is not None
+    features, known = features_of(encoder, splits), known_rows(splits, config.unlabelled)
+    labels = splits.train.labels
+    train = [Dataset(features.train.x[known[chosen]], labels[known[chosen]]) for chosen in draws]
+    return [100 * svm_error(one, features.test, config.seed) for one in train]
+
+
+def _row(method: str, num: int, errors: list[float]) -> dict[str, Any]:
+    row: dict[str, Any] = {"method": method, "labels": num, "draws": len(errors)}
+    if errors:
+        row |= {"error": round(float(np.mean(errors)), 3), "errors": [round(error, 3) for error in errors]}
+    if len(errors) > 1:
+        row["error_sd"] = round(float(np.std(errors, ddof=1)), 3)
+        row["error_within"] = round(half_interval(np.array(errors)), 3)
+    return row
+
+
+def _draw_errors(folder: Path, config: Config, rows: list[dict[str, Any]]) -> None:
+    folder.mkdir(exist_ok=True)
+    if len(config.labels) > 1:
+        curves = {
+            method: [row.get("error", np.nan) for row in rows if row["method"] == method] for method in config.methods
+        }
+        sizes = list(config.labels)
+        viz.save_learning_curve(
+            folder / "errors.png", sizes, curves, "error on the test part [%]", "Errors and labelled images"
+        )
+
+
+if __name__ == "__main__":
+    main(Config, run, __doc__)
