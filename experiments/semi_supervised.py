@@ -1,9 +1,9 @@
-"""Classes of images of which few are known: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), and what they save.
+"""Classes of images of which few are known: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), ladder networks.
 
 Every method learns from several draws of the labelled images, as one program, and is judged by its error on the test
 part. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen` and
 `finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes; `m1m2`, M2 of
-its latents. `scratch` is the same net without that training, `m2` needs none.
+its latents. `scratch` is the same net without that training; `m2` and `ladder` (Rasmus et al. 2015) need none.
 """
 
 import functools
@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import autoencoder
 from experiments.common.autoencoder import NoiseName, corruption_of
-from experiments.common.classification import classifier_experiment, m2_experiment
+from experiments.common.classification import classifier_experiment, ladder_experiment, m2_experiment
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
 from experiments.common.inspection import features_of
@@ -32,15 +32,15 @@ from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.evaluation import svm_error
 from jaxvae.likelihoods import bernoulli, gaussian_learned_scale
-from jaxvae.models import SemiSupervisedVAE
+from jaxvae.models import LadderNetwork, SemiSupervisedVAE
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.training import distributed
 from jaxvae.types import Dataset, DataSpec, Experiment, Likelihood, ModelState, Params, Splits
 
-Method = Literal["scratch", "frozen", "finetune", "m1", "m2", "m1m2"]
+Method = Literal["scratch", "frozen", "finetune", "m1", "m2", "m1m2", "ladder"]
 WITH_ENCODER = ("frozen", "finetune", "m1", "m1m2")
-OF_ALL_IMAGES = ("m2", "m1m2")  # methods that learn from images without a class
+OF_ALL_IMAGES = ("m2", "m1m2", "ladder")  # methods that learn from images without a class
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,14 @@ class Config(ImageConfig):
     """dimensions of the style of M2"""
     classifier_weight: float = 50.0
     """of the cross-entropy of known classes in M2's loss, beside the bound of an image"""
+    ladder: tuple[int, ...] = (1000, 500, 250, 250, 250)
+    """units of the layers of the ladder network"""
+    ladder_noise: float = 0.3
+    """standard deviation, on the image and every layer"""
+    ladder_costs: tuple[float, ...] = (1000.0, 10.0, 0.1)
+    """weights of the denoising of its layers, the image first; the last one is that of all further layers"""
     known_fraction: float = 0.2
-    """of M2's batches, images whose class is known, which come as often as it takes"""
+    """of the batches of M2 and of ladder networks, images whose class is known, which come as often as it takes"""
     steps: int = 4_000
     ema_decay: float = 0.999
 
@@ -79,15 +85,20 @@ class Config(ImageConfig):
             require(field, values, 0 < len(values) == len(set(values)), "different ones")
         require("labels", self.labels, min(self.labels) >= 1, "numbers of at least 1")
         at_least(self, 1, "num_draws", "latent_dim")
-        at_least(self, 0, "noise_level", "classifier_weight")
-        require("hidden", self.hidden, min(self.hidden, default=0) >= 1, "widths of at least 1")
+        at_least(self, 0, "noise_level", "classifier_weight", "ladder_noise")
+        for field in ("hidden", "ladder"):
+            widths = getattr(self, field)
+            require(field, widths, min(widths, default=0) >= 1, "widths of at least 1")
+        require("ladder_costs", self.ladder_costs, min(self.ladder_costs, default=-1) >= 0, "numbers of at least 0")
         require("known_fraction", self.known_fraction, 0 < self.known_fraction < 1, "above 0 and below 1")
         needs = [method for method in self.methods if method in WITH_ENCODER]
         require("encoder", self.encoder, bool(self.encoder) or not needs, f"a run, which {', '.join(needs)} needs")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, labels=(20,), num_draws=2, hidden=(32,), latent_dim=4, steps=50, eval_every=25)
+        return replace(
+            self, labels=(20,), num_draws=2, hidden=(32,), ladder=(32, 16), latent_dim=4, steps=50, eval_every=25
+        )
 
 
 def build(
@@ -98,6 +109,14 @@ def build(
 ) -> Experiment:
     """Put the system of one method together, the first of the list."""
     method, optimizer = config.methods[0], cosine_adam(config.learning_rate, config.steps)
+    if method == "ladder":
+        return ladder_experiment(
+            name="semi_supervised",
+            spec=spec,
+            model=LadderNetwork(spec.num_classes, config.ladder, config.ladder_noise),
+            optimizer=optimizer,
+            costs=config.ladder_costs,
+        )
     if method in OF_ALL_IMAGES:
         below = encoder if method == "m1m2" else None
         return m2_experiment(

@@ -47,6 +47,7 @@ from jaxvae.models import (
     DensePair,
     HierarchicalVAE,
     HierarchicalVQVAE,
+    LadderNetwork,
     SemiSupervisedVAE,
     with_output_bias,
 )
@@ -142,6 +143,7 @@ __all__ = [
     "ImageDecoder",
     "Inverted",
     "LFQ",
+    "LadderNetwork",
     "Likelihood",
     "MLP",
     "MLPEncoder",

@@ -1,7 +1,8 @@
-"""Classifiers of images as experiments: a head on an encoder, and M2 of images or of another model's latents."""
+"""Classifiers of images as experiments: a head on an encoder, M2 of images or of another model's latents, a ladder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from experiments.common.loading import abstract_state
 from experiments.common.vae import Prepare, split_each
 from jaxvae import distributions
 from jaxvae.data import to_unit
-from jaxvae.models import SemiSupervisedVAE, class_bound
+from jaxvae.models import LadderNetwork, SemiSupervisedVAE, class_bound
 from jaxvae.types import (
     Array,
     Batch,
@@ -150,11 +151,7 @@ def m2_experiment(
         labels = inputs.batch.labels
         terms = model.apply({"params": params}, draw, modelled(model_state, noise, inputs.batch.x))
         bound, known = jnp.mean(class_bound(terms, labels)), (labels >= 0).astype(jnp.float32)
-        share = jnp.mean(known)
-        if inputs.axis_name:
-            share = jax.lax.pmean(share, inputs.axis_name)
-        share = jnp.maximum(share, 1e-6)  # a batch without a known class has no second term
-        found = {name: jnp.mean(value * known) / share for name, value in scores(terms.log_qy, labels).items()}
+        found = _of_known(terms.log_qy, labels, known, inputs.axis_name)
         total = -bound + classifier_weight * found["cross_entropy"]
         return total, (model_state, {"bound": bound, **found})
 
@@ -205,8 +202,87 @@ def m2_experiment(
     )
 
 
+def ladder_experiment(
+    *,
+    name: str,
+    spec: DataSpec,
+    model: LadderNetwork,
+    optimizer: optax.GradientTransformation,
+    costs: Sequence[float],
+) -> Experiment:
+    """Return the experiment that trains a ladder network on images of which some have a class, others the label -1.
+
+      loss = mean over known classes of -log q(y | x) + sum_l weight_l cost_l                    (Rasmus et al., eq. 4)
+
+    Args:
+      name: of the experiment.
+      spec: of the data.
+      model: of images in [0, 1].
+      optimizer: of the loss.
+      costs: weights of the layers' costs from the image upwards; the last one is that of all further layers.
+    """
+    num = len(model.hidden) + 2
+    weights = jnp.array([*costs, *[costs[-1]] * num][:num])
+
+    def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        state, params = flax.core.pop(model.init(key, None, to_unit(batch.x, spec.num_values)), "params")
+        return params, state
+
+    def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
+        labels = inputs.batch.labels
+        known = (labels >= 0).astype(jnp.float32)
+        terms, state = model.apply(
+            {"params": params, **model_state},
+            inputs.keys.examples,
+            to_unit(inputs.batch.x, spec.num_values),
+            1.0 - known,
+            train=True,
+            axis_name=inputs.axis_name,
+            mutable=list(model_state),
+        )
+        found = _of_known(terms.log_q, labels, known, inputs.axis_name)
+        share = _share(1.0 - known, inputs.axis_name)
+        cost = jnp.mean((1.0 - known) * jnp.dot(terms.costs, weights)) / share
+        return found["cross_entropy"] + cost, (state, {"cost": cost, **found})
+
+    def classify(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        return model.apply({"params": params, **model_state}, None, x).log_q
+
+    def evaluate(
+        params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        found = scores(classify(params, model_state, keys, to_unit(batch.x, spec.num_values)), batch.labels)
+        return {"loss": found["cross_entropy"], **found}
+
+    return Experiment(
+        name=name,
+        spec=spec,
+        optimizer=optimizer,
+        hparams={},
+        init=init,
+        loss=loss,
+        evaluate=evaluate,
+        prepare=lambda keys, x: to_unit(x, spec.num_values),
+        classify=classify,
+    )
+
+
 def scores(log_q: Array, labels: Array) -> dict[str, Array]:
     """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; nothing of those without a class."""
     right = jnp.maximum(labels, 0)
     cross_entropy = -jnp.take_along_axis(log_q, right[:, None], axis=1)[:, 0]
     return {"cross_entropy": cross_entropy, "error": (jnp.argmax(log_q, axis=1) != right).astype(jnp.float32)}
+
+
+# ---------- private
+
+
+def _of_known(log_q: Array, labels: Array, known: Array, axis_name: str | None) -> dict[str, Array]:
+    """The means of `scores` over images whose class is known; 0 where the batch has none."""
+    share = _share(known, axis_name)
+    return {name: jnp.mean(value * known) / share for name, value in scores(log_q, labels).items()}
+
+
+def _share(weights: Array, axis_name: str | None) -> Array:
+    share = jnp.mean(weights)
+    return jnp.maximum(jax.lax.pmean(share, axis_name) if axis_name else share, 1e-6)

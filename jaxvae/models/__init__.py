@@ -2,6 +2,7 @@
 
 from jaxvae.models.autoencoder import Autoencoder, ConvPair, DensePair, with_mean_image
 from jaxvae.models.hierarchical import HierarchicalVAE
+from jaxvae.models.ladder import LadderNetwork, LadderTerms
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
 from jaxvae.models.semi_supervised import ClassTerms, SemiSupervisedVAE, class_bound
 from jaxvae.models.vae import VAE, draw_images, with_output_bias
@@ -17,6 +18,8 @@ __all__ = [
     "DensePair",
     "HierarchicalVAE",
     "HierarchicalVQVAE",
+    "LadderNetwork",
+    "LadderTerms",
     "RelaxedDecoder",
     "SemiSupervisedVAE",
     "class_bound",

@@ -31,17 +31,17 @@ def small(**changes):
 def test_every_method_leaves_runs_and_a_row(tmp_path):
     module, config = module_and_config("binary_vae", net="mlp", latent_dim=3)
     encoder = str(module.run(config, Options(name="m1", out=tmp_path)))
-    methods = ("scratch", "frozen", "finetune", "m1", "m2", "m1m2")
+    methods = ("scratch", "frozen", "finetune", "m1", "m2", "m1m2", "ladder")
     folder = semi_supervised.run(small(methods=methods, encoder=encoder), Options(name="a", out=tmp_path))
     rows = {row["method"]: row for row in json.loads((folder / "summary.json").read_text())["errors"]}
     assert tuple(rows) == methods
     assert all(len(row["errors"]) == 2 and 0 <= row["error"] <= 100 for row in rows.values())
-    for method in ("frozen", "m2", "m1m2"):
+    for method in ("frozen", "m2", "m1m2", "ladder"):
         run = load(folder / f"{method}_labels=6_seed=1")
         x = run.experiment.prepare(jax.random.split(jax.random.key(0), 2), jnp.ones((2, *SPEC.shape)))
         log_q = run.experiment.classify(run.params, run.model_state, jax.random.split(jax.random.key(1), 2), x)
         np.testing.assert_allclose(np.sum(np.exp(log_q), axis=1), 1.0, rtol=1e-5)
-        assert (run.experiment.sample is not None) == (method != "frozen")
+        assert (run.experiment.sample is not None) == (method in ("m2", "m1m2"))
     start, after = load(encoder).params, load(folder / "frozen_labels=6_seed=0").params["encoder"]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), start, after)  # but for averaging
     tuned = load(folder / "finetune_labels=6_seed=0").params["encoder"]

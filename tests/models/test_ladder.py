@@ -1,0 +1,98 @@
+"""The ladder against the paper's algorithm written with loops, and its normalisation on several replicas."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from jaxvae.models import LadderNetwork
+from tests.drawn import normal_like
+
+NET = LadderNetwork(num_classes=3, hidden=(5, 4), noise=0.2)
+X = np.random.default_rng(0).random((6, 2, 4, 1), np.float32)
+KEYS = jax.random.split(jax.random.key(0), 6)
+WEIGHTS = np.array([1, 0, 1, 1, 1, 0], np.float32)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    shapes = jax.eval_shape(lambda: NET.init(jax.random.key(0), None, jnp.zeros((2, 2, 4, 1))))
+    found = normal_like(shapes, 0.4)
+    stats = jax.tree.map(lambda leaf: np.abs(leaf) + 0.5, found["batch_stats"])
+    return {"params": found["params"], "batch_stats": stats}
+
+
+def normalised(z, weights):
+    mean = np.average(z, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((z - mean) ** 2, axis=0, weights=weights) + 1e-6)
+    return (z - mean) / deviation, mean, deviation
+
+
+def test_terms_equal_the_algorithm(variables):
+    p = variables["params"]
+    x, widths = X.reshape(6, 8), (8, 5, 4, 3)
+    drawn = 0.2 * np.stack([jax.random.normal(key, (20,)) for key in KEYS])
+    noise = np.split(drawn, np.cumsum(widths)[:-1], axis=1)
+
+    def up(h, noise):
+        zs, stats = [h], [(0.0, 1.0)]
+        for i in (1, 2, 3):
+            z, mean, deviation = normalised(h @ p[f"kernel_{i}"], WEIGHTS)
+            z = z + noise[i]
+            zs.append(z)
+            stats.append((mean, deviation))
+            h = np.maximum(z + p[f"beta_{i}"], 0) if i < 3 else p["gamma"] * (z + p["beta_3"])
+        e = np.exp(h - h.max(axis=1, keepdims=True))
+        return zs, stats, e / e.sum(axis=1, keepdims=True)
+
+    clean, stats, _ = up(x, [0, 0, 0, 0])
+    noisy, _, q = up(x + noise[0], noise)
+    costs, above = [None] * 4, q
+    for i in (3, 2, 1, 0):
+        u, *_ = normalised(above if i == 3 else above @ p[f"down_{i + 1}"], WEIGHTS)
+        a = p[f"combine_{i}"]
+        mean = a[0] * expit(a[1] * u + a[2]) + a[3] * u + a[4]
+        gain = a[5] * expit(a[6] * u + a[7]) + a[8] * u + a[9]
+        above = (noisy[i] - mean) * gain + mean
+        costs[i] = np.mean((clean[i] - (above - stats[i][0]) / stats[i][1]) ** 2, axis=1)
+    run = jax.jit(lambda variables, x: NET.apply(variables, KEYS, x, WEIGHTS, train=True, mutable=["batch_stats"]))
+    terms, state = run(variables, X)
+    np.testing.assert_allclose(terms.log_q, np.log(q), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(terms.costs, np.stack(costs, axis=1), rtol=2e-3, atol=1e-4)
+    before = variables["batch_stats"]
+    want = 0.99 * before["mean_2"] + 0.01 * stats[2][0]
+    np.testing.assert_allclose(state["batch_stats"]["mean_2"], want, rtol=1e-4, atol=1e-5)
+    want = 0.99 * before["variance_1"] + 0.01 * (stats[1][1] ** 2 - 1e-6)
+    np.testing.assert_allclose(state["batch_stats"]["variance_1"], want, rtol=1e-4, atol=1e-5)
+
+
+def test_evaluation_goes_by_the_averages_and_each_image_alone(variables):
+    whole = NET.apply(variables, None, X)
+    alone = NET.apply(variables, None, X[2:3])
+    np.testing.assert_allclose(whole.log_q[2:3], alone.log_q, rtol=1e-4, atol=1e-5)
+    assert not np.any(whole.costs)
+    p, stats = variables["params"], variables["batch_stats"]
+    h = X.reshape(6, 8)
+    for i in (1, 2, 3):
+        z = (h @ p[f"kernel_{i}"] - stats[f"mean_{i}"]) / np.sqrt(stats[f"variance_{i}"] + 1e-6)
+        h = np.maximum(z + p[f"beta_{i}"], 0) if i < 3 else p["gamma"] * (z + p["beta_3"])
+    np.testing.assert_allclose(whole.log_q, jax.nn.log_softmax(h), rtol=1e-3, atol=1e-4)
+
+
+def test_replicas_normalise_by_the_whole_batch(variables):
+    def run(keys, x, weights, axis_name=None):
+        return NET.apply(variables, keys, x, weights, train=True, axis_name=axis_name, mutable=["batch_stats"])
+
+    whole, state = jax.jit(run)(KEYS, X, WEIGHTS)
+    apart = jax.vmap(functools.partial(run, axis_name="data"), axis_name="data")
+    parts, states = jax.jit(apart)(KEYS.reshape(3, 2), X.reshape(3, 2, 2, 4, 1), WEIGHTS.reshape(3, 2))
+    np.testing.assert_allclose(parts.costs.reshape(6, -1), whole.costs, rtol=1e-3, atol=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-4, atol=1e-5), states, state)
+
+
+def test_a_batch_of_known_classes_alone_is_normalised_by_itself(variables):
+    run = lambda weights: NET.apply(variables, KEYS, X, weights, train=True, mutable=["batch_stats"])[0]  # noqa: E731
+    jax.tree.map(np.testing.assert_array_equal, run(np.zeros(6, np.float32)), run(None))
