@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.common import loading
 from experiments.common.inspection import features_of
+from experiments.common.loading import load_coders
 from experiments.representations import Config, run
 from experiments.run import Options, load
 from jaxvae import data
@@ -47,18 +49,26 @@ def test_runs_of_every_kind_stand_in_one_table(images, tmp_path):
     np.testing.assert_array_equal(features.test.labels, images.test.labels)
 
 
-def test_what_cannot_be_probed_is_an_error(images, tmp_path, monkeypatch):
-    exact = train("pixel_cnn", tmp_path, likelihood="bernoulli", block=1)
+def test_runs_that_cannot_be_probed_are_an_error(monkeypatch):
+    """Of models as they are built, untrained."""
+    built = {}
+    for name in ("autoencoder", "pixel_cnn"):
+        module, config = module_and_config(name)
+        built[name] = module.build(config, SPEC)
+    monkeypatch.setattr(
+        loading, "load", lambda place: loading.Finished(built[place.parent.name], None, None, None, place, {})
+    )
+    assert list(load_coders(["1/autoencoder/a", "1/autoencoder/b"], SPEC)) == ["autoencoder_a", "autoencoder_b"]
     with pytest.raises(UserError, match=r"--runs .* is a run of pixel_cnn, which has no codes"):
-        run(Config(runs=(str(exact),)), Options(name="r", out=tmp_path))
-    vaes = [str(train("autoencoder", tmp_path / out, net="dense", hidden=(), latent_dim=2)) for out in ("1", "2")]
+        load_coders(["1/pixel_cnn/a"], SPEC)
+    with pytest.raises(UserError, match=r"is of images \[12, 12, 1\], the data are \[14, 14, 1\]"):
+        load_coders(["1/autoencoder/a"], SPEC._replace(shape=(14, 14, 1)))
     with pytest.raises(UserError, match="--runs has two of the name autoencoder_a"):
-        run(Config(runs=tuple(vaes)), Options(name="r", out=tmp_path))
+        load_coders(["1/autoencoder/a", "2/autoencoder/a"], SPEC)
+
+
+def test_data_without_labels_are_an_error(images, tmp_path, monkeypatch):
     unlabelled = Splits(*(Dataset(part.x, None) for part in images))
     monkeypatch.setattr(data, "load", lambda source, **_: (unlabelled, SPEC))
     with pytest.raises(UserError, match="Probes need labels"):
         run(Config(), Options(name="r", out=tmp_path))
-    larger = SPEC._replace(shape=(14, 14, 1))
-    monkeypatch.setattr(data, "load", lambda source, **_: (images, larger))
-    with pytest.raises(UserError, match=r"is of images \[12, 12, 1\], the data are \[14, 14, 1\]"):
-        run(Config(runs=(str(exact),)), Options(name="r", out=tmp_path))
