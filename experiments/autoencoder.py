@@ -12,7 +12,14 @@ from typing import Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from experiments.common.autoencoder import NoiseName, Penalty, autoencoder_experiment, corruption_of, loss_of
+from experiments.common.autoencoder import (
+    NoiseName,
+    Penalty,
+    autoencoder_experiment,
+    check_noise,
+    corruption_of,
+    loss_of,
+)
 from experiments.common.vae import cosine_adam, network_dtype
 from experiments.run import ImageConfig, Options, at_least, main, require, run_single
 from jaxvae.models import Autoencoder, ConvPair, DensePair
@@ -58,13 +65,11 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 0, "latent_dim", "noise_level", "sparsity_weight", "contraction_weight")
+        at_least(self, 0, "latent_dim", "sparsity_weight", "contraction_weight")
         layers = len(self.hidden) + bool(self.latent_dim)
         sound = min(self.hidden, default=1) >= 1 and layers >= 1
         require("hidden", self.hidden, sound, "widths of at least 1, or a --latent-dim")
-        highest = 1.0 if self.noise != "gaussian" else float("inf")
-        sound = self.noise_level <= highest and not (self.noise == "dropout" and self.noise_level == 1)
-        require("noise_level", self.noise_level, sound, f"0 to 1 of {self.noise}, and below 1 of dropout")
+        check_noise(self.noise, self.noise_level)
         in_unit = self.sparsity != "kl" or (self.activation == "sigmoid" and not self.latent_dim)
         require("sparsity", self.sparsity, in_unit, "another one, or sigmoid units and --latent-dim 0")
         require("sparsity_target", self.sparsity_target, 0 < self.sparsity_target < 1, "above 0 and below 1")
@@ -107,14 +112,14 @@ def penalty_of(config: Config) -> Penalty | None:
     if config.sparsity == "none" and not config.contraction_weight:
         return None
 
-    def penalty(encode: Callable[[Array], Array], seen: Array, h: Array, axis_name: str | None) -> Array:
+    def penalty(encode: Callable[[Array], Array], x: Array, h: Array, axis_name: str | None) -> Array:
         total = jnp.zeros(len(h))
         if config.sparsity == "l1":
             total += config.sparsity_weight * l1_sparsity(h)
         elif config.sparsity == "kl":
             total += config.sparsity_weight * kl_sparsity(h.reshape(len(h), -1), config.sparsity_target, axis_name)
         if config.contraction_weight:
-            total += config.contraction_weight * contraction(encode, seen)
+            total += config.contraction_weight * contraction(encode, x)
         return total
 
     return penalty

@@ -4,6 +4,7 @@ An image goes through the model as it is, noise and all: a denoising autoencoder
 gives back what it can say. The filters are scikit-image's, with the settings that are best on validation images.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from experiments.common.autoencoder import NOISES, NoiseName
 from experiments.common.folder import drawing, progress_bar, run_record
 from experiments.common.inspection import similarity
 from experiments.common.loading import load_coders
-from experiments.common.report import write_summary
+from experiments.common.report import with_earlier, write_summary
 from experiments.common.sweep import table
 from experiments.common.training import begin, evaluation_batch
-from experiments.run import Finished, Options, at_least, main, require, run_folder
+from experiments.run import Finished, Options, at_least, main, refuse, require, run_folder
 from jaxvae import data, viz
+from jaxvae.errors import UserError
 from jaxvae.training import distributed, evaluation_keys, in_batches
-from jaxvae.types import Array, Batch, Dataset, DataSpec, ModelState, Params, PRNGKey, Splits
+from jaxvae.types import Array, Batch, Codec, Dataset, DataSpec, ModelState, Params, PRNGKey, Splits
 
 NUM_SHOWN = 16
 MEDIAN_SIDES = (3, 5)
@@ -71,17 +73,19 @@ def denoise(finished: Finished, x: np.ndarray) -> np.ndarray:
     Returns:
       E[x | code] of the code, or of the posterior mean, of every image, [N, H, W, C].
     """
-    experiment, through = finished.experiment, _through(finished)
+    experiment = finished.experiment
+    functions = experiment.codec or experiment.encode, experiment.decode
     size = min(evaluation_batch(experiment.spec), len(x))
 
     def one(start: int, batch: Batch) -> Array:
-        return through(finished.params, finished.model_state, evaluation_keys(start, size), batch.x)
+        return _through(*functions, finished.params, finished.model_state, evaluation_keys(start, size), batch.x)
 
     return np.clip(in_batches(one, Dataset(np.float32(x), None), size), 0.0, 1.0)
 
 
 def run(config: Config, options: Options) -> Path:
     """Corrupt test images at every level and compare what takes the noise out."""
+    refuse(options, "a comparison of finished runs", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     finished = load_coders(config.runs, spec)
     folder = run_folder("denoising", options)
@@ -95,19 +99,16 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
-def _through(finished: Finished) -> Callable[[Params, ModelState, PRNGKey, Array], Array]:
-    experiment, codec = finished.experiment, finished.experiment.codec
-    encode, decode = experiment.encode, experiment.decode
-    if codec is not None:
-        return jax.jit(lambda params, state, keys, x: codec.decode(params, state, codec.encode(params, state, x)))
-    assert encode is not None
-    assert decode is not None
-    return jax.jit(lambda params, state, keys, x: decode(params, state, encode(params, state, keys, x)[0]))
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _through(coder: Any, decode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+    if isinstance(coder, Codec):
+        return coder.decode(params, model_state, coder.encode(params, model_state, x))
+    return decode(params, model_state, coder(params, model_state, keys, x)[0])
 
 
 def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finished: dict[str, Finished]) -> None:
     whole = {name: _drawn(part, config, spec) for name, part in (("valid", splits.valid), ("test", splits.test))}
-    bar = progress_bar(total=len(config.levels) * (3 + len(finished)), unit="method")
+    bar = progress_bar(total=len(config.levels) * (2 + len(finished)), unit="method")
     rows: list[dict[str, Any]] = []
     shown: dict[float, dict[str, np.ndarray]] = {}
     for level in config.levels:
@@ -125,6 +126,7 @@ def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finishe
     if bar is not None:
         bar.close()
     print(table(rows))
+    rows = with_earlier(folder, "methods", rows, ("level", "method"))
     write_summary(folder, "denoising", {}, {"images": len(whole["test"])}, methods=rows)
     with drawing(folder):
         _draw(folder / "figures", config, rows, shown)
@@ -162,8 +164,12 @@ def _median(x: np.ndarray, side: int) -> np.ndarray:
 
 
 def _non_local(x: np.ndarray, width: float) -> np.ndarray:
-    from skimage.restoration import denoise_nl_means
-
+    try:
+        from skimage.restoration import denoise_nl_means
+    except ImportError as error:
+        raise UserError(
+            'The filters need scikit-image, which is not installed; pip install "jaxvae[experiments]".'
+        ) from error
     options = {"h": width, "patch_size": 5, "patch_distance": 6, "channel_axis": -1}
     return np.clip(np.stack([denoise_nl_means(one, **options) for one in x]).reshape(x.shape), 0, 1)
 

@@ -6,6 +6,7 @@ with the classes.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +18,10 @@ import numpy as np
 from experiments.common.folder import progress_bar, read_json, run_record, write_json, writing
 from experiments.common.inspection import features_of
 from experiments.common.loading import fingerprint, load_coders
-from experiments.common.report import write_summary
+from experiments.common.report import with_earlier, write_summary
 from experiments.common.sweep import table
 from experiments.common.training import begin
-from experiments.run import Finished, Options, at_least, main, run_folder
+from experiments.run import Finished, Options, at_least, main, refuse, require, run_folder
 from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe, principal_components
@@ -55,9 +56,12 @@ class Config:
 
 def run(config: Config, options: Options) -> Path:
     """Encode all images by all runs, and fit the probes."""
+    refuse(options, "a comparison of finished runs", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     if any(part.labels is None for part in splits):
         raise UserError("Probes need labels, which these data do not have: choose another --data.")
+    most = min(len(splits.train.x), math.prod(spec.shape))
+    require("pca_dim", config.pca_dim, config.pca_dim <= most, f"at most {most}")
     finished = load_coders(config.runs, spec)
     folder = run_folder("representations", options)
     record = run_record("representations", config, spec, len(splits.train.x))
@@ -87,6 +91,7 @@ def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finishe
     if bar is not None:
         bar.close()
     print(table(rows))
+    rows = with_earlier(folder, "probes", rows, ("features",))
     write_summary(folder, "representations", {}, {"features": len(rows)}, probes=rows)
 
 

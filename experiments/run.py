@@ -30,6 +30,7 @@ __all__ = [
     "at_least",
     "load",
     "main",
+    "refuse",
     "require",
     "run_folder",
     "run_single",
@@ -105,6 +106,13 @@ def at_least(config: Any, least: int, *fields: str) -> None:
     """Raise a `UserError` that names the flag of the first field below a number."""
     for field in fields:
         require(field, getattr(config, field), getattr(config, field) >= least, f"at least {least}")
+
+
+def refuse(options: "Options", kind: str, *fields: str) -> None:
+    """Raise a `UserError` if options are given that a kind of run has no use for."""
+    for field in fields:
+        if getattr(options, field):
+            raise UserError(f"--{field.replace('_', '-')} is not for {kind}: leave it out.")
 
 
 def require(field: str, value: Any, holds: bool, expected: str) -> None:

@@ -4,6 +4,9 @@ Every method learns from several draws of the labelled images, as one program, a
 part. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen` and
 `finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes; `m1m2`, M2 of
 its latents. `scratch` is the same net without that training; `m2` and `ladder` (Rasmus et al. 2015) need none.
+
+All classes of the validation part are known beside: `scratch`, `frozen`, `finetune` and `ladder` keep the step of its
+least cross-entropy. M2 keeps the step of its best bound, which sees none of them; support vectors see none at all.
 """
 
 import functools
@@ -16,18 +19,18 @@ import jax
 import numpy as np
 
 from experiments import autoencoder
-from experiments.common.autoencoder import NoiseName, corruption_of
+from experiments.common.autoencoder import NoiseName, check_noise, corruption_of
 from experiments.common.classification import classifier_experiment, ladder_experiment, m2_experiment
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
 from experiments.common.inspection import features_of
-from experiments.common.labels import class_spec, draw_labels, known_rows, pool, training_rows
-from experiments.common.loading import abstract_state
-from experiments.common.report import report, write_summary
+from experiments.common.labels import Pool, class_spec, draw_labels, known_rows, pool, training_rows
+from experiments.common.loading import abstract_state, fingerprint, require_images
+from experiments.common.report import report, with_earlier, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import begin, train_sweep
 from experiments.common.vae import binary_pixels, cosine_adam, network_dtype
-from experiments.run import Finished, ImageConfig, Options, at_least, load, main, require, run_folder
+from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.evaluation import svm_error
@@ -85,11 +88,16 @@ class Config(ImageConfig):
             require(field, values, 0 < len(values) == len(set(values)), "different ones")
         require("labels", self.labels, min(self.labels) >= 1, "numbers of at least 1")
         at_least(self, 1, "num_draws", "latent_dim")
-        at_least(self, 0, "noise_level", "classifier_weight", "ladder_noise")
+        at_least(self, 0, "classifier_weight", "ladder_noise")
+        check_noise(self.noise, self.noise_level)
         for field in ("hidden", "ladder"):
             widths = getattr(self, field)
             require(field, widths, min(widths, default=0) >= 1, "widths of at least 1")
-        require("ladder_costs", self.ladder_costs, min(self.ladder_costs, default=-1) >= 0, "numbers of at least 0")
+        most = len(self.ladder) + 2
+        sound = 1 <= len(self.ladder_costs) <= most and min(self.ladder_costs) >= 0
+        require("ladder_costs", self.ladder_costs, sound, f"one to {most} numbers of at least 0")
+        whole = self.precision == "float32" or set(self.methods) <= {"m2", "m1m2"}
+        require("precision", self.precision, whole, "float32, but for m2 and m1m2")
         require("known_fraction", self.known_fraction, 0 < self.known_fraction < 1, "above 0 and below 1")
         needs = [method for method in self.methods if method in WITH_ENCODER]
         require("encoder", self.encoder, bool(self.encoder) or not needs, f"a run, which {', '.join(needs)} needs")
@@ -135,7 +143,7 @@ def build(
         name="semi_supervised",
         spec=spec,
         encoder=encoder,
-        encoder_params=variables[0] if variables and method != "scratch" else None,
+        variables=variables if method != "scratch" else None,
         optimizer=optimizer,
         corrupt=corruption_of(config.noise, config.noise_level),
         frozen=method == "frozen",
@@ -162,37 +170,36 @@ def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervis
         likelihood=likelihood,
         num_classes=spec.num_classes,
         features=config.hidden[-1],
+        dtype=dtype,
     )
 
 
 def run(config: Config, options: Options) -> Path:
     """Train every method on every number of labels, with every draw of them, and print their errors."""
-    if options.sweep:
-        raise UserError("--sweep is not for a comparison, which has draws of its own: use --num-draws.")
+    refuse(options, "a comparison of methods", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     spec = class_spec(splits, spec, config.unlabelled)
     encoder = load(config.encoder) if config.encoder else None
-    if encoder is not None and encoder.experiment.spec.shape != spec.shape:
-        raise UserError(
-            f"--encoder {config.encoder} is of images {list(encoder.experiment.spec.shape)}, the data are "
-            f"{list(spec.shape)}: choose its --data."
-        )
-    folder = run_folder("semi_supervised", options)
-    record = run_record("semi_supervised", config, spec, len(splits.train.x), options.init_from)
-    # The parts check their own settings: more methods, labels and draws may be asked for later.
-    begin(folder, record, options.resume, FREE_FIELDS | {"methods", "labels", "num_draws"})
+    if encoder is not None:
+        require_images(f"--encoder {config.encoder}", encoder.experiment, spec)
     draws = {
         num: [_draw(splits, spec, config, num, config.seed + i) for i in range(config.num_draws)]
         for num in config.labels
     }
+    _check(config, spec, encoder)
+    folder = run_folder("semi_supervised", options)
+    record = run_record("semi_supervised", config, spec, len(splits.train.x), options.init_from)
+    # The parts check their own settings: more methods, labels and draws may be asked for later.
+    begin(folder, record | _stage(encoder), options.resume, FREE_FIELDS | {"methods", "labels", "num_draws"})
     rows: list[dict[str, Any]] = []
     finished: list[Finished] = []
     for method in config.methods:
+        shared = _shared(method, config, splits, encoder)
         for num, chosen in draws.items():
             if method == "m1":
-                errors, members = _support_vectors(encoder, splits, config, chosen), []
+                errors, members = _support_vectors(shared, splits, config, chosen), []
             else:
-                members = _train(method, num, config, splits, spec, encoder, chosen, folder, options)
+                members = _train(method, num, config, shared, splits, spec, encoder, chosen, folder, options)
                 errors = _errors(members, splits)
             finished += members
             rows.append(_row(method, num, errors))
@@ -201,6 +208,7 @@ def run(config: Config, options: Options) -> Path:
     if distributed.is_primary():
         print(table(rows))
         training = {"steps": config.steps, **totals(finished, config.batch_size)} if finished else {}
+        rows = with_earlier(folder, "errors", rows, ("method", "labels"))
         write_summary(folder, "semi_supervised", training, {"methods": len(config.methods)}, errors=rows)
         with drawing(folder):
             _draw_errors(folder / "figures", config, rows)
@@ -210,16 +218,46 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
+def _check(config: Config, spec: DataSpec, encoder: Finished | None) -> None:
+    """Raise for what would fail hours later."""
+    for method in config.methods:
+        if method == "m1":
+            least = 2 * spec.num_classes
+            require(
+                "labels", config.labels, min(config.labels) >= least, f"{least} or more, two of every class, for m1"
+            )
+        else:
+            build(replace(config, methods=(method,)), spec, encoder.experiment if encoder else None)
+
+
+def _stage(encoder: Finished | None) -> dict[str, Any]:
+    """The part of a run's record that says on which model it is built."""
+    if encoder is None:
+        return {}
+    return {"codec": {**read_json(encoder.folder / "config.json"), "fingerprint": fingerprint(encoder)}}
+
+
 def _draw(splits: Splits, spec: DataSpec, config: Config, num: int, seed: int) -> np.ndarray:
     """Places among the labelled training images."""
     rows = known_rows(splits, config.unlabelled)
     return draw_labels(splits.train.labels[rows], num, spec.num_classes, seed)
 
 
+def _shared(method: Method, config: Config, splits: Splits, encoder: Finished | None) -> Any:
+    """What all trainings of a method learn from: the pool of images, or the codes of all, or nothing more."""
+    if method in OF_ALL_IMAGES:
+        return pool(splits, config.unlabelled)
+    if method == "m1" and distributed.is_primary():
+        assert encoder is not None
+        return features_of(encoder, splits)
+    return None
+
+
 def _train(
     method: Method,
     num: int,
     config: Config,
+    images: Pool | None,
     splits: Splits,
     spec: DataSpec,
     encoder: Finished | None,
@@ -228,16 +266,18 @@ def _train(
     options: Options,
 ) -> list[Finished]:
     """Train one method on all draws of as many labels, as one program."""
-    if method in OF_ALL_IMAGES:
-        images = pool(splits, config.unlabelled)
+    if images is not None:
         parts = splits._replace(train=images.train)
         rows = [training_rows(images, chosen, config.known_fraction) for chosen in draws]
     else:
         parts, known = splits, known_rows(splits, config.unlabelled)
         rows = [known[chosen] for chosen in draws]
     seeds = range(config.seed, config.seed + len(draws))
+    chosen = replace(config, methods=(method,), labels=(num,), num_draws=1)
+    if method == "ladder":
+        chosen = replace(chosen, ema_decay=0.0)  # its statistics are those of the parameters as they are
     return train_sweep(
-        [replace(config, methods=(method,), labels=(num,), num_draws=1, seed=seed) for seed in seeds],
+        [replace(chosen, seed=seed) for seed in seeds],
         functools.partial(
             build,
             encoder=None if encoder is None else encoder.experiment,
@@ -248,7 +288,7 @@ def _train(
         [folder / f"{method}_labels={num}_seed={seed}" for seed in seeds],
         options,
         rows,
-        codec=None if encoder is None else read_json(encoder.folder / "config.json"),
+        codec=_stage(encoder).get("codec"),
     )
 
 
@@ -260,12 +300,10 @@ def _errors(members: list[Finished], splits: Splits) -> list[float]:
     return [100 * report(member, splits)["metrics"]["error"] for member in trained]
 
 
-def _support_vectors(encoder: Finished | None, splits: Splits, config: Config, draws: list[np.ndarray]) -> list[float]:
-    if not distributed.is_primary():
+def _support_vectors(features: Splits | None, splits: Splits, config: Config, draws: list[np.ndarray]) -> list[float]:
+    if features is None:
         return []
-    assert encoder is not None
-    features, known = features_of(encoder, splits), known_rows(splits, config.unlabelled)
-    labels = splits.train.labels
+    known, labels = known_rows(splits, config.unlabelled), splits.train.labels
     train = [Dataset(features.train.x[known[chosen]], labels[known[chosen]]) for chosen in draws]
     return [100 * svm_error(one, features.test, config.seed) for one in train]
 
@@ -283,13 +321,10 @@ def _row(method: str, num: int, errors: list[float]) -> dict[str, Any]:
 def _draw_errors(folder: Path, config: Config, rows: list[dict[str, Any]]) -> None:
     folder.mkdir(exist_ok=True)
     if len(config.labels) > 1:
-        curves = {
-            method: [row.get("error", np.nan) for row in rows if row["method"] == method] for method in config.methods
-        }
-        sizes = list(config.labels)
-        viz.save_learning_curve(
-            folder / "errors.png", sizes, curves, "error on the test part [%]", "Errors and labelled images"
-        )
+        found = {(row["method"], row["labels"]): row.get("error", np.nan) for row in rows}
+        curves = {method: [found[method, num] for num in config.labels] for method in config.methods}
+        texts = ("error on the test part [%]", "Errors and known classes", "training images of known class")
+        viz.save_learning_curve(folder / "errors.png", list(config.labels), curves, *texts)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from experiments.common.folder import drawing, read_records, run_record
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import begin, of_part, train
-from experiments.run import Finished, Options, at_least, main, run_folder
+from experiments.run import Finished, Options, at_least, main, refuse, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.training import distributed
@@ -67,8 +67,7 @@ def stages(config: Config) -> dict[str, autoencoder.Config]:
 
 def run(config: Config, options: Options) -> Path:
     """Train all stages, each from the parameters of the one before, and print them side by side."""
-    if options.sweep:
-        raise UserError("--sweep is not for several trainings one after another: leave it out.")
+    refuse(options, "several trainings one after another", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("stacked_autoencoder", options)
     record = run_record("stacked_autoencoder", config, spec, len(splits.train.x), options.init_from)

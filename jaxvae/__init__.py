@@ -49,6 +49,8 @@ from jaxvae.models import (
     HierarchicalVQVAE,
     LadderNetwork,
     SemiSupervisedVAE,
+    class_bound,
+    with_mean_image,
     with_output_bias,
 )
 from jaxvae.nets import (
@@ -177,6 +179,7 @@ __all__ = [
     "bernoulli_mixture",
     "beta_binomial",
     "categorical",
+    "class_bound",
     "continuous_bernoulli",
     "create_train_state",
     "cyclical_warmup",
@@ -212,5 +215,6 @@ __all__ = [
     "targets",
     "training",
     "viz",
+    "with_mean_image",
     "with_output_bias",
 ]

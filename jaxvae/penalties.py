@@ -35,8 +35,7 @@ def kl_sparsity(h: Array, target: float, axis_name: str | None = None) -> Array:
       ValueError: if the target is not possible.
 
     References:
-      Lee, Ekanadham & Ng, "Sparse deep belief net model for visual area V2", 2008; Ng, "Sparse autoencoder",
-      2011, sec. 3.
+      Ng, "Sparse autoencoder", 2011, sec. 3.
     """
     if not 0 < target < 1:
         raise ValueError(f"The target of the mean activation is {target}, expected above 0 and below 1.")

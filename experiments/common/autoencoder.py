@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments.common.vae import unit_pixels
+from experiments.run import require
 from jaxvae.data import gaussian_noise, masking_noise, salt_and_pepper, to_unit
 from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.models import Autoencoder, with_mean_image
@@ -29,7 +30,7 @@ from jaxvae.types import (
 
 NoiseName = Literal["none", "gaussian", "masking", "salt_and_pepper", "dropout"]
 Corrupt = Callable[[PRNGKey, Array], Array]  # (keys [B], images or codes [B, ...]) -> what the encoder sees
-# (codes' encoder, seen images [B, H, W, C], their codes [B, ...], axis of replicas) -> [B] or []
+# (encoder, what is encoded without noise [B, ...], codes with it [B, ...], axis of replicas) -> [B] or []
 Penalty = Callable[[Callable[[Array], Array], Array, Array, str | None], Array]
 NOISES = {"gaussian": gaussian_noise, "masking": masking_noise, "salt_and_pepper": salt_and_pepper, "dropout": dropout}
 
@@ -41,13 +42,21 @@ def corruption_of(name: NoiseName, level: float) -> Corrupt:
     return lambda keys, x: NOISES[name](keys, x, level)
 
 
+def check_noise(name: NoiseName, level: float) -> None:
+    """Raise a `UserError` unless a level is one of a corruption."""
+    expected = {"gaussian": "at least 0", "dropout": "0 to below 1"}.get(name, "0 to 1")
+    sound = level >= 0 and (name == "gaussian" or level < 1 or (level == 1 and name != "dropout"))
+    require("noise_level", level, sound, f"{expected} of {name}")
+
+
 def loss_of(name: Literal["bce", "mse"]) -> Likelihood:
     """Return what scores images in [0, 1]: cross-entropy, or squared errors, summed over pixels.
 
-    Cross-entropy of intensities is no log-probability. A Gaussian of variance 1/2 has the squared error itself as its
-    negative log-density, but for a constant.
+    Neither is a log-probability: `log_prob` is of intensities, or of a Gaussian of variance 1/2 without its constant.
     """
-    return bernoulli() if name == "bce" else gaussian(sigma=math.sqrt(0.5))
+    if name == "bce":
+        return bernoulli()
+    return gaussian(sigma=math.sqrt(0.5))._replace(log_prob=lambda mean, x: -jnp.sum(jnp.square(x - mean)))
 
 
 def autoencoder_experiment(
@@ -111,8 +120,8 @@ def autoencoder_experiment(
         total = jnp.mean(missed)
         metrics = {"reconstruction": total}
         if penalty is not None:
-            encode = lambda seen: apply(params, seen, start, method="encode_from")  # noqa: E731
-            metrics["penalty"] = jnp.mean(penalty(encode, seen, h, inputs.axis_name))
+            encode = lambda h: apply(params, h, start, method="encode_from")  # noqa: E731
+            metrics["penalty"] = jnp.mean(penalty(encode, wanted, h, inputs.axis_name))
             total += metrics["penalty"]
         return total, (model_state, metrics)
 

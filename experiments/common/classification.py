@@ -1,6 +1,6 @@
 """Classifiers of images as experiments: a head on an encoder, M2 of images or of another model's latents, a ladder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import flax
 import flax.linen as nn
@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.common.autoencoder import Corrupt
 from experiments.common.loading import abstract_state
 from experiments.common.vae import Prepare, split_each
 from jaxvae import distributions
 from jaxvae.data import to_unit
-from jaxvae.models import LadderNetwork, SemiSupervisedVAE, class_bound
+from jaxvae.errors import UserError
+from jaxvae.models import ClassTerms, LadderNetwork, SemiSupervisedVAE, class_bound
 from jaxvae.types import (
     Array,
     Batch,
@@ -26,15 +28,13 @@ from jaxvae.types import (
     StepInput,
 )
 
-Corrupt = Callable[[PRNGKey, Array], Array]
-
 
 def classifier_experiment(
     *,
     name: str,
     spec: DataSpec,
     encoder: Experiment,
-    encoder_params: Params,
+    variables: tuple[Params, ModelState] | None,
     optimizer: optax.GradientTransformation,
     corrupt: Corrupt,
     frozen: bool = False,
@@ -46,20 +46,22 @@ def classifier_experiment(
     Args:
       name: of the experiment.
       spec: of the data.
-      encoder: a model with codes.
-      encoder_params: its parameters to start from; None initialises them.
+      encoder: an autoencoder or a VAE.
+      variables: its parameters to start from, and its state; None initialises them.
       optimizer: of the loss.
       corrupt: what the encoder sees of the images that it is trained on.
       frozen: whether the codes stay as they are.
+
+    Raises:
+      UserError: if the model is another one.
     """
-    head = nn.Dense(spec.num_classes)
-    encode = encoder.encode
-    assert encode is not None
+    head, encode = nn.Dense(spec.num_classes), encoder.encode
+    if encode is None:
+        raise UserError(f"--encoder is a run of {encoder.name}, expected one of an autoencoder or a VAE.")
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         of_encoder, of_head, noise = jax.random.split(key, 3)
-        params, model_state = encoder.init(of_encoder, batch)
-        params = params if encoder_params is None else encoder_params
+        params, model_state = encoder.init(of_encoder, batch) if variables is None else variables
         keys = jax.random.split(noise, batch.mask.shape[0])
         h = jnp.concatenate(encode(params, model_state, keys, encoder.prepare(keys, batch.x)), axis=-1)
         return {"encoder": params, "head": head.init(of_head, h)["params"]}, model_state
@@ -111,6 +113,9 @@ def m2_experiment(
 
       loss = -bound(x, y or x) + weight * mean over known classes of -log q(y | x)           [nats per image, eq. 9]
 
+    Departs from the paper in that a batch has more images with a class than the data, by repetition, so that their
+    bounds weigh more; and the weight is of nats of an image, where the paper's alpha = 0.1 N is 0.1.
+
     Args:
       name: of the experiment.
       spec: of the data.
@@ -123,12 +128,15 @@ def m2_experiment(
     """
 
     def modelled(model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """What M2 is of: prepared images, or latents of them, drawn."""
         if below is None:
-            return prepare(keys, x)
-        assert below.posterior is not None
-        noise, draw = split_each(keys)
-        q = below.posterior(model_state["params"], model_state["state"], prepare(noise, x))
-        return jax.vmap(distributions.normal_sample)(draw, q)
+            return x
+        q = below.posterior(model_state["params"], model_state["state"], x)
+        return jax.vmap(distributions.normal_sample)(keys, q)
+
+    def terms_of(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ClassTerms:
+        of_latents, draw = split_each(keys)
+        return model.apply({"params": params}, draw, modelled(model_state, of_latents, x))
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         params_key, draw = jax.random.split(key)
@@ -140,7 +148,8 @@ def m2_experiment(
                 shapes = (state.params, state.model_state)
                 variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
             model_state = dict(zip(("params", "state"), variables, strict=True))
-        params = model.init(params_key, keys, modelled(model_state, keys, batch.x))["params"]
+        x = modelled(model_state, keys, prepare(keys, batch.x))
+        params = model.init(params_key, keys, x)["params"]
         if below is None and model.likelihood.init_bias is not None:
             mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
             params = {**params, "decoder": {**params["decoder"], "bias": model.likelihood.init_bias(mean)}}
@@ -149,7 +158,7 @@ def m2_experiment(
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
         noise, draw = split_each(inputs.keys.examples)
         labels = inputs.batch.labels
-        terms = model.apply({"params": params}, draw, modelled(model_state, noise, inputs.batch.x))
+        terms = terms_of(params, model_state, draw, prepare(noise, inputs.batch.x))
         bound, known = jnp.mean(class_bound(terms, labels)), (labels >= 0).astype(jnp.float32)
         found = _of_known(terms.log_qy, labels, known, inputs.axis_name)
         total = -bound + classifier_weight * found["cross_entropy"]
@@ -159,9 +168,9 @@ def m2_experiment(
         params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
         noise, draw = split_each(keys)
-        terms = model.apply({"params": params}, draw, modelled(model_state, noise, batch.x))
-        bound = class_bound(terms, jnp.full_like(batch.labels, -1))
-        return {"loss": -bound, "bound": bound, **scores(terms.log_qy, batch.labels)}
+        x = prepare(noise, batch.x)
+        bound = class_bound(terms_of(params, model_state, draw, x), jnp.full_like(batch.labels, -1))
+        return {"loss": -bound, "bound": bound, **scores(classify(params, model_state, draw, x), batch.labels)}
 
     def classify(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
         if below is not None:
@@ -268,7 +277,7 @@ def ladder_experiment(
 
 
 def scores(log_q: Array, labels: Array) -> dict[str, Array]:
-    """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; nothing of those without a class."""
+    """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; those without a class count as 0."""
     right = jnp.maximum(labels, 0)
     cross_entropy = -jnp.take_along_axis(log_q, right[:, None], axis=1)[:, 0]
     return {"cross_entropy": cross_entropy, "error": (jnp.argmax(log_q, axis=1) != right).astype(jnp.float32)}

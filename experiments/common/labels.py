@@ -62,7 +62,7 @@ def draw_labels(labels: np.ndarray, num: int, num_classes: int, seed: int) -> np
       labels: of the images that have one, [M].
       num: how many images; where classes do not divide it, the first ones drawn at random have one more.
       num_classes: K.
-      seed: of the draw; of one seed a smaller draw is part of a larger one where classes divide both.
+      seed: of the draw; of one seed a smaller draw is part of a larger one.
 
     Returns:
       Places in `labels`, [num].

@@ -44,17 +44,17 @@ def load(folder: str | Path) -> Finished:
     """
     folder = Path(folder)
     record = read_json(folder / "config.json")
+    if not (folder / "checkpoints").is_dir():
+        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
+        raise UserError(
+            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
+        )
     try:
         experiment, config = rebuilt(record)
     except (KeyError, TypeError, ModuleNotFoundError) as error:
         raise UserError(
             f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
         ) from error
-    if not (folder / "checkpoints").is_dir():
-        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
-        raise UserError(
-            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
-        )
     like = abstract(local_layout(), evaluated_params(abstract_state(experiment)))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
@@ -78,11 +78,7 @@ def load_coders(places: Sequence[str], spec: DataSpec) -> dict[str, Finished]:
     for place in map(Path, places):
         finished, name = load(place), f"{place.resolve().parent.name}_{place.resolve().name}"
         experiment = finished.experiment
-        if experiment.spec.shape != spec.shape:
-            raise UserError(
-                f"--runs {place} is of images {list(experiment.spec.shape)}, the data are {list(spec.shape)}: choose "
-                "its --data."
-            )
+        require_images(f"--runs {place}", experiment, spec)
         if experiment.codec is None and experiment.encode is None:
             raise UserError(f"--runs {place} is a run of {experiment.name}, which has no codes.")
         if name in found:
@@ -91,6 +87,13 @@ def load_coders(places: Sequence[str], spec: DataSpec) -> dict[str, Finished]:
             )
         found[name] = finished
     return found
+
+
+def require_images(name: str, experiment: Experiment, spec: DataSpec) -> None:
+    """Raise a `UserError` unless a model is of images of the data's shape and values."""
+    of, expected = (f"images {list(one.shape)} of {one.num_values} values" for one in (experiment.spec, spec))
+    if of != expected:
+        raise UserError(f"{name} is of {of}, the data are {expected}: choose its --data.")
 
 
 def rebuilt(record: dict[str, Any]) -> tuple[Experiment, Any]:

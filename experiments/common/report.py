@@ -205,6 +205,14 @@ def write_summary(
     return summary
 
 
+def with_earlier(folder: Path, name: str, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return rows of a table after those that a resumed run has in its `summary.json` and did not make again."""
+    path = folder / "summary.json"
+    earlier = read_json(path).get(name, []) if path.exists() else []
+    made = [[row[key] for key in keys] for row in rows]
+    return [*(row for row in earlier if [row[key] for key in keys] not in made), *rows]
+
+
 def print_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Print the folder and its numbers, nats per image unless named."""
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}

@@ -26,13 +26,13 @@ def gaussian_noise(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
       level: the standard deviation, [] or [B], at least 0.
 
     Returns:
-      float32, [B, ...].
+      [B, ...], of the type of x.
 
     Raises:
       ValueError: if a level that is known while tracing is not possible, or the keys are not one an example.
     """
     level = _checked(keys, x, level, np.inf)
-    return x + level * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
+    return (x + level * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)).astype(x.dtype)
 
 
 def masking_noise(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
@@ -44,13 +44,13 @@ def masking_noise(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
       level: the probability, [] or [B], 0 to 1.
 
     Returns:
-      float32, [B, ...].
+      [B, ...], of the type of x.
 
     Raises:
       ValueError: as `gaussian_noise`.
     """
     threshold = jnp.round(_checked(keys, x, level, 1.0) * NOISE_LEVELS)
-    return jnp.where(pixel_noise(keys, x.shape) < threshold, 0.0, x)
+    return jnp.where(pixel_noise(keys, x.shape) < threshold, 0.0, x).astype(x.dtype)
 
 
 def salt_and_pepper(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
@@ -62,14 +62,14 @@ def salt_and_pepper(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
       level: the probability that an entry is set, [] or [B], 0 to 1.
 
     Returns:
-      float32, [B, ...].
+      [B, ...], of the type of x.
 
     Raises:
       ValueError: as `gaussian_noise`.
     """
     half = jnp.round(0.5 * _checked(keys, x, level, 1.0) * NOISE_LEVELS)
     noise = pixel_noise(keys, x.shape)
-    return jnp.where(noise < half, 0.0, jnp.where(noise < 2 * half, 1.0, x))
+    return jnp.where(noise < half, 0.0, jnp.where(noise < 2 * half, 1.0, x)).astype(x.dtype)
 
 
 # ---------- private

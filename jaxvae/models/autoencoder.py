@@ -174,7 +174,16 @@ class Autoencoder(nn.Module):
 
 
 def with_mean_image(params: Params, likelihood: Likelihood, mean_image: Array) -> Params:
-    """Return an `Autoencoder`'s parameters with the bias of the images at the mean of the data, [H, W, C]."""
+    """Return an autoencoder's parameters with the bias of the images at the mean of the data.
+
+    Args:
+      params: of an `Autoencoder`.
+      likelihood: its likelihood.
+      mean_image: mean of the training images, [H, W, C].
+
+    Returns:
+      The parameters, all others as they were.
+    """
     if likelihood.init_bias is None:
         return params
     return {**params, "pairs_0": {**params["pairs_0"], "down_bias": likelihood.init_bias(mean_image)}}

@@ -17,11 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxvae.nets.conv import fan_in_normal
-from jaxvae.nets.mlp import flatten_image
 from jaxvae.types import Array, PRNGKey
 
 EPSILON = 1e-6  # of a layer's variance
-MOMENTUM = 0.99  # of the averages that evaluation normalises by
+MOMENTUM = 0.99  # of the averages that evaluation normalises by, less in the first steps
 
 
 class LadderTerms(NamedTuple):
@@ -51,7 +50,8 @@ class LadderNetwork(nn.Module):
     Departs from the paper in that a batch is normalised by its images without a class alone, where it has any; there
     both kinds are normalised apart.
 
-    Parameters: `kernel_l`, `beta_l`, `down_l`, `combine_l`, `gamma`; collection `batch_stats`: `mean_l`, `variance_l`.
+    Parameters: `kernel_l`, `beta_l`, `down_l`, `combine_l`, `gamma`; collection `batch_stats`: `mean_l`, `variance_l`,
+    `steps`.
 
     Attributes:
       num_classes: K.
@@ -82,7 +82,7 @@ class LadderNetwork(nn.Module):
           train: whether this is a training step, which moves the averages for evaluation on.
           axis_name: mapped axis of replicas that share the batch.
         """
-        x = x.reshape(len(x), -1) if x.ndim != 4 else flatten_image(x)
+        x = x.reshape(len(x), -1)
         widths = [x.shape[1], *self.hidden, self.num_classes]
         layers = range(1, len(widths))
         kernels, betas = {}, {}
@@ -107,6 +107,7 @@ class LadderNetwork(nn.Module):
 
         means = {i: self._average("mean", i, widths[i], 0.0) for i in layers}
         variances = {i: self._average("variance", i, widths[i], 1.0) for i in layers}
+        steps = self.variable("batch_stats", "steps", jnp.zeros, ())
         down = {i: self.param(f"down_{i}", fan_in_normal(), (widths[i], widths[i - 1])) for i in layers}
         combine = {i: self.param(f"combine_{i}", _start, (10, width)) for i, width in enumerate(widths)}
         if not train:
@@ -118,10 +119,12 @@ class LadderNetwork(nn.Module):
         noise = _noise(keys, widths, self.noise)
         _, clean = up(x, None, {})
         logits, noisy = up(x + noise[0], noise, {})
+        rate = jnp.maximum(1 - MOMENTUM, 1 / (steps.value + 1))
+        steps.value = steps.value + 1
         for i in layers:
             now = clean[i].mean, jnp.square(clean[i].deviation) - EPSILON
             for average, value in zip((means[i], variances[i]), now, strict=True):
-                average.value = MOMENTUM * average.value + (1 - MOMENTUM) * value
+                average.value = (1 - rate) * average.value + rate * value
 
         costs, above = [], jax.nn.softmax(logits)
         for i in reversed(range(len(widths))):

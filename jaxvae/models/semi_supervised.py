@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.typing import Dtype
 
 from jaxvae import distributions
 from jaxvae.nets.mlp import Activation
@@ -42,6 +43,7 @@ class SemiSupervisedVAE(nn.Module):
       num_classes: K, all equally likely.
       features: F.
       activation: of these.
+      dtype: of the layer that joins image and class; parameters stay float32. None takes that of both together.
     """
 
     classifier: nn.Module
@@ -52,10 +54,11 @@ class SemiSupervisedVAE(nn.Module):
     num_classes: int
     features: int = 500
     activation: Activation = nn.relu
+    dtype: Dtype | None = None
 
     def setup(self) -> None:
-        self.of_x = nn.Dense(self.features)
-        self.of_class = nn.Dense(self.features, use_bias=False)
+        self.of_x = nn.Dense(self.features, dtype=self.dtype)
+        self.of_class = nn.Dense(self.features, use_bias=False, dtype=self.dtype)
 
     def __call__(self, keys: PRNGKey, x: Array) -> ClassTerms:
         """Return the terms of the bound: keys [B], x [B, ...].

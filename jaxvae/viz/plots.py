@@ -235,7 +235,12 @@ def save_noise_levels(
 
 
 def save_learning_curve(
-    path: str | Path, sizes: Any, curves: Mapping[str, Any], ylabel: str, title: str = "Learning curve"
+    path: str | Path,
+    sizes: Any,
+    curves: Mapping[str, Any],
+    ylabel: str,
+    title: str = "Learning curve",
+    xlabel: str = "training images",
 ) -> None:
     """Draw results against the number of training images, which is on a logarithmic axis.
 
@@ -245,10 +250,11 @@ def save_learning_curve(
       curves: name -> values [P].
       ylabel: quantity and unit of the values.
       title: above the plot.
+      xlabel: what the sizes are.
     """
     sizes = np.asarray(sizes)
     check_shape("sizes", sizes, (None,))
-    figure, axes = plot(title, "training images", ylabel, width=7.0, height=4.6)
+    figure, axes = plot(title, xlabel, ylabel, width=7.0, height=4.6)
     for name, values in curves.items():
         check_shape(name, np.asarray(values), sizes.shape)
         axes.plot(sizes, np.asarray(values), "o-", linewidth=1.5, markersize=5, label=name)

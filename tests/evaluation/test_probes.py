@@ -13,6 +13,7 @@ from jaxvae.evaluation import (
     mlp_probe,
     principal_components,
     standardized,
+    svm_error,
 )
 from jaxvae.types import Dataset, Splits
 
@@ -61,6 +62,15 @@ def test_setting_is_chosen_on_the_validation_part_alone():
     assert chosen.setting > 1
     swapped = splits._replace(test=Dataset(splits.test.x, (splits.test.labels + 1) % 3))
     assert knn_probe(swapped).setting == chosen.setting
+
+
+def test_support_vectors_learn_from_few_examples_alone():
+    splits = parts(rings, (40, 2, 200))
+    assert svm_error(splits.train, splits.test) < 0.03
+    swapped = Dataset(splits.test.x, 1 - splits.test.labels)
+    assert svm_error(splits.train, swapped) == pytest.approx(1 - svm_error(splits.train, splits.test))
+    with pytest.raises(UserError, match="two examples of every class"):
+        svm_error(Dataset(splits.train.x[:3], splits.train.labels[:3]), splits.test)
 
 
 def test_features_are_standardized_by_the_training_part():

@@ -61,8 +61,10 @@ def test_runs_that_cannot_be_probed_are_an_error(monkeypatch):
     assert list(load_coders(["1/autoencoder/a", "1/autoencoder/b"], SPEC)) == ["autoencoder_a", "autoencoder_b"]
     with pytest.raises(UserError, match=r"--runs .* is a run of pixel_cnn, which has no codes"):
         load_coders(["1/pixel_cnn/a"], SPEC)
-    with pytest.raises(UserError, match=r"is of images \[12, 12, 1\], the data are \[14, 14, 1\]"):
+    with pytest.raises(UserError, match=r"is of images \[12, 12, 1\] of 256 values, the data are .*\[14, 14, 1\]"):
         load_coders(["1/autoencoder/a"], SPEC._replace(shape=(14, 14, 1)))
+    with pytest.raises(UserError, match="the data are images .* of 2 values"):
+        load_coders(["1/autoencoder/a"], SPEC._replace(num_values=2))
     with pytest.raises(UserError, match="--runs has two of the name autoencoder_a"):
         load_coders(["1/autoencoder/a", "2/autoencoder/a"], SPEC)
 

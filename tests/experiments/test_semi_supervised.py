@@ -13,8 +13,8 @@ from experiments.common.vae import split_each
 from experiments.run import Options, load
 from experiments.semi_supervised import Config
 from jaxvae.errors import UserError
-from jaxvae.models import class_bound
-from jaxvae.training import create_train_state, make_train_step
+from jaxvae.models import LadderNetwork, class_bound
+from jaxvae.training import create_train_state, evaluation_keys, make_train_step
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, StepInput
 from tests.experiments.conftest import SPEC, module_and_config
@@ -28,7 +28,7 @@ def small(**changes):
 
 
 @pytest.mark.slow
-def test_every_method_leaves_runs_and_a_row(tmp_path):
+def test_every_method_leaves_runs_and_a_row(images, tmp_path):
     module, config = module_and_config("binary_vae", net="mlp", latent_dim=3)
     encoder = str(module.run(config, Options(name="m1", out=tmp_path)))
     methods = ("scratch", "frozen", "finetune", "m1", "m2", "m1m2", "ladder")
@@ -42,6 +42,11 @@ def test_every_method_leaves_runs_and_a_row(tmp_path):
         log_q = run.experiment.classify(run.params, run.model_state, jax.random.split(jax.random.key(1), 2), x)
         np.testing.assert_allclose(np.sum(np.exp(log_q), axis=1), 1.0, rtol=1e-5)
         assert (run.experiment.sample is not None) == (method in ("m2", "m1m2"))
+    m1m2 = load(folder / "m1m2_labels=6_seed=0")
+    noise, draw = split_each(evaluation_keys(0, 10))
+    x = m1m2.experiment.prepare(noise, images.test.x)
+    log_q = m1m2.experiment.classify(m1m2.params, m1m2.model_state, draw, x)
+    assert rows["m1m2"]["errors"][0] == pytest.approx(100 * np.mean(np.argmax(log_q, 1) != images.test.labels))
     start, after = load(encoder).params, load(folder / "frozen_labels=6_seed=0").params["encoder"]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), start, after)  # but for averaging
     tuned = load(folder / "finetune_labels=6_seed=0").params["encoder"]
@@ -64,10 +69,48 @@ def test_loss_of_m2_is_its_bound_and_the_weighted_cross_entropy_of_known_classes
     noise, draw = split_each(inputs.keys.examples)
     x = experiment.prepare(noise, jnp.asarray(batch.x))
     model = semi_supervised.m2(small(), SPEC, None)
-    terms = model.apply({"params": state.params}, draw, x)
+    terms = model.apply({"params": state.params}, split_each(draw)[1], x)
     assert float(metrics["bound"]) == pytest.approx(float(jnp.mean(class_bound(terms, jnp.asarray(labels)))), rel=1e-5)
     want = -(terms.log_qy[0, 0] + terms.log_qy[2, 2]) / 2
     assert float(metrics["cross_entropy"]) == pytest.approx(float(want), rel=1e-4)
+
+
+def test_loss_of_a_ladder_weighs_the_costs_of_its_layers_from_the_image_upwards(images):
+    config = small(methods=("ladder",), ladder=(5,), ladder_costs=(100.0, 10.0))
+    experiment = semi_supervised.build(config, SPEC)
+    labels = np.array([0, -1, 2, -1, -1, -1, -1, -1], np.int32)
+    batch = Batch(images.train.x[:8], labels, np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    inputs = StepInput(batch, step_keys(state, 8), state.step, {})
+    loss, (_, metrics) = jax.jit(experiment.loss)(state.params, state.model_state, inputs)
+    variables = {"params": state.params, **state.model_state}
+    net, x, hidden = LadderNetwork(3, (5,), 0.3), jnp.asarray(batch.x) / 255, (labels < 0).astype(np.float32)
+    terms, _ = net.apply(variables, inputs.keys.examples, x, hidden, train=True, mutable=["batch_stats"])
+    cost = np.mean((np.asarray(terms.costs) @ np.array([100.0, 10.0, 10.0]))[labels < 0])
+    cross_entropy = -(terms.log_q[0, 0] + terms.log_q[2, 2]) / 2
+    assert float(metrics["cost"]) == pytest.approx(cost, rel=1e-3)
+    assert float(metrics["cross_entropy"]) == pytest.approx(float(cross_entropy), rel=1e-3)
+    assert float(loss) == pytest.approx(float(metrics["cost"] + metrics["cross_entropy"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["m2", "ladder"])
+def test_gradients_of_replicas_are_those_of_the_whole_batch(method, images):
+    """Though known classes are divided unevenly: three of the first half, one of the other."""
+    experiment = semi_supervised.build(small(methods=(method,), ladder=(5,)), SPEC)
+    labels = np.array([0, 1, 2, -1, -1, -1, 0, -1], np.int32)
+    batch = Batch(images.train.x[:8], labels, np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    keys = step_keys(state, 8)
+
+    def gradient(batch, examples, axis_name=None):
+        inputs = StepInput(batch, keys._replace(examples=examples), state.step, {}, axis_name)
+        found = jax.grad(lambda params: experiment.loss(params, state.model_state, inputs)[0])(state.params)
+        return jax.lax.pmean(found, axis_name) if axis_name else found
+
+    whole = jax.jit(gradient)(batch, keys.examples)
+    half = jax.tree.map(lambda leaf: leaf.reshape(2, 4, *leaf.shape[1:]), (batch, keys.examples))
+    apart = jax.pmap(lambda batch, keys: gradient(batch, keys, "data"), "data", devices=jax.devices()[:2])(*half)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=2e-3, atol=1e-4), apart, whole)
 
 
 def test_a_batch_without_known_classes_learns_from_its_images(images):
@@ -85,6 +128,9 @@ def test_a_batch_without_known_classes_learns_from_its_images(images):
         ({"methods": ()}, "--methods is .*expected different ones"),
         ({"labels": (0,)}, "--labels is .*at least 1"),
         ({"known_fraction": 1.0}, "--known-fraction is 1.0"),
+        ({"noise": "masking", "noise_level": 1.5}, "--noise-level is 1.5, expected 0 to 1 of masking"),
+        ({"ladder": (5,), "ladder_costs": (1.0,) * 4}, "--ladder-costs is .*one to 3 numbers"),
+        ({"precision": "bf16"}, "--precision is bf16, expected float32, but for m2 and m1m2"),
     ],
 )
 def test_settings_that_make_no_sense_are_an_error(changes, message):
@@ -92,9 +138,19 @@ def test_settings_that_make_no_sense_are_an_error(changes, message):
         Config(**changes)
 
 
-def test_fewer_labels_than_classes_are_an_error(tmp_path):
+def test_labels_that_cannot_be_are_an_error_before_a_folder_is_made(tmp_path):
     with pytest.raises(UserError, match="--labels is 2, fewer than the 3 classes"):
         semi_supervised.run(small(labels=(2,)), Options(name="a", out=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_resumed_comparison_keeps_its_earlier_rows(tmp_path):
+    options = Options(name="a", out=tmp_path)
+    folder = semi_supervised.run(small(methods=("m2",), num_draws=1), options)
+    semi_supervised.run(small(methods=("ladder",), num_draws=1, ladder=(32, 16)), replace(options, resume=True))
+    rows = json.loads((folder / "summary.json").read_text())["errors"]
+    assert [(row["method"], row["labels"]) for row in rows] == [("m2", 6), ("ladder", 6)]
 
 
 def test_m1m2_on_an_autoencoder_is_an_error():

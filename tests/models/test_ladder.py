@@ -21,7 +21,7 @@ WEIGHTS = np.array([1, 0, 1, 1, 1, 0], np.float32)
 def variables():
     shapes = jax.eval_shape(lambda: NET.init(jax.random.key(0), None, jnp.zeros((2, 2, 4, 1))))
     found = normal_like(shapes, 0.4)
-    stats = jax.tree.map(lambda leaf: np.abs(leaf) + 0.5, found["batch_stats"])
+    stats = jax.tree.map(lambda leaf: np.abs(leaf) + 0.5, found["batch_stats"]) | {"steps": np.float32(200)}
     return {"params": found["params"], "batch_stats": stats}
 
 
@@ -80,6 +80,15 @@ def test_evaluation_goes_by_the_averages_and_each_image_alone(variables):
         z = (h @ p[f"kernel_{i}"] - stats[f"mean_{i}"]) / np.sqrt(stats[f"variance_{i}"] + 1e-6)
         h = np.maximum(z + p[f"beta_{i}"], 0) if i < 3 else p["gamma"] * (z + p["beta_3"])
     np.testing.assert_allclose(whole.log_q, jax.nn.log_softmax(h), rtol=1e-3, atol=1e-4)
+
+
+def test_averages_begin_with_the_first_batch(variables):
+    before = variables["batch_stats"] | {"steps": np.float32(0)}
+    first = {"params": variables["params"], "batch_stats": before}
+    _, state = NET.apply(first, KEYS, X, WEIGHTS, train=True, mutable=["batch_stats"])
+    _, mean, _ = normalised(X.reshape(6, 8) @ variables["params"]["kernel_1"], WEIGHTS)
+    np.testing.assert_allclose(state["batch_stats"]["mean_1"], mean, rtol=1e-4, atol=1e-5)
+    assert state["batch_stats"]["steps"] == 1
 
 
 def test_replicas_normalise_by_the_whole_batch(variables):

@@ -73,21 +73,28 @@ def test_known_classes_have_their_own_bound():
     np.testing.assert_allclose(class_bound(terms, jnp.array([2, -1])), [3.0, 5.0 + np.log(3)], rtol=1e-6)
 
 
-def test_bound_of_a_tiny_model_is_below_its_likelihood_by_quadrature(model, params):
-    """log p(x) = log sum_y 1/K int p(x | y, z) N(z) dz on a grid of z, against the mean bound over many draws."""
-    side = np.linspace(-5, 5, 81)
+def test_bound_of_a_tiny_model_is_that_of_quadrature_and_below_its_likelihood(model, params):
+    """Integrals over z on a grid: the bound of eq. 7 with exact expectations, and log p(x)."""
+    side = np.linspace(-8, 8, 161)
     z = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2).astype(np.float32)
-    weights = np.exp(-0.5 * np.sum(z**2, 1)) / (2 * np.pi) * (side[1] - side[0]) ** 2
+    area, log_pz = (side[1] - side[0]) ** 2, -0.5 * np.sum(z**2, 1) - np.log(2 * np.pi)
     decode = jax.jit(lambda y: model.apply({"params": params}, z, jnp.full(len(z), y), method="decode"))
-    total = np.zeros(4)
+    log_qy = np.asarray(model.apply({"params": params}, X, method="classify"))
+    likelihood, bound = np.zeros(4), np.zeros(4)
     for y in range(K):
         logits = np.asarray(decode(y))[:, None]
-        log_px = np.sum(np.asarray(X)[None] * logits - np.log1p(np.exp(logits)), axis=(2, 3, 4))
-        total += np.sum(weights[:, None] * np.exp(log_px), axis=0) / K
-    bound = jax.jit(jax.vmap(lambda keys: class_bound(model.apply({"params": params}, keys, X), jnp.full(4, -1))))
-    draws = bound(jax.vmap(lambda key: jax.random.split(key, 4))(jax.random.split(jax.random.key(2), 500)))
-    assert np.all(np.mean(draws, axis=0) < np.log(total))
-    assert np.all(np.mean(draws, axis=0) > np.log(total) - 10)
+        log_px = np.sum(np.asarray(X)[None] * logits - np.log1p(np.exp(logits)), axis=(2, 3, 4))  # [grid, B]
+        likelihood += np.sum(area * np.exp(log_pz[:, None] + log_px), axis=0) / K
+        q = model.apply({"params": params}, X, jnp.full(4, y), method="style")
+        mean, deviation = np.asarray(q.mean), np.exp(0.5 * np.asarray(q.log_var))
+        scaled = (z[:, None] - mean) / deviation
+        log_qz = -0.5 * np.sum(scaled**2, axis=2) - np.sum(np.log(deviation), axis=1) - np.log(2 * np.pi)
+        of_class = np.sum(area * np.exp(log_qz) * (log_px + log_pz[:, None] - log_qz), axis=0) - np.log(K)
+        bound += np.exp(log_qy[:, y]) * (of_class - log_qy[:, y])
+    run = jax.jit(jax.vmap(lambda keys: class_bound(model.apply({"params": params}, keys, X), jnp.full(4, -1))))
+    draws = np.asarray(run(jax.vmap(lambda key: jax.random.split(key, 4))(jax.random.split(jax.random.key(2), 1000))))
+    assert np.all(np.abs(np.mean(draws, axis=0) - bound) < 4 * np.std(draws, axis=0) / np.sqrt(1000))
+    assert np.all(bound < np.log(likelihood))
 
 
 def test_gradient_reaches_the_classifier_through_the_unknown_classes_alone(model, params):
