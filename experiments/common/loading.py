@@ -44,17 +44,16 @@ def load(folder: str | Path) -> Finished:
     """
     folder = Path(folder)
     record = read_json(folder / "config.json")
-    if not (folder / "checkpoints").is_dir():
-        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
-        raise UserError(
-            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
-        )
     try:
         experiment, config = rebuilt(record)
+    except AttributeError as error:  # an experiment of several trainings, which has no model of its own
+        raise _no_checkpoints(folder) from error
     except (KeyError, TypeError, ModuleNotFoundError) as error:
         raise UserError(
             f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
         ) from error
+    if not (folder / "checkpoints").is_dir():
+        raise _no_checkpoints(folder)
     like = abstract(local_layout(), evaluated_params(abstract_state(experiment)))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
@@ -140,6 +139,11 @@ def abstract_state(experiment: Experiment) -> TrainState:
 
 
 # ---------- private
+
+
+def _no_checkpoints(folder: Path) -> UserError:
+    parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
+    return UserError(f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first."))
 
 
 def _shapes(tree: Params) -> dict[str, list[int]]:

@@ -12,8 +12,9 @@ pytestmark = pytest.mark.usefixtures("images")
 
 
 @pytest.mark.slow
-def test_comparison_leaves_a_table_and_runs_that_load(tmp_path):
+def test_comparison_leaves_a_table_and_runs_that_load(tmp_path, monkeypatch):
     module, config = module_and_config("blur", likelihood="bernoulli", eval_every=2)
+    monkeypatch.setattr(module, "NUM_IMAGES", 20)
     folder = module.run(config, Options(name="a", out=tmp_path))
     rows = {row["model"]: row for row in json.loads((folder / "summary.json").read_text())["models"]}
     assert list(rows) == ["VAE", "VAE, pixels drawn", "PixelVAE", "VQ-VAE"]

@@ -40,6 +40,9 @@ def test_stages_hand_their_parameters_on_and_resume(tmp_path):
     assert not np.array_equal(second["pairs_0"]["kernel"], together["pairs_0"]["kernel"])
     assert np.allclose(second["pairs_0"]["kernel"], together["pairs_0"]["kernel"], atol=0.01)  # where it started
 
+    with pytest.raises(UserError, match="has no checkpoints, its parts have: end_to_end, phase_1, phase_2, together"):
+        load(folder)
+
     before = (folder / "phase_1" / "metrics.jsonl").read_text()
     module.run(replace(config, steps=3), Options(name="a", out=tmp_path, resume=True))
     assert (folder / "phase_1" / "metrics.jsonl").read_text() == before
