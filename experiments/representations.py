@@ -116,6 +116,7 @@ def _on_disk(folder: Path, finished: Finished, splits: Splits) -> Splits:
         features = features_of(finished, splits)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            meta.unlink(missing_ok=True)  # if this is cut short, what lies there is of no model
             for part, dataset in features._asdict().items():
                 np.save(folder / f"{part}.npy", dataset.x)
         write_json(meta, mark)

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from experiments.common.autoencoder import Corrupt
-from experiments.common.loading import abstract_state
+from experiments.common.loading import given_or_zeros
 from experiments.common.vae import Prepare, split_each
 from jaxvae import distributions
 from jaxvae.data import to_unit
 from jaxvae.errors import UserError
-from jaxvae.models import ClassTerms, LadderNetwork, SemiSupervisedVAE, class_bound
+from jaxvae.models import ClassTerms, LadderNetwork, SemiSupervisedVAE, class_bound, with_output_bias
 from jaxvae.types import (
     Array,
     Batch,
@@ -140,19 +140,13 @@ def m2_experiment(
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         params_key, draw = jax.random.split(key)
-        keys, model_state = jax.random.split(draw, batch.mask.shape[0]), {}
-        if below is not None:
-            variables = below_variables
-            if variables is None:
-                state = abstract_state(below)
-                shapes = (state.params, state.model_state)
-                variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            model_state = dict(zip(("params", "state"), variables, strict=True))
+        keys = jax.random.split(draw, batch.mask.shape[0])
+        model_state = {} if below is None else given_or_zeros(below, below_variables)
         x = modelled(model_state, keys, prepare(keys, batch.x))
         params = model.init(params_key, keys, x)["params"]
-        if below is None and model.likelihood.init_bias is not None:
+        if below is None:
             mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
-            params = {**params, "decoder": {**params["decoder"], "bias": model.likelihood.init_bias(mean)}}
+            params = with_output_bias(params, model.likelihood, mean)
         return params, model_state
 
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:

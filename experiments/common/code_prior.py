@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.common.loading import abstract_state
+from experiments.common.loading import abstract_state, given_or_zeros
 from jaxvae import likelihoods, sampling
 from jaxvae.data import split_grids
 from jaxvae.data.codes import Shapes
@@ -73,11 +73,7 @@ def code_prior_experiment(
             str(level): decoder.init(keys[level], z, x)["params"]
             for level, (decoder, z, x) in enumerate(zip(decoders, given, grids, strict=True))
         }
-        variables = codec_variables
-        if variables is None:
-            state = abstract_state(codec)
-            variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (state.params, state.model_state))
-        return params, dict(zip(("params", "state"), variables, strict=True))
+        return params, given_or_zeros(codec, codec_variables)
 
     def nll(params: Params, codes: Array, labels: Array | None) -> Array:
         grids = flat(split_grids(codes, shapes))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.common.folder import read_json
@@ -46,8 +47,10 @@ def load(folder: str | Path) -> Finished:
     record = read_json(folder / "config.json")
     try:
         experiment, config = rebuilt(record)
-    except AttributeError as error:  # an experiment of several trainings, which has no model of its own
-        raise _no_checkpoints(folder) from error
+    except AttributeError as error:
+        if (folder / "checkpoints").is_dir():
+            raise
+        raise _no_checkpoints(folder) from error  # of several trainings, without a model of their own
     except (KeyError, TypeError, ModuleNotFoundError) as error:
         raise UserError(
             f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
@@ -136,6 +139,22 @@ def abstract_state(experiment: Experiment) -> TrainState:
     x = jax.ShapeDtypeStruct((_ENOUGH, *experiment.spec.shape), "uint8")
     batch = Batch(x, None, jax.ShapeDtypeStruct((_ENOUGH,), "float32"))
     return jax.eval_shape(lambda key, batch: create_train_state(experiment, key, batch), jax.random.key(0), batch)
+
+
+def given_or_zeros(experiment: Experiment, variables: tuple[Params, ModelState] | None) -> ModelState:
+    """Return the parameters and the state of a model that another is built on, as part of that one's state.
+
+    Args:
+      experiment: the model.
+      variables: its parameters and state; None where shapes are enough, as for restoring a checkpoint.
+
+    Returns:
+      {"params": ..., "state": ...}.
+    """
+    if variables is None:
+        state = abstract_state(experiment)
+        variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (state.params, state.model_state))
+    return dict(zip(("params", "state"), variables, strict=True))
 
 
 # ---------- private

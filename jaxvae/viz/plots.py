@@ -227,10 +227,7 @@ def save_noise_levels(
     levels = np.asarray(levels)
     check_shape("levels", levels, (None,))
     figure, axes = plot(f"Images without their {noise} noise", "level of the noise", ylabel, width=7.0, height=4.6)
-    for name, values in curves.items():
-        check_shape(name, np.asarray(values), levels.shape)
-        axes.plot(levels, np.asarray(values), "o-", linewidth=1.5, markersize=4, label=name)
-    axes.legend(frameon=False)
+    _lines(axes, levels, curves)
     write(figure, path)
 
 
@@ -255,17 +252,22 @@ def save_learning_curve(
     sizes = np.asarray(sizes)
     check_shape("sizes", sizes, (None,))
     figure, axes = plot(title, xlabel, ylabel, width=7.0, height=4.6)
-    for name, values in curves.items():
-        check_shape(name, np.asarray(values), sizes.shape)
-        axes.plot(sizes, np.asarray(values), "o-", linewidth=1.5, markersize=5, label=name)
+    _lines(axes, sizes, curves)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes.tolist()])
     axes.set_xticks([], minor=True)
-    axes.legend(frameon=False)
     write(figure, path)
 
 
 # ---------- private
+
+
+def _lines(axes: Any, x: np.ndarray, curves: Mapping[str, Any]) -> None:
+    """Draw values [P] of every name against x, [P]."""
+    for name, values in curves.items():
+        check_shape(name, np.asarray(values), x.shape)
+        axes.plot(x, np.asarray(values), "o-", linewidth=1.5, markersize=5, label=name)
+    axes.legend(frameon=False)
 
 
 def _plane(means: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
