@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 
 from benchmarks.compiling import compilation
+from benchmarks.draws import draws
 from benchmarks.gpu import gpu
 from benchmarks.inference import evaluation, sampling
 from benchmarks.lookup import lookup
@@ -25,6 +26,7 @@ SUITES: dict[str, Callable[[Options], Iterator[Record]]] = {
     "sampling": sampling,
     "evaluation": evaluation,
     "sweep": sweep,
+    "draws": draws,
     "compile": compilation,
     "lookup": lookup,
     "gpu": gpu,

@@ -22,6 +22,8 @@ class Options(NamedTuple):
     num_betas: int = 8  # of a sweep,
     num_seeds: int = 2  # each
     sweep_epochs: int = 5  # of the sweep that is measured from the start to the end
+    num_draws: int = 10  # of known classes,
+    draw_steps: int = 1_000  # for each of which a classifier is trained
     num_samples: int = 1_000  # images drawn at a time
     num_grids: int = 64  # pixel by pixel
     num_vectors: int = 100_000  # whose nearest codes are looked up,
@@ -50,6 +52,8 @@ QUICK = Options(
     num_betas=2,
     num_seeds=1,
     sweep_epochs=1,
+    num_draws=2,
+    draw_steps=2,
     num_samples=8,
     num_grids=2,
     num_vectors=50,

@@ -17,7 +17,7 @@ import numpy as np
 from experiments import pixel_vae, vq_prior, vq_vae
 from experiments.common.code_prior import code_spec
 from experiments.common.figures import draw_samples
-from experiments.common.folder import drawing, run_record
+from experiments.common.folder import FREE_FIELDS, drawing, run_record
 from experiments.common.inspection import inspect
 from experiments.common.judge_codec import coded
 from experiments.common.judge_prior import report_prior
@@ -25,7 +25,7 @@ from experiments.common.loading import Finished, abstract_state
 from experiments.common.report import report, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import begin, of_part, train
-from experiments.run import ImageConfig, Options, at_least, main, run_folder
+from experiments.run import ImageConfig, Options, at_least, main, refuse, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.evaluation import high_frequency_power, images, radial_power
@@ -86,6 +86,9 @@ def vae_config(config: Config, spec: DataSpec, num_layers: int) -> pixel_vae.Con
       config: of the comparison.
       spec: of the data.
       num_layers: of a PixelCNN in the decoder, 0 for a VAE.
+
+    Raises:
+      UserError: if its other layers leave nothing for those that make it as large.
     """
     chosen = pixel_vae.Config(
         **_shared(config),
@@ -98,7 +101,13 @@ def vae_config(config: Config, spec: DataSpec, num_layers: int) -> pixel_vae.Con
     )
     one, two = (num_params(pixel_vae.build(replace(chosen, hidden=hidden), spec)) for hidden in (1, 2))
     wanted = sum(map(num_params, coded_systems(config, spec)))
-    return replace(chosen, hidden=max(1, round(1 + (wanted - one) / (two - one))))  # parameters are linear in it
+    hidden = round(1 + (wanted - one) / (two - one))  # parameters are linear in it
+    if hidden < config.latent_dim:
+        raise UserError(
+            f"A model of {wanted} parameters has dense layers of {hidden} units, fewer than the {config.latent_dim} of "
+            "its latent: take more --prior-features or --prior-layers, or fewer --features or --num-layers."
+        )
+    return replace(chosen, hidden=hidden)
 
 
 def prior_config(config: Config) -> vq_prior.Config:
@@ -130,17 +139,18 @@ def num_params(experiment: Experiment) -> int:
 
 def run(config: Config, options: Options) -> Path:
     """Train the three models, measure their images, print the table."""
-    if options.sweep:
-        raise UserError("--sweep is not for a comparison of models: leave it out.")
+    refuse(options, "a comparison of models", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("blur", options)
-    begin(folder, run_record("blur", config, spec, len(splits.train.x), options.init_from), options.resume)
+    # Codes are of one codec: neither it nor what is compared with it may be trained on.
+    begin(folder, run_record("blur", config, spec, len(splits.train.x)), options.resume, FREE_FIELDS - {"steps"})
     vaes = {}
     for name, num_layers in (("VAE", 0), ("PixelVAE", config.num_layers)):
         place = folder / name.lower()
         chosen = vae_config(config, spec, num_layers)
         vaes[name] = train(chosen, pixel_vae.build, splits, spec, place, of_part(place, options))
-    stages = vq_prior.train_stages(prior_config(config), splits, spec, folder / "vq_vae", options)
+    place = folder / "vq_vae"
+    stages = vq_prior.train_stages(prior_config(config), splits, spec, place, of_part(place, options))
     if distributed.is_primary():
         _judge(config, folder, splits, vaes, *stages)
     return folder

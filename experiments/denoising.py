@@ -178,8 +178,9 @@ def _draw(folder: Path, config: Config, rows: list[dict[str, Any]], shown: dict[
     folder.mkdir(exist_ok=True)
     names = list(dict.fromkeys(row["method"] for row in rows))
     for score, unit in (("psnr", "PSNR [dB]"), ("ssim", "SSIM")):
-        curves = {name: [row[score] for row in rows if row["method"] == name] for name in names if score in rows[0]}
-        if curves:
+        found = {(row["method"], row["level"]): row[score] for row in rows if score in row}
+        curves = {name: [found.get((name, level), np.nan) for level in config.levels] for name in names}
+        if found:
             viz.save_noise_levels(folder / f"{score}.png", config.levels, curves, unit, config.noise)
     for level, images in shown.items():
         some = {name: x[:NUM_SHOWN] for name, x in images.items()}

@@ -54,7 +54,8 @@ class Config(ImageConfig):
         super().__post_init__()
         at_least(self, 1, "features", "num_layers", "num_heads", "num_components")
         require("block", self.block, self.block in (1, 2), "1 or 2")
-        require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
+        divides = self.net != "transformer" or self.features % self.num_heads == 0
+        require("num_heads", self.num_heads, divides, "a divisor of --features")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""

@@ -36,7 +36,7 @@ class Config(ComparisonConfig):
     num_components: int = 5
     """of the mixture of logistics"""
     hidden: int = 256
-    """units of the dense layer of `conv`"""
+    """units of the dense layer on both sides of the latent"""
     num_seeds: int = 1
     net: Net = "conv"
     latent_dim: int = 16
@@ -45,6 +45,8 @@ class Config(ComparisonConfig):
         super().__post_init__()
         sound = 0 < len(self.num_layers) == len(set(self.num_layers)) and min(self.num_layers) >= 0
         require("num_layers", self.num_layers, sound, "different numbers of at least 0")
+        same = self.net == "conv" or self.num_layers == (0,)
+        require("net", self.net, same, "conv, whose decoder makes the map under a PixelCNN")
         at_least(self, 1, "features", "first_reach", "num_components", "hidden")
         at_least(self, 0, "free_bits")
 

@@ -36,7 +36,7 @@ from experiments.common.report import write_summary
 from experiments.common.sweep import table
 from experiments.common.training import begin
 from experiments.common.vae import cosine_adam
-from experiments.run import Options, TrainingConfig, at_least, main, require, run_folder
+from experiments.run import Options, TrainingConfig, at_least, main, refuse, require, run_folder
 from jaxvae import viz
 from jaxvae.targets import draw, energies, gaussian_mixture, on_grid
 from jaxvae.training import Member, Settings, distributed, fit_sweep
@@ -183,9 +183,8 @@ def build(config: Config, spec: DataSpec) -> Experiment:
 
 def run(config: Config, options: Options) -> Path:
     """Fit every flow to every target, state the best, median and worst of the starts, draw them."""
-    require("sweep", options.sweep, not options.sweep, "none: all flows train as one program already")
-    require("init_from", options.init_from, options.init_from is None, "none: there is nothing to start from")
-    require("resume", options.resume, not options.resume, "a new run, which takes minutes")
+    others = ("sweep", "init_from", "resume", "layout", "shard_params", "save_every")
+    refuse(options, "flows, which all train as one program within minutes and save nothing on the way", *others)
     folder = run_folder("planar_density", options)
     record = run_record("planar_density", config, SPEC, config.batch_size)
     begin(folder, record, resume=False)

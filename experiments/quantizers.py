@@ -15,13 +15,12 @@ import numpy as np
 from experiments import vq_vae
 from experiments.common.codec import codec_experiment
 from experiments.common.folder import FREE_FIELDS, run_record
-from experiments.common.report import report, write_summary
+from experiments.common.report import report, with_earlier, write_summary
 from experiments.common.sweep import table, totals
 from experiments.common.training import begin, of_part, train
 from experiments.common.vae import cosine_adam
-from experiments.run import Options, at_least, main, require, run_folder
+from experiments.run import Options, at_least, main, refuse, require, run_folder
 from jaxvae import data
-from jaxvae.errors import UserError
 from jaxvae.quantizers import FSQ, LFQ, GroupedQuantizer, GumbelQuantizer, ResidualQuantizer
 from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Experiment
@@ -66,10 +65,14 @@ class Config(vq_vae.Config):
         require("code_dim", self.code_dim, divides or "grouped" not in chosen, f"a multiple of {self.num_parts}")
         require("final_temperature", self.final_temperature, 0 < self.final_temperature <= 1, "0 to 1, not 0")
         exact = self.num_parts >= 1 and self.root**self.num_parts == self.num_codes and self.root >= 2
+        exact = exact or not {"residual", "grouped", "fsq"} & set(chosen)
         require("num_parts", self.num_parts, exact, f"a root of --num-codes {self.num_codes} that is an integer")
         power = self.num_codes == 2**self.num_bits
         require("num_codes", self.num_codes, power or "lfq" not in chosen, "a power of 2, which lfq needs")
         require("levels", self.levels, self.levels == 1, "1: quantizers are compared on one grid")
+        require("cosine", self.cosine, self.cosine, "True: `cosine` and `low_dim` of --quantizers are")
+        straight = self.through == "straight_through"
+        require("through", self.through, straight, "straight_through: `rotation` is one of --quantizers")
 
     @property
     def root(self) -> int:
@@ -127,17 +130,16 @@ def quantizer_of(name: Name, config: Config) -> nn.Module:
     if name == "fsq":
         return FSQ((root,) * parts, dim)
     if name == "lfq":
-        return LFQ(config.num_bits, dim)
+        return LFQ(config.num_bits, dim, commitment_weight=config.commitment_weight)
     return GumbelQuantizer(config.num_codes, dim)
 
 
 def run(config: Config, options: Options) -> Path:
     """Train every quantizer, evaluate each on the test part, print the table."""
-    if options.sweep:
-        raise UserError("--sweep is not for a comparison of quantizers: leave it out.")
+    refuse(options, "a comparison of quantizers", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("quantizers", options)
-    record = run_record("quantizers", config, spec, len(splits.train.x), options.init_from)
+    record = run_record("quantizers", config, spec, len(splits.train.x))
     begin(folder, record, options.resume, FREE_FIELDS | {"quantizers"})
     rows: list[dict[str, Any]] = []
     finished = []
@@ -147,11 +149,12 @@ def run(config: Config, options: Options) -> Path:
         finished.append(one)
         if distributed.is_primary():
             found = report(one, splits)
-            shown = {key: round(found["metrics"][key], 4) for key in SHOWN}
+            shown = {key: round(found["metrics"][key], 4) for key in SHOWN if key in found["metrics"]}
             rate = round(found["images_per_second"])
             valid = found["valid"]["reconstruction"]
             rows.append({"quantizer": name, **shown, "images_per_second": rate, "valid_reconstruction": valid})
     if distributed.is_primary():
+        rows = with_earlier(folder, "quantizers", rows, ("quantizer",))
         print(table(rows))
         best = min(rows, key=lambda row: row["valid_reconstruction"])
         training = {"steps": config.steps, **totals(finished, config.batch_size)}

@@ -24,10 +24,10 @@ from experiments.common.classification import classifier_experiment, ladder_expe
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
 from experiments.common.inspection import features_of
-from experiments.common.labels import Pool, class_spec, draw_labels, known_rows, pool, training_rows
-from experiments.common.loading import abstract_state, fingerprint, require_images
+from experiments.common.labels import Pool, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
+from experiments.common.loading import abstract_state, fingerprint, require_codes, require_images
 from experiments.common.report import report, with_earlier, write_summary
-from experiments.common.sweep import table, totals
+from experiments.common.sweep import diverged, table, totals
 from experiments.common.training import begin, train_sweep
 from experiments.common.vae import binary_pixels, cosine_adam, network_dtype
 from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
@@ -183,12 +183,11 @@ def run(config: Config, options: Options) -> Path:
     if encoder is not None:
         require_images(f"--encoder {config.encoder}", encoder.experiment, spec)
     draws = {
-        num: [_draw(splits, spec, config, num, config.seed + i) for i in range(config.num_draws)]
-        for num in config.labels
+        num: [_draw(splits, config, num, config.seed + i) for i in range(config.num_draws)] for num in config.labels
     }
-    _check(config, spec, encoder)
+    _check(config, splits, spec, encoder, draws)
     folder = run_folder("semi_supervised", options)
-    record = run_record("semi_supervised", config, spec, len(splits.train.x), options.init_from)
+    record = run_record("semi_supervised", config, spec, len(splits.train.x))
     # The parts check their own settings: more methods, labels and draws may be asked for later.
     begin(folder, record | _stage(encoder), options.resume, FREE_FIELDS | {"methods", "labels", "num_draws"})
     rows: list[dict[str, Any]] = []
@@ -218,14 +217,19 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
-def _check(config: Config, spec: DataSpec, encoder: Finished | None) -> None:
+def _check(
+    config: Config, splits: Splits, spec: DataSpec, encoder: Finished | None, draws: dict[int, list[np.ndarray]]
+) -> None:
     """Raise for what would fail hours later."""
+    labels = splits.train.labels[known_rows(splits, config.unlabelled)]
+    classes = known_classes(splits, config.unlabelled)
     for method in config.methods:
         if method == "m1":
-            least = 2 * spec.num_classes
-            require(
-                "labels", config.labels, min(config.labels) >= least, f"{least} or more, two of every class, for m1"
-            )
+            assert encoder is not None
+            require_codes(f"--encoder {config.encoder}", encoder.experiment)
+            for num, chosen in draws.items():
+                least = min(np.sum(labels[one] == label) for one in chosen for label in classes)
+                require("labels", num, least >= 2, "so many that there are two of every class, which m1 needs")
         else:
             build(replace(config, methods=(method,)), spec, encoder.experiment if encoder else None)
 
@@ -237,10 +241,10 @@ def _stage(encoder: Finished | None) -> dict[str, Any]:
     return {"codec": {**read_json(encoder.folder / "config.json"), "fingerprint": fingerprint(encoder)}}
 
 
-def _draw(splits: Splits, spec: DataSpec, config: Config, num: int, seed: int) -> np.ndarray:
+def _draw(splits: Splits, config: Config, num: int, seed: int) -> np.ndarray:
     """Places among the labelled training images."""
-    rows = known_rows(splits, config.unlabelled)
-    return draw_labels(splits.train.labels[rows], num, spec.num_classes, seed)
+    labels = splits.train.labels[known_rows(splits, config.unlabelled)]
+    return draw_labels(labels, num, known_classes(splits, config.unlabelled), seed)
 
 
 def _shared(method: Method, config: Config, splits: Splits, encoder: Finished | None) -> Any:
@@ -293,10 +297,10 @@ def _train(
 
 
 def _errors(members: list[Finished], splits: Splits) -> list[float]:
-    """Errors on the test part, %; of a draw whose training diverged before it was evaluated there is none."""
+    """Errors on the test part, %; of a draw whose training diverged there is none."""
     if not distributed.is_primary():
         return []
-    trained = [member for member in members if member.training["best_step"]]
+    trained = [member for member in members if not diverged(member)]
     return [100 * report(member, splits)["metrics"]["error"] for member in trained]
 
 

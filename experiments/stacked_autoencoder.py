@@ -70,7 +70,7 @@ def run(config: Config, options: Options) -> Path:
     refuse(options, "several trainings one after another", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("stacked_autoencoder", options)
-    record = run_record("stacked_autoencoder", config, spec, len(splits.train.x), options.init_from)
+    record = run_record("stacked_autoencoder", config, spec, len(splits.train.x))
     begin(folder, record, options.resume)
     finished = train_stages(config, splits, spec, folder, options)
     if distributed.is_primary():

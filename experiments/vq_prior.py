@@ -6,9 +6,9 @@ is a PixelCNN, PixelRNN or Transformer over the grid of codes, conditional on cl
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -16,14 +16,14 @@ import numpy as np
 
 from experiments import vq_vae
 from experiments.common.code_prior import code_prior_experiment, code_spec, grid_shapes
-from experiments.common.folder import progress_bar, read_json
+from experiments.common.folder import progress_bar, read_json, run_record
 from experiments.common.image_model import NetName, autoregressive_net
 from experiments.common.judge_prior import report_prior
 from experiments.common.loading import fingerprint
 from experiments.common.report import report
-from experiments.common.training import evaluation_batch, of_part, on_primary, train
+from experiments.common.training import begin, evaluation_batch, of_part, on_primary, train
 from experiments.common.vae import cosine_adam, network_dtype, split_each
-from experiments.run import Finished, ImageConfig, Options, at_least, load, main, require, run_folder
+from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
 from jaxvae import data
 from jaxvae.data.codes import CodeGrids
 from jaxvae.errors import UserError
@@ -31,6 +31,8 @@ from jaxvae.likelihoods import categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext
 from jaxvae.training import distributed, evaluation_keys
 from jaxvae.types import Array, Dataset, DataSpec, Experiment, ModelState, Params, Splits
+
+OF_CODEC = ("num_codes", "levels", "likelihood")  # settings of a codec that is trained first
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class Config(ImageConfig):
     """folder of a finished run of vq_vae; None trains one first"""
     codec_steps: int = 1_500
     """of that training"""
-    num_codes: int = 512
-    """of that codec"""
-    levels: Literal[1, 2] = 1
-    """grids of codes of that codec"""
-    likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
-    """of that codec: of binarised images, of any (a density), or of 8-bit ones"""
+    num_codes: int | None = None
+    """of that codec, as in vq_vae by default"""
+    levels: Literal[1, 2] | None = None
+    """grids of codes of that codec, as in vq_vae by default"""
+    likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] | None = None
+    """of that codec, as in vq_vae by default"""
     prior: NetName = "pixelcnn"
     """network over the codes"""
     features: int = 64
@@ -63,12 +65,14 @@ class Config(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "codec_steps", "num_codes", "features", "num_layers", "num_heads")
-        require("num_heads", self.num_heads, self.features % self.num_heads == 0, "a divisor of --features")
+        at_least(self, 1, "codec_steps", "features", "num_layers", "num_heads")
+        codec_config(self)  # raises for what it would not train
+        divides = self.prior != "transformer" or self.features % self.num_heads == 0
+        require("num_heads", self.num_heads, divides, "a divisor of --features")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, codec_steps=100, num_codes=32, features=16, num_layers=2, steps=100, eval_every=50)
+        return replace(self, codec_steps=100, features=16, num_layers=2, steps=100, eval_every=50)
 
 
 def build(
@@ -116,8 +120,7 @@ def build(
 
 def run(config: Config, options: Options) -> Path:
     """Train or load a codec, encode all images, train the prior, draw."""
-    if options.sweep:
-        raise UserError("--sweep is not for vq_prior, which is two trainings: leave it out.")
+    refuse(options, "vq_prior, which is two trainings", "sweep", "init_from")
     folder = run_folder("vq_prior", options)
     images, spec = data.load(config.data, image_size=config.image_size)
     finished, codes, codec = train_stages(config, images, spec, folder, options)
@@ -130,15 +133,11 @@ def train_stages(
     config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options
 ) -> tuple[Finished, Splits, Finished]:
     """Train both stages in a run's folder, or what is missing of them; return the prior, its data and the codec."""
-    if config.codec:
-        codec = load(config.codec)
-        if codec.experiment.codec is None:
-            raise UserError(f"--codec {config.codec} is a run of {codec.experiment.name}, expected one of vq_vae.")
-        if codec.experiment.spec != spec:
-            raise UserError(
-                f"--codec {config.codec} is of images {codec.experiment.spec}, the data are {spec}: choose its --data."
-            )
-    else:
+    codec = _given_codec(config, spec) if config.codec else None
+    experiment = codec.experiment if codec else vq_vae.build(codec_config(config), spec)
+    build(config, code_spec(experiment), experiment)  # what is impossible fails before the codec is trained
+    begin(folder, run_record("vq_prior", config, code_spec(experiment), len(images.train.x)), options.resume)
+    if codec is None:
         codec = _train_codec(config, images, spec, folder / "codec", options)
     grids = encode_splits(codec, images, folder / "codes")
     parts = Splits(*(one.dataset for one in grids))
@@ -148,7 +147,7 @@ def train_stages(
         parts,
         code_spec(codec.experiment),
         folder,
-        of_part(folder, options),
+        replace(options, resume=True),  # of the folder that was just begun, or long ago
         codec=read_json(codec.folder / "config.json"),
     )
     return finished, parts, codec
@@ -193,21 +192,30 @@ def encode_splits(codec: Finished, images: Splits, folder: Path) -> tuple[CodeGr
 
 def codec_config(config: Config) -> vq_vae.Config:
     """Return the configuration of the codec that is trained first."""
-    return vq_vae.Config(
-        seed=config.seed,
-        steps=config.codec_steps,
-        batch_size=config.batch_size,
-        eval_every=min(config.codec_steps, config.eval_every),
-        data=config.data,
-        image_size=config.image_size,
-        precision=config.precision,
-        num_codes=config.num_codes,
-        levels=config.levels,
-        likelihood=config.likelihood,
-    )
+    of_both = {field.name: getattr(config, field.name) for field in fields(ImageConfig)}
+    own = {"learning_rate", "ema_decay"}  # the codec's are its own
+    given = {field: getattr(config, field) for field in OF_CODEC if getattr(config, field) is not None}
+    chosen: dict[str, Any] = {name: value for name, value in of_both.items() if name not in own} | given
+    chosen["eval_every"] = min(config.codec_steps, config.eval_every)
+    return vq_vae.Config(**chosen | {"steps": config.codec_steps})
 
 
 # ---------- private
+
+
+def _given_codec(config: Config, spec: DataSpec) -> Finished:
+    assert config.codec is not None
+    for field in OF_CODEC:
+        value = getattr(config, field)
+        require(field, value, value is None, "none beside --codec, which has its own")
+    codec, place = load(config.codec), config.codec
+    if codec.experiment.codec is None:
+        raise UserError(f"--codec {place} is a run of {codec.experiment.name}, expected one of vq_vae.")
+    if codec.experiment.spec != spec:
+        raise UserError(
+            f"--codec {place} is of images {codec.experiment.spec}, the data are {spec}: choose its --data."
+        )
+    return codec
 
 
 def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options) -> Finished:

@@ -58,6 +58,8 @@ class Config(ImageConfig):
         require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
         require("decay", self.decay, 0 <= self.decay < 1, "0 to below 1")
         at_least(self, 0, "num_blocks", "commitment_weight", "restart_below")
+        # Codes follow the vectors of the encoder as it is: an averaged one would choose among those of another.
+        require("ema_decay", self.ema_decay, self.ema_decay == 0, "0: the codes follow the parameters as they are")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
 
     def pixels(self, spec: DataSpec) -> tuple[Likelihood, Prepare]:

@@ -102,6 +102,8 @@ class LoopState(NamedTuple):
     patience: int  # evaluations since the best one
     seconds: float  # of training, those before a resumption included
     skipped: int  # steps that were skipped for their gradients
+    skipped_in_row: int = 0  # of these, the last ones, without any other between
+    failure: str | None = None  # what made the training diverge; None of a sound one
 
 
 # ---------- models
@@ -223,7 +225,8 @@ class Experiment(NamedTuple):
     # (params, model_state, keys [B], prepared x) -> one sample each
     terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None = None
     posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
-    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels
+    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels;
+    # of pixels that are drawn in blocks, a block with an unknown one is drawn as a whole
     complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None
     codec: "Codec | None" = None
     # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]

@@ -271,7 +271,7 @@ def ladder_experiment(
 
 
 def scores(log_q: Array, labels: Array) -> dict[str, Array]:
-    """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; those without a class count as 0."""
+    """Return the cross-entropy, nats, and the error, 0 or 1, of images [B]; those without one as if of class 0."""
     right = jnp.maximum(labels, 0)
     cross_entropy = -jnp.take_along_axis(log_q, right[:, None], axis=1)[:, 0]
     return {"cross_entropy": cross_entropy, "error": (jnp.argmax(log_q, axis=1) != right).astype(jnp.float32)}

@@ -85,13 +85,13 @@ def code_prior_experiment(
 
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
         mean = jnp.mean(nll(params, inputs.batch.x, inputs.batch.labels))
-        return mean, (model_state, {"nll": mean, "bits_per_dim": mean * bits})
+        return mean, (model_state, {"nll": mean, "rate_bits_per_dim": mean * bits})
 
     def evaluate(
         params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
         values = nll(params, batch.x, batch.labels)
-        return {"loss": values, "nll": values, "bits_per_dim": values * bits}
+        return {"loss": values, "nll": values, "rate_bits_per_dim": values * bits}
 
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Draw codes; the images are what these stand for, E[x | codes]."""

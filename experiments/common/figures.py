@@ -93,7 +93,7 @@ def draw_exact(finished: Finished, splits: Splits) -> None:
     keys = jax.random.split(sample_key(finished), (2, len(shown)))
     labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])
     x = experiment.prepare(keys[0], jnp.asarray(splits.test.x[shown]))
-    known = np.arange(x.shape[1]) < x.shape[1] // 2
+    known = np.arange(x.shape[1]) < x.shape[1] // 4 * 2  # even: a block of 2x2 pixels is known as a whole or not
     known = jnp.asarray(np.broadcast_to(known[:, None], x.shape[1:3]))
     completed = jax.jit(experiment.complete)(params, model_state, keys[1], x, labels, known)
     title = "Test images over completions of their upper halves"

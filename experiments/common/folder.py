@@ -47,9 +47,10 @@ def open_folder(folder: Path, record: dict[str, Any], resume: bool, free: frozen
         try:
             (folder / "figures").mkdir(parents=True)
         except FileExistsError as error:
-            raise UserError(
-                f"The run {folder} exists already: pass --resume to continue it, or another --name."
-            ) from error
+            if path.exists() or (folder / "checkpoints").exists():  # else a process was ended while it began
+                raise UserError(
+                    f"The run {folder} exists already: pass --resume to continue it, or another --name."
+                ) from error
         except OSError as error:
             raise UserError(f"The run {folder} cannot be made ({error.strerror}): choose another --out.") from error
         return
@@ -69,8 +70,8 @@ def _settings(before: dict[str, Any], record: dict[str, Any]) -> Iterator[tuple[
     """Yield the name of every setting with its old and its new value; what an older version did not write is equal."""
     for field, now in record.items():
         old = before.get(field, now)
-        if isinstance(now, dict):
-            yield from ((name, old.get(name, value), value) for name, value in now.items())
+        if isinstance(now, dict) and isinstance(old, dict):
+            yield from _settings(old, now)
         else:
             yield field, old, now
 
@@ -148,7 +149,9 @@ class Recorder:
         self.path = folder / "metrics.jsonl"
         kept = [record for record in read_records(folder) if record["step"] <= done]
         with writing(folder):
-            self.path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            temporary = self.path.with_suffix(".tmp")
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            os.replace(temporary, self.path)
             self._file = self.path.open("a")
             self._events = _event_writer(folder, done)
         self._bar = progress_bar(total=steps, initial=done, unit="step", desc=folder.name) if bar else None

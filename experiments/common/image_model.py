@@ -114,9 +114,10 @@ def image_model_experiment(
     bits = 1.0 / (np.log(2.0) * np.prod(spec.shape))
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        x = tokens.encode(prepare(jax.random.split(key, len(batch.mask)), batch.x))
+        params_key, noise = jax.random.split(key)
+        x = tokens.encode(prepare(jax.random.split(noise, len(batch.mask)), batch.x))
         z = jnp.zeros(len(batch.mask), jnp.int32) if conditional else None
-        params = decoder.init(key, z, x)["params"]
+        params = decoder.init(params_key, z, x)["params"]
         if likelihood.init_bias is not None and not tokens.num_codes:
             mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
             params = {**params, "bias": likelihood.init_bias(mean)}

@@ -38,7 +38,7 @@ def judge_codec(
     bits = sum(grid[0].size * math.log2(num) for grid, num in zip(codes, codec.num_codes, strict=True))
     metrics: dict[str, Any] = {
         "reconstruction": nats,
-        "reconstruction_bits_per_dim": nats / (pixels * math.log(2.0)),
+        **({"reconstruction_bits_per_dim": nats / (pixels * math.log(2.0))} if of_pixels(finished) else {}),
         "rate_bits_per_dim": bits / pixels,
         **similarity(x, reconstructions),
     }
@@ -67,6 +67,11 @@ def judge_codec(
         viz.save_curves(folder / "curves.png", read_records(finished.folder))
 
     return metrics, draw
+
+
+def of_pixels(finished: Finished) -> bool:
+    """Whether log p(x | codes) is of pixels' values; a density's nats are no bits, and no others may stand beside."""
+    return finished.config.likelihood != "gaussian"
 
 
 def coded(finished: Finished, dataset: Dataset) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:

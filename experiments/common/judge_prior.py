@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.common.figures import NUM_SAMPLES, draw_samples
 from experiments.common.folder import drawing, read_records
-from experiments.common.judge_codec import coded
+from experiments.common.judge_codec import coded, of_pixels
 from experiments.common.loading import Finished
 from experiments.common.report import print_metrics, write_summary
 from experiments.common.training import evaluation_batch
@@ -36,18 +36,18 @@ def report_prior(finished: Finished, codes: Splits, codec: Finished, images: Spl
     """
     pixels = math.prod(codec.experiment.spec.shape)
     unit = 1.0 / (pixels * math.log(2.0))
-    nll = _per_image(finished, codes.test, evaluation_batch(codec.experiment.spec))["nll"]
-    of_pixels = _per_image(codec, images.test, evaluation_batch(codec.experiment.spec))["reconstruction"]
-    bound = nll.astype(np.float64) + of_pixels
+    nll = _per_image(finished, codes.test, evaluation_batch(finished.experiment.spec))["nll"]
+    given_codes = _per_image(codec, images.test, evaluation_batch(codec.experiment.spec))["reconstruction"]
+    bound = nll.astype(np.float64) + given_codes
     metrics = {
         "nll_bound": float(np.mean(bound)),
         "nll_bound_stderr": float(np.std(bound) / np.sqrt(len(bound))),
         "nll_of_codes": float(np.mean(nll)),
-        "nll_of_pixels_given_codes": float(np.mean(of_pixels)),
-        "bits_per_dim": float(np.mean(bound)) * unit,
+        "nll_of_pixels_given_codes": float(np.mean(given_codes)),
+        **({"bits_per_dim": float(np.mean(bound)) * unit} if of_pixels(codec) else {}),
         "rate_bits_per_dim": float(np.mean(nll)) * unit,
     }
-    valid = _per_image(finished, codes.valid, evaluation_batch(codec.experiment.spec))
+    valid = _per_image(finished, codes.valid, evaluation_batch(finished.experiment.spec))
     scores = {name: float(np.mean(value)) for name, value in valid.items()}
     summary = write_summary(finished.folder, finished.experiment.name, finished.training, metrics, valid=scores)
     print_metrics(finished.folder, metrics)

@@ -39,12 +39,17 @@ def known_rows(splits: Splits, marker: int | None) -> np.ndarray:
     return np.flatnonzero(splits.train.labels != marker)
 
 
-def class_spec(splits: Splits, spec: DataSpec, marker: int | None) -> DataSpec:
-    """Return the spec of the data with the classes of known labels alone."""
+def known_classes(splits: Splits, marker: int | None) -> np.ndarray:
+    """Return the labels that occur in any part, in order, the marker left out; arguments and errors as `known_rows`."""
     known = splits.train.labels[known_rows(splits, marker)]
     if not len(known):
         raise UserError(f"--unlabelled is {marker}, the label of all training images: none is left to learn from.")
-    return spec._replace(num_classes=int(max(known.max(), splits.valid.labels.max(), splits.test.labels.max())) + 1)
+    return np.unique(np.concatenate([known, splits.valid.labels, splits.test.labels]))
+
+
+def class_spec(splits: Splits, spec: DataSpec, marker: int | None) -> DataSpec:
+    """Return the spec of the data with the classes of known labels alone."""
+    return spec._replace(num_classes=int(known_classes(splits, marker)[-1]) + 1)
 
 
 def pool(splits: Splits, marker: int | None) -> Pool:
@@ -55,13 +60,13 @@ def pool(splits: Splits, marker: int | None) -> Pool:
     return Pool(Dataset(images, np.concatenate([hidden, train.labels[rows]])), len(train.x))
 
 
-def draw_labels(labels: np.ndarray, num: int, num_classes: int, seed: int) -> np.ndarray:
+def draw_labels(labels: np.ndarray, num: int, classes: np.ndarray, seed: int) -> np.ndarray:
     """Draw images by class, as many of each as can be.
 
     Args:
       labels: of the images that have one, [M].
       num: how many images; where classes do not divide it, the first ones drawn at random have one more.
-      num_classes: K.
+      classes: that there are, [K].
       seed: of the draw; of one seed a smaller draw is part of a larger one.
 
     Returns:
@@ -70,21 +75,19 @@ def draw_labels(labels: np.ndarray, num: int, num_classes: int, seed: int) -> np
     Raises:
       UserError: if there are fewer than one for each class, or not so many images.
     """
-    if num < num_classes:
-        raise UserError(f"--labels is {num}, fewer than the {num_classes} classes: expected one for each at least.")
+    if num < len(classes):
+        raise UserError(f"--labels is {num}, fewer than the {len(classes)} classes: expected one for each at least.")
     if num > len(labels):
         raise UserError(f"--labels is {num}, expected at most {len(labels)}, the images that have one.")
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))
-    by_class = [order[labels[order] == label] for label in range(num_classes)]
-    missing = [label for label, rows in enumerate(by_class) if not len(rows)]
+    by_class = [order[labels[order] == label] for label in classes]
+    missing = [label for label, rows in zip(classes, by_class, strict=True) if not len(rows)]
     if missing:
         raise UserError(f"Class {missing[0]} has no labelled training image: choose data with one of each class.")
     # Rounds over the classes until there are enough: small classes run out and the others give more.
-    rounds = rng.permutation(num_classes)
-    chosen = [
-        by_class[label][i] for i in range(max(map(len, by_class))) for label in rounds if i < len(by_class[label])
-    ]
+    rounds = [by_class[k] for k in rng.permutation(len(classes))]
+    chosen = [rows[i] for i in range(max(map(len, rounds))) for rows in rounds if i < len(rows)]
     return np.array(chosen[:num])
 
 

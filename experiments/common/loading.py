@@ -13,6 +13,7 @@ import numpy as np
 from experiments.common.folder import read_json
 from jaxvae.errors import UserError
 from jaxvae.training import Checkpoints, create_train_state, evaluated_params
+from jaxvae.training.checkpoint import Best
 from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import Batch, DataSpec, Experiment, ModelState, Params, TrainState
 
@@ -45,18 +46,17 @@ def load(folder: str | Path) -> Finished:
     """
     folder = Path(folder)
     record = read_json(folder / "config.json")
+    if not (folder / "checkpoints").is_dir():
+        parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
+        raise UserError(
+            f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first.")
+        )
     try:
         experiment, config = rebuilt(record)
-    except AttributeError as error:
-        if (folder / "checkpoints").is_dir():
-            raise
-        raise _no_checkpoints(folder) from error  # of several trainings, without a model of their own
     except (KeyError, TypeError, ModuleNotFoundError) as error:
         raise UserError(
             f"{folder / 'config.json'} is not of this version of jaxvae ({error}): train it anew."
         ) from error
-    if not (folder / "checkpoints").is_dir():
-        raise _no_checkpoints(folder)
     like = abstract(local_layout(), evaluated_params(abstract_state(experiment)))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         best = checkpoints.restore_best(like)
@@ -81,14 +81,19 @@ def load_coders(places: Sequence[str], spec: DataSpec) -> dict[str, Finished]:
         finished, name = load(place), f"{place.resolve().parent.name}_{place.resolve().name}"
         experiment = finished.experiment
         require_images(f"--runs {place}", experiment, spec)
-        if experiment.codec is None and experiment.encode is None:
-            raise UserError(f"--runs {place} is a run of {experiment.name}, which has no codes.")
+        require_codes(f"--runs {place}", experiment)
         if name in found:
             raise UserError(
                 f"--runs has two of the name {name}, {found[name].folder} and {place}: expected different ones."
             )
         found[name] = finished
     return found
+
+
+def require_codes(name: str, experiment: Experiment) -> None:
+    """Raise a `UserError` unless a model has codes of images."""
+    if experiment.codec is None and experiment.encode is None:
+        raise UserError(f"{name} is a run of {experiment.name}, which has no codes.")
 
 
 def require_images(name: str, experiment: Experiment, spec: DataSpec) -> None:
@@ -117,27 +122,33 @@ def fingerprint(finished: Finished) -> str:
     return digest.hexdigest()[:16]
 
 
-def load_params(folder: Path, experiment: Experiment, spec: DataSpec) -> Params:
-    """Return another run's best parameters, to start from.
+def load_start(folder: Path, experiment: Experiment, spec: DataSpec) -> Best:
+    """Return another run's best parameters and its model state (codebooks), to start from.
 
     Raises:
       UserError: if they do not fit the experiment's model.
     """
-    params = load(folder).params
-    found_shapes, shapes = (_shapes(tree) for tree in (params, abstract_state(experiment).params))
+    found, expected = load(folder), evaluated_params(abstract_state(experiment))
+    start = Best(found.params, found.model_state)
+    found_shapes, shapes = ({**_shapes(one.params), **_shapes(one.model_state)} for one in (start, expected))
     for path in sorted({*found_shapes, *shapes}):
         if found_shapes.get(path) != shapes.get(path):
             raise UserError(
                 f"--init-from {folder} does not fit this model: {path} is {found_shapes.get(path, 'missing')} there, "
                 f"{shapes.get(path, 'missing')} here; expected a run of the same nets on images of {list(spec.shape)}."
             )
-    return params
+    return start
 
 
-def abstract_state(experiment: Experiment) -> TrainState:
-    """The shapes of a training's state, without data."""
-    x = jax.ShapeDtypeStruct((_ENOUGH, *experiment.spec.shape), "uint8")
-    batch = Batch(x, None, jax.ShapeDtypeStruct((_ENOUGH,), "float32"))
+def abstract_state(experiment: Experiment, num: int = _ENOUGH) -> TrainState:
+    """The shapes of a training's state, without data.
+
+    Args:
+      experiment: to be trained, or to be restored.
+      num: images that it is initialised with; what these are too few for raises the `UserError` that it would there.
+    """
+    x = jax.ShapeDtypeStruct((num, *experiment.spec.shape), "uint8")
+    batch = Batch(x, None, jax.ShapeDtypeStruct((num,), "float32"))
     return jax.eval_shape(lambda key, batch: create_train_state(experiment, key, batch), jax.random.key(0), batch)
 
 
@@ -158,11 +169,6 @@ def given_or_zeros(experiment: Experiment, variables: tuple[Params, ModelState] 
 
 
 # ---------- private
-
-
-def _no_checkpoints(folder: Path) -> UserError:
-    parts = ", ".join(sorted(part.parent.name for part in folder.glob("*/checkpoints")))
-    return UserError(f"{folder} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first."))
 
 
 def _shapes(tree: Params) -> dict[str, list[int]]:

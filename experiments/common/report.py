@@ -24,7 +24,7 @@ from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
-from jaxvae.types import Array, Batch, Dataset, Experiment, ModelState, Params, Splits
+from jaxvae.types import Array, Batch, Dataset, Experiment, GaussianParams, ModelState, Params, Splits
 
 MI_IMAGES = 5_000
 NLL_BATCH = 100  # images at a time in importance sampling
@@ -179,7 +179,11 @@ def information(finished: Finished, inspected: Inspected) -> dict[str, float]:
     if posterior is None:
         return {}
     x = inspected.x[np.random.default_rng(0).permutation(len(inspected.x))[:MI_IMAGES]]
-    estimate = _mutual_information(posterior, finished.params, finished.model_state, x)
+    size = min(evaluation_batch(finished.experiment.spec), len(x))
+    q = in_batches(
+        lambda _, batch: _posterior(posterior, finished.params, finished.model_state, batch.x), Dataset(x, None), size
+    )
+    estimate = jax.jit(latents.mutual_information)(jax.random.key(0), q)
     return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
 
 
@@ -233,5 +237,5 @@ def _judge_of(experiment: Experiment) -> Callable[..., tuple[dict[str, Any], Cal
 
 
 @functools.partial(jax.jit, static_argnums=0)  # once for all members of a sweep
-def _mutual_information(posterior: Callable, params: Params, state: ModelState, x: Array) -> Array:
-    return latents.mutual_information(jax.random.key(0), posterior(params, state, x))
+def _posterior(posterior: Callable, params: Params, state: ModelState, x: Array) -> GaussianParams:
+    return posterior(params, state, x)

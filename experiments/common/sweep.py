@@ -12,7 +12,7 @@ import numpy as np
 from experiments.common.folder import read_records, run_record
 from experiments.common.loading import Build, Finished
 from experiments.common.report import report, write_summary
-from experiments.common.training import begin, train_sweep
+from experiments.common.training import begin, evaluation_batch, train_sweep
 from jaxvae import viz
 from jaxvae.errors import UserError
 from jaxvae.training import distributed, make_evaluator
@@ -89,10 +89,15 @@ def validation(finished: Finished, splits: Splits) -> dict[str, Any]:
     """Return mean values of the validation part, of the best parameters; a loss of inf if it diverged before any."""
     if not finished.training["best_step"]:
         return {"loss": float("inf"), "failure": finished.training["failure"]}
-    evaluate = make_evaluator(finished.experiment, min(500, len(splits.valid.x)))
+    evaluate = make_evaluator(finished.experiment, min(evaluation_batch(finished.experiment.spec), len(splits.valid.x)))
     values = evaluate(finished.params, finished.model_state, splits.valid)
     means = {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}
     return {**means, **{name: value for name, value in finished.training.items() if name in ("best_step", "failure")}}
+
+
+def diverged(finished: Finished) -> bool:
+    """Whether a training diverged, before its first evaluation or later: it belongs into no mean."""
+    return "failure" in finished.training
 
 
 def totals(finished: Sequence[Finished], batch_size: int) -> dict[str, float]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.common.folder import FREE_FIELDS, Recorder, open_folder, run_record, write_json
-from experiments.common.loading import Build, Finished, abstract_state, load_params
+from experiments.common.folder import FREE_FIELDS, Recorder, open_folder, read_json, run_record, write_json
+from experiments.common.loading import Build, Finished, abstract_state, load_start
 from jaxvae.errors import UserError
 from jaxvae.training import (
     Checkpoints,
@@ -28,7 +28,7 @@ from jaxvae.training import (
     make_layout,
     shard_large,
 )
-from jaxvae.training.members import common_step
+from jaxvae.training.members import INIT_EXAMPLES, common_step
 from jaxvae.training.parallel import contains_convolutions
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, DataSpec, Experiment, Splits, StepInput, TrainState
@@ -119,9 +119,17 @@ def train_sweep(
 
 
 def begin(folder: Path, record: dict[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
-    """Make the folder of a run of several trainings, or check that a resumed one is the same; write `config.json`."""
+    """Make the folder of a run of several trainings, or check that a resumed one is the same; write `config.json`.
+
+    What is written there already and `record` does not have, which a last stage adds, stays.
+    """
+
+    def write() -> None:
+        path = folder / "config.json"
+        write_json(path, {**(read_json(path) if path.exists() else {}), **record})
+
     on_primary(lambda: open_folder(folder, record, resume, free))
-    on_primary(lambda: write_json(folder / "config.json", record))
+    on_primary(write)
 
 
 def of_part(folder: Path, options: "Options") -> "Options":
@@ -130,8 +138,12 @@ def of_part(folder: Path, options: "Options") -> "Options":
 
 
 def evaluation_batch(spec: DataSpec) -> int:
-    """Return how many images to evaluate at a time, 500 of MNIST's size: results do not depend on it, memory does."""
-    return max(1, 392_000 // math.prod(spec.shape))
+    """Return how many images to evaluate at a time: results do not depend on it, memory does.
+
+    500 of MNIST's size; and as many grids of 7x7 codes of 512, each of which needs as many logits.
+    """
+    per_number = 1 if len(spec.shape) == 3 else max(1, spec.num_values // 32)
+    return max(1, 392_000 // (math.prod(spec.shape) * per_number))
 
 
 def on_primary(action: Callable[[], None]) -> None:
@@ -162,8 +174,10 @@ def _train(
     runs: Sequence[_Run], splits: Splits, spec: DataSpec, options: "Options", *, together: bool
 ) -> list[Finished]:
     first = runs[0]
-    init_params = load_params(options.init_from, first.experiment, spec) if options.init_from else None
-    state = abstract_state(first.experiment)  # a model that does not fit the images fails before a folder is made
+    start = load_start(options.init_from, first.experiment, spec) if options.init_from else None
+    # What does not fit the images, or has too few of them, fails before a folder is made.
+    num = min(INIT_EXAMPLES, len(splits.train.x) if first.rows is None else len(first.rows))
+    state = abstract_state(first.experiment, num)
     with contextlib.ExitStack() as stack:
         places = [stack.enter_context(_opened(run, splits, spec, options, together=together)) for run in runs]
         done = (common_step(places) if options.resume else None) or 0
@@ -186,14 +200,14 @@ def _train(
             eval_every=first.config.eval_every,
             log_every=first.config.log_every,
             save_every=options.save_every,
-            eval_batch_size=evaluation_batch(spec),
+            eval_batch_size=min(evaluation_batch(spec), len(splits.valid.x)),
             ema_decay=first.config.ema_decay,
             clip_norm=first.config.clip_norm,
             skip_norm=first.config.skip_norm,
             patience=first.config.patience,
         )
         told_to_end = stack.enter_context(_signals())
-        common = {"resume": options.resume, "init_params": init_params, "stop": told_to_end}
+        common = {"resume": options.resume, "start": start, "stop": told_to_end}
         if together:
             _refuse_for_sweeps(options)
             results = fit_sweep(first.experiment, splits, members, settings, num_devices=options.devices, **common)
@@ -202,8 +216,7 @@ def _train(
             chosen = _layout(options, first.experiment, state, first.config.batch_size)
             results = [fit(first.experiment, splits, members[0], settings, layout=chosen, **common)]
             layout = chosen.kind
-    stopped = [result for result in results if int(result.state.step) < first.config.steps and not result.failure]
-    if stopped and told_to_end():
+    if distributed.any_process(told_to_end()):  # of one alone, all have stopped
         if distributed.is_primary():
             where = first.folder.parent if together else first.folder
             print(f"{where}: ended by a signal, all is saved; continue with --resume --name {where.name}.")

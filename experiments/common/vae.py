@@ -123,7 +123,8 @@ def closed_bound(vae: VAE) -> Bound:
             schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"]),
             schedules.linear_warmup(inputs.step, hparams["warmup_steps"]),
         )
-        penalty = objectives.free_bits(kl, hparams["free_bits"])  # a minimum of 0 is the plain KL
+        # A minimum of 0 is the plain KL.
+        penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)
         value = objectives.elbo_analytic(terms.log_px, penalty, hparams["beta"] * warmup)
         total = jnp.sum(kl, axis=-1)
         reconstruction = -jnp.mean(terms.log_px, axis=0)

@@ -25,7 +25,8 @@ def finish(parts: Mapping[str, Dataset], name: str) -> tuple[Splits, DataSpec]:
       name: the source, for messages.
 
     Returns:
-      The three parts, images [N, H, W, C] and labels [N] int32 or None, and their spec.
+      The three parts, images [N, H, W, C] and labels [N] int32 or None, and their spec, with classes where all parts
+      have labels.
 
     Raises:
       UserError: if images or labels are not what is described above, or too few to be cut.
@@ -41,7 +42,7 @@ def finish(parts: Mapping[str, Dataset], name: str) -> tuple[Splits, DataSpec]:
     images, num_values = _one_dtype([parts[part].x for part in PARTS])
     labelled = parts["train"].labels is not None
     labels = [parts[part].labels if labelled else None for part in PARTS]
-    num_classes = max((int(y.max()) + 1 for y in labels if y is not None), default=0)
+    num_classes = max(int(y.max()) + 1 for y in labels) if all(y is not None for y in labels) else 0
     splits = Splits(*(Dataset(x, y) for x, y in zip(images, labels, strict=True)))
     return splits, DataSpec(shapes["train"], num_values, num_classes)
 

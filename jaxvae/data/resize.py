@@ -37,8 +37,9 @@ def resize(image: np.ndarray, size: int, ink: int | None = None) -> np.ndarray:
     nothing is cut off and proportions are kept. Then
 
     - grey and colour images become the exact mean over the area of each new pixel;
-    - binary images stay binary: a new pixel is ink wherever any ink falls on it. A stroke of one pixel survives any
-      reduction without a gap; the price is that broad strokes gain up to one new pixel of width.
+    - binary images stay binary: an old pixel belongs to the new one that its upper left corner falls into, and a new
+      one is ink where any of its own is. A stroke of one pixel survives any reduction without a gap; the price is that
+      broad strokes gain up to one new pixel of width.
 
     Args:
       image: [H, W, C], uint8 or float32.

@@ -13,7 +13,7 @@ import numpy as np
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, Splits
 
-PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
+INVERSE_PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
 NEIGHBOURS = (1, 3, 5, 10)
 HIDDEN = (128, 256)  # units of the network
 
@@ -55,7 +55,7 @@ def linear_probe(splits: Splits) -> Probe:
       UserError: if there are no labels, or scikit-learn is not installed.
     """
     linear = _sklearn("linear_model")
-    return _best(standardized(splits), PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
+    return _best(standardized(splits), INVERSE_PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
 
 
 def knn_probe(splits: Splits) -> Probe:

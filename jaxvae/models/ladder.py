@@ -131,7 +131,7 @@ class LadderNetwork(nn.Module):
             u = above if i == len(widths) - 1 else above @ down[i + 1]
             mean, variance = _moments(u, weights, axis_name)
             u = (u - mean[None]) / jnp.sqrt(variance + EPSILON)[None]
-            above = _combined(combine[i], noisy[i].z if i else x + noise[0], u)
+            above = _combined(combine[i], noisy[i].z, u)
             missed = (above - clean[i].mean[None]) / clean[i].deviation[None] - clean[i].z
             costs.append(jnp.mean(jnp.square(missed), axis=1))
         return LadderTerms(jax.nn.log_softmax(logits), jnp.stack(costs[::-1], axis=1))

@@ -1,5 +1,7 @@
 """Lookup-free quantisation: the signs of n channels are the bits of the code (Yu et al. 2024)."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -90,12 +92,12 @@ class LFQ(nn.Module):
     def __call__(
         self, z: Array, keys: StepKeys | None, *, train: bool, axis_name: str | None = None
     ) -> QuantizerOutput:
-        """Quantise a map, in training as in evaluation.
+        """Quantise a map, in training as in evaluation, where the penalty is without H(E[q]), which no example has.
 
         Args:
           z: [B, h, w, D].
           keys: unused.
-          train: whether statistics and entropy are of all replicas.
+          train: whether the penalty has the entropy of the batch; it and the statistics are then of all replicas.
           axis_name: mapped axis of replicas.
 
         Returns:
@@ -111,7 +113,11 @@ class LFQ(nn.Module):
         h = self.project_in(z) if self._projects else z
         codes = jnp.sum((h > 0) * self._weights(h.ndim), axis=-1, dtype=jnp.int32)
         signs = jnp.where(h > 0, 1.0, -1.0)
-        penalty = self.commitment_weight * commitment(h, signs) + self.entropy_weight * self._entropy(h, axis)
+        logits = 4.0 / self.temperature * h  # |h + 1|^2 - |h - 1|^2 = 4 h
+        entropy = jnp.mean(bits_entropy(logits), axis=(1, 2))
+        if train:
+            entropy -= self._batch_entropy(logits, axis)
+        penalty = self.commitment_weight * commitment(h, signs) + self.entropy_weight * entropy
         counts = code_counts(codes.ravel(), self.num_codes, finite_rows(h).ravel(), axis)
         z_q = self._back(straight_through(h, signs))
         return QuantizerOutput(z_q, codes, penalty, batch_stats(counts, h, signs, axis))
@@ -137,16 +143,14 @@ class LFQ(nn.Module):
         """Of the bits, the first one the least, for arrays of `ndim` axes."""
         return jnp.asarray(2 ** np.arange(self.num_bits), jnp.int32).reshape((1,) * (ndim - 1) + (-1,))
 
-    def _entropy(self, h: Array, axis_name: str | None) -> Array:
-        """The entropy term, [B]."""
-        logits = 4.0 / self.temperature * h  # |h + 1|^2 - |h - 1|^2 = 4 h
+    def _batch_entropy(self, logits: Array, axis_name: str | None) -> Array:
+        """H(E[q])."""
         probs = mean_code_probs(logits.reshape(-1, self.num_bits))
         if axis_name:
             # The value is the mean over replicas, the gradient that of the local part: averaging the replicas'
             # gradients, as the train step does, is then the gradient of the whole batch.
             probs += lax.stop_gradient(lax.pmean(probs, axis_name) - probs)
-        of_batch = -jnp.sum(probs * jnp.log(jnp.maximum(probs, _SMALLEST)))
-        return jnp.mean(bits_entropy(logits), axis=(1, 2)) - of_batch
+        return -jnp.sum(probs * jnp.log(jnp.maximum(probs, _SMALLEST)))
 
 
 # ---------- private
@@ -156,5 +160,5 @@ def _code_probs(logits: Array) -> Array:
     """The probabilities of all codes of m independent bits, [N, m] -> [N, 2^m]."""
     num = logits.shape[1]
     ones = jnp.asarray(np.arange(2**num)[None] // 2 ** np.arange(num)[:, None] % 2, jnp.float32)  # [m, 2^m]
-    log_probs = jax.nn.log_sigmoid(logits) @ ones + jax.nn.log_sigmoid(-logits) @ (1.0 - ones)
-    return jnp.exp(log_probs)
+    product = functools.partial(jnp.dot, precision=lax.Precision.HIGHEST)  # what is rounded here is exponentiated
+    return jnp.exp(product(jax.nn.log_sigmoid(logits), ones) + product(jax.nn.log_sigmoid(-logits), 1.0 - ones))

@@ -20,7 +20,8 @@ class QuantizerOutput(NamedTuple):
     codes: Array  # [B, h, w] int32, or [B, h, w, G]
     penalty: Array  # [B], what training adds to the loss of each example
     # counts [K] or [G, K], perplexity and used [] or [G] (see `CodeUsage`), quantization_error [], the mean square of
-    # what is lost; without gradients, in training of the batch of all replicas
+    # what is lost where the codes are chosen (after projection, normalisation or squashing: of another unit in each
+    # quantizer); without gradients, in training of the batch of all replicas
     stats: dict[str, Array]
 
 

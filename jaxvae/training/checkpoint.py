@@ -86,6 +86,12 @@ class Checkpoints:
         """Return the steps of all finished checkpoints, in their order."""
         return sorted(self._manager.all_steps())
 
+    def discard_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps."""
+        for later in self.all_steps():
+            if later > step:
+                self._manager.delete(later)
+
     def restore(self, step: int, like: Saved) -> Saved:
         """Return what was saved at a step.
 
@@ -109,12 +115,16 @@ class Checkpoints:
         """Return the best parameters of the newest checkpoint, without the rest of the training.
 
         Raises:
-          UserError: if there is no checkpoint, or it is damaged, or that of another model.
+          UserError: if there is no checkpoint, or none after an evaluation, or it is damaged, or that of another model.
         """
         step = self.latest_step()
         if step is None:
             raise UserError(f"{self.folder} has no finished checkpoint: train, with --resume if it was stopped.")
-        return Best(**self._restored(step, best=ocp.args.StandardRestore(like._asdict()))["best"])
+        best = ocp.args.StandardRestore(like._asdict())
+        restored = self._restored(step, best=best, loop=ocp.args.JsonRestore())
+        if not restored["loop"]["best_step"]:
+            raise UserError(f"{self.folder} is of a training that was stopped before it was evaluated: --resume it.")
+        return Best(**restored["best"])
 
     def wait(self) -> None:
         """Wait for the save under way.

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from jaxvae.training.checkpoint import Best
 from jaxvae.training.distributed import any_process
 from jaxvae.training.members import FitResult, Member, Settings, Training
 from jaxvae.training.parallel import Layout, make_layout
-from jaxvae.types import Experiment, Params, Splits
+from jaxvae.types import Experiment, Splits
 
 
 def fit(
@@ -16,7 +17,7 @@ def fit(
     *,
     layout: Layout | None = None,
     resume: bool = False,
-    init_params: Params = None,
+    start: Best | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
     """Train an experiment, with the best state on the validation part kept.
@@ -31,7 +32,7 @@ def fit(
       settings: how long and how.
       layout: devices and how to run on them; None takes `make_layout()`.
       resume: continue from the latest checkpoint, if there is one.
-      init_params: parameters to start from instead of the experiment's initial ones.
+      start: parameters and model state to start from instead of the experiment's initial ones, as of a `FitResult`.
       stop: asked between programs; when it returns true, the state is saved and the training ends early.
 
     Returns:
@@ -40,7 +41,7 @@ def fit(
     Raises:
       UserError: if loss or gradients stop being finite: it names the step; checkpoints stay as they are.
     """
-    training = Training(experiment, splits, [member], settings, layout or make_layout(), init_params)
+    training = Training(experiment, splits, [member], settings, layout or make_layout(), start)
     return train_to_end(training, resume, stop)[0]
 
 

@@ -15,11 +15,12 @@ from jaxvae.training.evaluate import make_evaluator
 from jaxvae.training.parallel import Layout, Program, create, on_one_device, shardings
 from jaxvae.training.state import create_train_state
 from jaxvae.training.step import TrainStep, make_train_step
-from jaxvae.types import Batch, Dataset, Experiment, LoopState, Params, Splits, TrainState
+from jaxvae.types import Batch, Dataset, Experiment, LoopState, Splits, TrainState
 
 Report = Callable[[int, str, dict[str, float]], None]  # (steps done, "train" or "valid", means)
 
 INIT_EXAMPLES = 1000  # enough for pixel means
+MOST_SKIPPED = 100  # steps in a row, after which nothing will come of a training
 
 
 class Member(NamedTuple):
@@ -69,7 +70,7 @@ class Training:
         members: Sequence[Member],
         settings: Settings,
         layout: Layout,
-        init_params: Params = None,
+        start: Best | None = None,
         *,
         together: bool = False,
     ) -> None:
@@ -77,10 +78,9 @@ class Training:
         self._splits = splits
         everything = np.arange(len(jax.tree.leaves(splits.train.x)[0]), dtype=np.int32)
         self._rows = [everything if member.rows is None else member.rows.astype(np.int32) for member in members]
-        self._state = self._initial_state(experiment, init_params)
+        self._state = self._initial_state(experiment, start)
         self._best = self._copy_of_evaluated()
         self._loops = [LoopState(best=float("inf"), best_step=0, patience=0, seconds=0.0, skipped=0) for _ in members]
-        self._failures: list[str | None] = [None] * len(members)
         self.done = 0
 
         def make_step(axis_name: str | None) -> TrainStep:
@@ -112,11 +112,13 @@ class Training:
         seconds = time.perf_counter() - began - (self._program.compile_seconds - compiling)
         rate = (until - self.done) * self.settings.batch_size * len(self.members) / seconds
         for i, (member, values) in enumerate(zip(self.members, all_values, strict=True)):
-            self._check(i, _divergence(values, self.done))
-            skipped = int(values["skipped"].sum())
-            loop = self._loops[i]
-            self._loops[i] = loop._replace(seconds=loop.seconds + seconds, skipped=loop.skipped + skipped)
-            if member.report and not self._failures[i]:
+            loop, skipped = self._loops[i], int(values["skipped"].sum())
+            in_row = _skipped_in_row(values["skipped"], loop.skipped_in_row)
+            self._loops[i] = loop._replace(
+                seconds=loop.seconds + seconds, skipped=loop.skipped + skipped, skipped_in_row=int(in_row[-1])
+            )
+            self._check(i, _divergence(values, in_row, self.done, min(MOST_SKIPPED, self.settings.steps)))
+            if member.report and not self._loops[i].failure:
                 means = _means_of_taken(values)
                 member.report(until, "train", {**means, "skipped": skipped, "images_per_second": rate})
         self.done = until
@@ -165,10 +167,8 @@ class Training:
         self.done, parts = step, []
         for i, folder in enumerate(folders):
             parts.append(folder.restore(step, Saved(*self._member((self._state, self._best), i), self._loops[i])))
+            folder.discard_after(step)  # those that not all members have: from here on they may come out otherwise
         self._loops = [part.loop for part in parts]
-        for i, part in enumerate(parts):
-            if (frozen := int(part.state.step)) < step:  # only a member of a sweep is saved on after it has diverged
-                self._failures[i] = f"Training stopped at step {frozen + 1}, before it was resumed."
         trees = [(part.state, part.best) for part in parts]
         self._state, self._best = _stack(self.layout, trees) if self.together else trees[0]
 
@@ -179,37 +179,38 @@ class Training:
                 member.checkpoints.wait()
         images = self.done * self.settings.batch_size * len(self.members)
         results = []
-        for i, (loop, failure) in enumerate(zip(self._loops, self._failures, strict=True)):
+        for i, loop in enumerate(self._loops):
             state, best = self._member((self._state, self._best), i)
             results.append(
                 FitResult(
                     state=state,
                     loop=loop,
                     best=on_one_device(self.layout, best),
-                    failure=failure,
+                    failure=loop.failure,
                     compile_seconds=self._program.compile_seconds,
                     images_per_second=images / max(loop.seconds, 1e-9),
                 )
             )
         return results
 
-    def _initial_state(self, experiment: Experiment, init_params: Params) -> TrainState:
-        def one(key: jax.Array, hparams: Mapping[str, jax.Array], batch: Batch, given: Params) -> TrainState:
+    def _initial_state(self, experiment: Experiment, start: Best | None) -> TrainState:
+        def one(key: jax.Array, hparams: Mapping[str, jax.Array], batch: Batch, given: Best | None) -> TrainState:
             keep_ema = self.settings.ema_decay > 0
-            return create_train_state(experiment, key, batch, keep_ema=keep_ema, params=given, hparams=hparams)
+            return create_train_state(experiment, key, batch, keep_ema=keep_ema, start=given, hparams=hparams)
 
+        size = min(INIT_EXAMPLES, max(map(len, self._rows)))
         each = [
             (
                 jax.random.key(member.seed),
                 {name: jnp.float32(value) for name, value in member.hparams.items()},
-                first_batch(self._splits.train, rows),
+                first_batch(self._splits.train, rows, size),
             )
             for member, rows in zip(self.members, self._rows, strict=True)
         ]
         if not self.together:
-            return create(self.layout, one, *each[0], init_params)
+            return create(self.layout, one, *each[0], start)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-        return create(self.layout, jax.vmap(one, in_axes=(0, 0, 0, None)), *stacked, init_params)
+        return create(self.layout, jax.vmap(one, in_axes=(0, 0, 0, None)), *stacked, start)
 
     def _fed(self, start: int) -> tuple[int, Any]:
         """The end of the program that starts at a step, and what the devices need for it."""
@@ -226,11 +227,11 @@ class Training:
         """Remember what made a member diverge; alone, that is the end."""
         if failure and not self.together:
             raise UserError(f"{failure} Checkpoints saved before stay as they are.")
-        self._failures[i] = self._failures[i] or failure
+        self._loops[i] = self._loops[i]._replace(failure=self._loops[i].failure or failure)
 
     def _is_over(self, i: int) -> bool:
         patience = self.settings.patience
-        return bool(self._failures[i]) or (patience > 0 and self._loops[i].patience >= patience)
+        return bool(self._loops[i].failure) or (patience > 0 and self._loops[i].patience >= patience)
 
     def _copy_of_evaluated(self) -> Best:
         return jax.tree.map(jnp.copy, evaluated_params(self._state))  # the state itself will be donated
@@ -254,11 +255,17 @@ def evaluated_params(state: TrainState) -> Best:
     return Best(state.params if state.ema_params is None else state.ema_params, state.model_state)
 
 
-def first_batch(dataset: Dataset, rows: np.ndarray) -> Batch:
-    """Return the real batch that `Experiment.init` asks for: random examples, as sources can be sorted by class."""
-    chosen = np.random.default_rng(0).permutation(len(rows))[:INIT_EXAMPLES]
+def first_batch(dataset: Dataset, rows: np.ndarray, size: int) -> Batch:
+    """Return the real batch that `Experiment.init` asks for: random examples, as sources can be sorted by class.
+
+    Args:
+      dataset: the training part.
+      rows: those to draw from.
+      size: of the batch; it is padded where there are fewer rows.
+    """
+    chosen = np.random.default_rng(0).permutation(len(rows))[:size]
     part = jax.tree.map(lambda leaf: np.asarray(leaf)[rows[chosen]], dataset)
-    return next(padded_batches(part, INIT_EXAMPLES))[1]
+    return next(padded_batches(part, size))[1]
 
 
 # ---------- private
@@ -283,7 +290,16 @@ def _stack(layout: Layout, trees: list[Any]) -> Any:
     return jax.jit(stacked, out_shardings=shardings(layout, jax.eval_shape(stacked, trees)))(trees)
 
 
-def _divergence(values: dict[str, np.ndarray], done: int) -> str | None:
+def _skipped_in_row(skipped: np.ndarray, before: int) -> np.ndarray:
+    """How many steps in a row were skipped up to each, [n], of those before the first one `before`."""
+    counts = []
+    for one in skipped:
+        before = before + 1 if one else 0
+        counts.append(before)
+    return np.array(counts)
+
+
+def _divergence(values: dict[str, np.ndarray], in_row: np.ndarray, done: int, most: int) -> str | None:
     bad = np.flatnonzero(values["finite"] == 0)
     if bad.size:
         loss, norm = values["loss"][bad[0]], values["grad_norm"][bad[0]]
@@ -291,10 +307,12 @@ def _divergence(values: dict[str, np.ndarray], done: int) -> str | None:
             f"Training stopped at step {done + bad[0] + 1}: loss {loss:g} and gradient norm {norm:g} must be finite; "
             "lower the learning rate or clip gradients."
         )
-    if values["skipped"].all():
+    if np.any(in_row >= most):
+        last = done + int(np.argmax(in_row >= most)) + 1
         return (
-            f"Training stopped: all steps from {done + 1} to {done + len(values['skipped'])} were skipped, with "
-            f"gradient norms of {np.min(values['grad_norm']):g} and more; allow larger ones or lower the learning rate."
+            f"Training stopped: all steps from {last - most + 1} to {last} were skipped, the last ones with gradient "
+            f"norms of {np.min(values['grad_norm'][values['skipped'] > 0]):g} and more; allow larger ones or lower the "
+            "learning rate."
         )
     return None
 

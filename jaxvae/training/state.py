@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.errors import UserError
-from jaxvae.types import Array, Batch, Experiment, Params, PRNGKey, TrainState
+from jaxvae.training.checkpoint import Best
+from jaxvae.types import Array, Batch, Experiment, PRNGKey, TrainState
 
 
 def create_train_state(
@@ -16,7 +17,7 @@ def create_train_state(
     batch: Batch,
     *,
     keep_ema: bool = False,
-    params: Params = None,
+    start: Best | None = None,
     hparams: Mapping[str, float | Array] | None = None,
 ) -> TrainState:
     """Return the state at step 0, built inside `jax.jit`, so that every leaf has a buffer of its own to donate.
@@ -26,7 +27,7 @@ def create_train_state(
       key: split once for the parameters and for the steps.
       batch: real examples, for biases that follow the data.
       keep_ema: whether to keep a moving average of the parameters.
-      params: start from these parameters instead of the initialiser's (another run's, for transfer).
+      start: parameters and model state to start from instead of the initialiser's (another run's, for transfer).
       hparams: values that differ from the experiment's own, or from those that its optimizer was given by
         `optax.inject_hyperparams`.
 
@@ -39,10 +40,9 @@ def create_train_state(
     given_values = dict(hparams or {})
     values = {name: given_values.pop(name, value) for name, value in experiment.hparams.items()}
 
-    def create(key: PRNGKey, batch: Batch, given: Params) -> TrainState:
+    def create(key: PRNGKey, batch: Batch, given: Best | None) -> TrainState:
         init_key, step_key = jax.random.split(key)
-        params, model_state = experiment.init(init_key, batch)
-        params = params if given is None else given
+        params, model_state = experiment.init(init_key, batch) if given is None else given
         opt_state = experiment.optimizer.init(params)
         for name, value in given_values.items():
             try:
@@ -62,4 +62,4 @@ def create_train_state(
             key=step_key,
         )
 
-    return jax.jit(create)(key, batch, params)
+    return jax.jit(create)(key, batch, start)

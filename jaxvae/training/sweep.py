@@ -7,10 +7,11 @@ networks cannot.
 
 from collections.abc import Callable, Sequence
 
+from jaxvae.training.checkpoint import Best
 from jaxvae.training.loop import train_to_end
 from jaxvae.training.members import FitResult, Member, Settings, Training
 from jaxvae.training.parallel import sweep_layout
-from jaxvae.types import Experiment, Params, Splits
+from jaxvae.types import Experiment, Splits
 
 
 def fit_sweep(
@@ -21,7 +22,7 @@ def fit_sweep(
     *,
     num_devices: int | None = None,
     resume: bool = False,
-    init_params: Params = None,
+    start: Best | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> list[FitResult]:
     """Train members together; each ends as if it had been trained alone by `fit`, to float32 rounding.
@@ -37,12 +38,12 @@ def fit_sweep(
       num_devices: members are divided among them, so their largest divisor that divides M is used; None as in
         `make_layout`.
       resume: continue from the newest checkpoint that all members have.
-      init_params: parameters to start from, the same for all.
+      start: as of `fit`, the same for all.
       stop: as of `fit`.
 
     Returns:
       A result for each member.
     """
     layout = sweep_layout(len(members), num_devices)
-    training = Training(experiment, splits, members, settings, layout, init_params, together=True)
+    training = Training(experiment, splits, members, settings, layout, start, together=True)
     return train_to_end(training, resume, stop)

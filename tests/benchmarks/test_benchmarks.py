@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from benchmarks import flops, models, sweeps, training
+from benchmarks import draws, flops, models, sweeps, training
 from benchmarks import gpu as gpu_suite
 from benchmarks.__main__ import main
 from benchmarks.data import bumps
@@ -140,6 +141,29 @@ def test_sweep(tmp_path, capsys):
     assert set(found) == {"mlp, warm steps", "mlp, whole with compilation"}
     assert found["mlp, warm steps"]["members"] == 2
     assert found["mlp, whole with compilation"]["separate_seconds"] > 0
+
+
+def test_draws(tmp_path, capsys, monkeypatch):
+    seen = []
+
+    def finish(command, env, **options):
+        flags = dict(zip(command[3::2], command[4::2], strict=True))
+        seen.append((flags["--methods"], flags["--seed"], flags["--num-draws"], env["JAXVAE_CACHE"]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(draws.subprocess, "run", finish)
+    found = run(tmp_path, capsys, "draws")
+    assert set(found) == {"scratch, 2 draws of 100 labels", "m2, 2 draws of 100 labels"}
+    scratch = [one for one in seen if one[0] == "scratch"]
+    assert [one[1:3] for one in scratch] == [("0", "2"), ("0", "1"), ("1", "1")]
+    assert len({one[3] for one in scratch}) == 2  # what one side has compiled the other does not find
+
+
+def test_draws_whose_command_fails(tmp_path, capsys, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "a bar\nerror: there are no digits.\n")
+    monkeypatch.setattr(draws.subprocess, "run", lambda *arguments, **options: failed)
+    assert main(["draws", "--quick", "--out", str(tmp_path)]) == 1
+    assert "status 1: error: there are no digits." in capsys.readouterr().err
 
 
 def test_compile(tmp_path, capsys):

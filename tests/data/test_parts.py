@@ -53,9 +53,16 @@ def test_finish_looks_at_all_images_before_it_calls_them_binary():
     assert finish(_all_parts(x), "s")[1].num_values == 256
 
 
+def test_finish_knows_no_classes_where_a_part_has_no_labels():
+    parts = _all_parts(np.zeros((2, 2, 2), np.uint8), np.array([0, 1]))
+    splits, spec = finish({**parts, "test": Dataset(parts["test"].x, None)}, "s")
+    assert spec.num_classes == 0
+    np.testing.assert_array_equal(splits.train.labels, [0, 1])
+
+
 def test_finish_counts_the_classes_of_all_parts():
     x = np.zeros((2, 2, 2), np.uint8)
-    parts = {"train": Dataset(x, [0, 1]), "valid": Dataset(x, None), "test": Dataset(x, [[3], [2]])}
+    parts = {"train": Dataset(x, [0, 1]), "valid": Dataset(x, [1, 1]), "test": Dataset(x, [[3], [2]])}
     splits, spec = finish(parts, "s")
     assert spec.num_classes == 4
     assert splits.train.labels.dtype == np.int32

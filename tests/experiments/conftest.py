@@ -37,6 +37,7 @@ def module_and_config(name, **changes):
     module = importlib.import_module(f"experiments.{name}")
     small = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3, "codec_steps": 2}
     small |= {"latent_dim": 4, "num_columns": 2, "num_reflections": 2} if name == "flow_posterior" else {}
+    small |= {"num_codes": 32} if name == "vq_prior" and "codec" not in changes else {}
     quick = module.Config().quick()
     small = {field: value for field, value in small.items() if hasattr(quick, field)}  # exact likelihoods take no k
     return module, replace(quick, **small | changes)

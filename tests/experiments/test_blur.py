@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from experiments.run import Options, load
+from jaxvae.errors import UserError
 from tests.experiments.conftest import SPEC, module_and_config
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -37,8 +39,7 @@ def test_comparison_leaves_a_table_and_runs_that_load(tmp_path, monkeypatch):
     assert models == ["pixel_vae", "pixel_vae", "vq_prior", "vq_vae"]
 
 
-def test_resume_reaches_the_parts_that_were_begun_and_the_stages_always(tmp_path, monkeypatch):
-    """The stages have a folder inside a folder: a run ended during the first has nothing but that one."""
+def test_resume_reaches_the_parts_that_were_begun(tmp_path, monkeypatch):
     module, config = module_and_config("blur")
     resumed = {}
 
@@ -55,4 +56,16 @@ def test_resume_reaches_the_parts_that_were_begun_and_the_stages_always(tmp_path
     (folder / "vae").mkdir()
     (folder / "vae" / "config.json").write_text("{}")
     module.run(config, Options(name="a", out=tmp_path, resume=True))
-    assert resumed == {"vae": True, "pixelvae": False, "vq_vae": True}
+    assert resumed == {"vae": True, "pixelvae": False, "vq_vae": False}
+    (folder / "vq_vae").mkdir()
+    (folder / "vq_vae" / "config.json").write_text("{}")
+    module.run(config, Options(name="a", out=tmp_path, resume=True))
+    assert resumed["vq_vae"]
+    with pytest.raises(UserError, match="was started with --steps 2, now it is 3"):
+        module.run(replace(config, steps=3), Options(name="a", out=tmp_path, resume=True))
+
+
+def test_models_that_cannot_be_of_one_size_are_an_error():
+    module, config = module_and_config("blur", features=64, num_layers=6, prior_features=4)
+    with pytest.raises(UserError, match="fewer than the 32 of its latent: take more --prior-features"):
+        module.vae_config(config, SPEC, config.num_layers)

@@ -1,11 +1,13 @@
 """Noise out of images, by models and by filters."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from experiments import denoising
+from experiments.common.folder import read_json
 from experiments.denoising import Config, denoise, run
 from experiments.run import Options, load
 from jaxvae.errors import UserError
@@ -14,7 +16,7 @@ from tests.experiments.conftest import SPEC, module_and_config
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("images")
-def test_models_and_filters_stand_side_by_side(tmp_path):
+def test_models_and_filters_stand_side_by_side(tmp_path, monkeypatch):
     runs = []
     for name, changes in {"autoencoder": {"net": "dense", "latent_dim": 4}, "vq_vae": {"num_codes": 8}}.items():
         module, config = module_and_config(name, **changes)
@@ -32,6 +34,14 @@ def test_models_and_filters_stand_side_by_side(tmp_path):
         "level_0.png",
         "level_0.4.png",
     }
+    drawn = []
+    monkeypatch.setattr(denoising.viz, "save_noise_levels", lambda path, levels, curves, *_: drawn.append(curves))
+    more = replace(config, runs=(runs[1],), levels=(0.2, 0.4))
+    run(more, Options(name="d", out=tmp_path, resume=True))
+    psnr = {(row["method"], row["level"]): row["psnr"] for row in read_json(folder / "summary.json")["methods"]}
+    np.testing.assert_array_equal(drawn[0]["autoencoder_a"], [np.nan, psnr["autoencoder_a", 0.4]])
+    np.testing.assert_array_equal(drawn[0]["vq_vae_a"], [psnr["vq_vae_a", 0.2], psnr["vq_vae_a", 0.4]])
+
     x = np.random.default_rng(0).random((3, *SPEC.shape), np.float32)
     for place in runs:
         restored = denoise(load(place), x)

@@ -14,13 +14,15 @@ import pytest
 from experiments import run as shared
 from experiments.__main__ import experiments
 from experiments.common import sweep as sweeps
+from experiments.common import training
 from experiments.common.folder import read_records
 from experiments.quantizers import Name
 from experiments.run import Options
 from jaxvae.errors import UserError
 from jaxvae.evaluation import active_units
 from jaxvae.training import create_train_state, make_evaluator, make_train_step
-from jaxvae.types import Batch
+from jaxvae.training.step import step_keys
+from jaxvae.types import Batch, StepInput
 from tests.experiments.conftest import SPEC, module_and_config
 
 # Without images, of several trainings or of none.
@@ -276,6 +278,44 @@ def test_a_beta_that_diverges_at_once_is_left_out_and_only_diverged_ones_are_an_
     assert [run["learning_rate"] for run in runs] == [1e-3]
     with pytest.raises(UserError, match="All 2 trainings of the sweep diverged, the first: Training stopped at step"):
         module.run(config, Options(name="b", out=tmp_path, sweep=("learning_rate=1e30,2e30",)))
+
+
+def test_free_bits_are_those_of_the_whole_batch_on_replicas(images):
+    """With a minimum between the KLs of the two halves, each alone would lower other dimensions."""
+    module, config = module_and_config("binary_vae", net="mlp", latent_dim=4)
+    experiment = module.build(config, SPEC)
+    batch = Batch(np.concatenate([images.train.x[:4], np.zeros_like(images.train.x[:4])]), None, np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    keys = step_keys(state, 8)
+
+    def value(params, batch, examples, minimum, axis_name=None):
+        hparams = {**state.hparams, "free_bits": minimum, "warmup_steps": 0.0}
+        inputs = StepInput(batch, keys._replace(examples=examples), state.step, hparams, axis_name)
+        return experiment.loss(params, state.model_state, inputs)
+
+    def gradient(batch, examples, minimum, axis_name=None):
+        found = jax.grad(lambda params: value(params, batch, examples, minimum, axis_name)[0])(state.params)
+        return jax.lax.pmean(found, axis_name) if axis_name else found
+
+    half = jax.tree.map(lambda leaf: leaf.reshape(2, 4, *leaf.shape[1:]), (batch, keys.examples))
+    each = [jax.tree.map(lambda leaf, i=i: leaf[i], half) for i in (0, 1)]
+    kls = [float(value(state.params, *one, 0.0)[1][1]["kl"]) / 4 for one in each]
+    assert abs(kls[0] - kls[1]) > 0.1 * max(kls)
+    minimum = sum(kls) / 2
+    whole = jax.jit(gradient)(batch, keys.examples, minimum)
+    apart = jax.pmap(lambda batch, keys: gradient(batch, keys, minimum, "data"), "data", devices=jax.devices()[:2])(
+        *half
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=2e-3, atol=1e-4), apart, whole)
+
+
+def test_a_signal_to_one_process_ends_all(tmp_path, monkeypatch):
+    module, config = module_and_config("binary_vae", net="mlp", latent_dim=2)
+    monkeypatch.setattr(training.distributed, "any_process", lambda flag: True)
+    with pytest.raises(SystemExit) as ended:
+        module.run(config, Options(name="a", out=tmp_path))
+    assert ended.value.code == 0
+    assert not (tmp_path / "binary_vae" / "a" / "summary.json").exists()
 
 
 @pytest.mark.slow

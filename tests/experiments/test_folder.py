@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from experiments.common import folder as folders
-from experiments.common.folder import Recorder, read_records, write_json
+from experiments.common.folder import Recorder, open_folder, read_records, write_json
 from jaxvae.errors import UserError
 
 
@@ -36,3 +36,21 @@ def test_metrics_that_cannot_be_written_are_named_and_what_was_written_is_kept(t
         with pytest.raises(UserError, match=r"cannot be written \(File too large\): make room"):
             recorder(2, "train", {"loss": 2.0})
     assert read_records(tmp_path) == [{"step": 1, "part": "train", "loss": 1.0}]
+
+
+def test_a_folder_that_was_only_begun_can_be_begun_again(tmp_path):
+    record = {"experiment": "a", "config": {}}
+    open_folder(tmp_path / "run", record, resume=False)
+    open_folder(tmp_path / "run", record, resume=False)
+    (tmp_path / "run" / "checkpoints").mkdir()
+    with pytest.raises(UserError, match="exists already"):
+        open_folder(tmp_path / "run", record, resume=False)
+
+
+def test_settings_of_stages_are_compared_one_by_one(tmp_path):
+    record = {"config": {"steps": 2, "seed": 0}, "codec": {"config": {"eval_every": 2, "num_codes": 8}}}
+    open_folder(tmp_path / "run", record, resume=False)
+    write_json(tmp_path / "run" / "config.json", record)
+    open_folder(tmp_path / "run", record | {"codec": {"config": {"eval_every": 9, "num_codes": 8}}}, resume=True)
+    with pytest.raises(UserError, match="was started with --num-codes 8, now it is 4"):
+        open_folder(tmp_path / "run", record | {"codec": {"config": {"eval_every": 2, "num_codes": 4}}}, resume=True)

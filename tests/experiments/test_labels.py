@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from experiments.common.labels import UNKNOWN, class_spec, draw_labels, known_rows, pool, training_rows
+from experiments.common.labels import UNKNOWN, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
 
+FOUR = np.arange(4)
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [40, 30, 20, 3])).astype(np.int32)
 
 
@@ -16,7 +17,7 @@ def splits_of(labels, others=(0, 1, 2)):
 
 
 def test_classes_have_as_many_images_each_and_small_ones_run_out():
-    counts = lambda num: np.bincount(LABELS[draw_labels(LABELS, num, 4, 0)], minlength=4).tolist()  # noqa: E731
+    counts = lambda num: np.bincount(LABELS[draw_labels(LABELS, num, FOUR, 0)], minlength=4).tolist()  # noqa: E731
     assert counts(8) == [2, 2, 2, 2]
     assert sorted(counts(10)) == [2, 2, 3, 3]
     assert counts(33) == [10, 10, 10, 3]
@@ -24,11 +25,11 @@ def test_classes_have_as_many_images_each_and_small_ones_run_out():
 
 
 def test_draws_differ_by_seed_and_larger_ones_contain_smaller_ones():
-    first, same, other = (draw_labels(LABELS, 8, 4, seed) for seed in (0, 0, 1))
+    first, same, other = (draw_labels(LABELS, 8, FOUR, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, same)
     assert set(first) != set(other)
     assert len(set(first)) == 8
-    assert set(first) < set(draw_labels(LABELS, 12, 4, 0))
+    assert set(first) < set(draw_labels(LABELS, 12, FOUR, 0))
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,21 @@ def test_draws_differ_by_seed_and_larger_ones_contain_smaller_ones():
 )
 def test_numbers_that_cannot_be_drawn_are_an_error(num, message):
     with pytest.raises(UserError, match=message):
-        draw_labels(LABELS, num, 4, 0)
+        draw_labels(LABELS, num, FOUR, 0)
 
 
 def test_a_class_without_labelled_images_is_an_error():
     with pytest.raises(UserError, match="Class 4 has no labelled training image"):
-        draw_labels(LABELS, 10, 5, 0)
+        draw_labels(LABELS, 10, np.arange(5), 0)
+
+
+def test_labels_need_not_begin_at_zero_nor_follow_each_other():
+    labels = 1 + 2 * LABELS
+    splits = splits_of(labels, (1, 5))
+    np.testing.assert_array_equal(known_classes(splits, None), [1, 3, 5, 7])
+    assert class_spec(splits, DataSpec((1,), 2, 10), None).num_classes == 8
+    chosen = draw_labels(labels, 8, known_classes(splits, None), 0)
+    np.testing.assert_array_equal(chosen, draw_labels(LABELS, 8, FOUR, 0))
 
 
 def test_marker_of_images_without_a_class():

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import semi_supervised
 from experiments.common.vae import split_each
-from experiments.run import Options, load
+from experiments.run import Finished, Options, load
 from experiments.semi_supervised import Config
 from jaxvae.errors import UserError
 from jaxvae.models import LadderNetwork, class_bound
@@ -157,6 +157,22 @@ def test_settings_that_make_no_sense_are_an_error(changes, message):
 def test_labels_that_cannot_be_are_an_error_before_a_folder_is_made(tmp_path):
     with pytest.raises(UserError, match="--labels is 2, fewer than the 3 classes"):
         semi_supervised.run(small(labels=(2,)), Options(name="a", out=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pixel_cnn", "--encoder a is a run of pixel_cnn, which has no codes"),
+        ("autoencoder", "--labels is 5, expected so many that there are two of every class"),
+    ],
+)
+def test_m1_needs_codes_and_two_labels_of_every_class(name, message, tmp_path, monkeypatch):
+    module, config = module_and_config(name)
+    encoder = Finished(module.build(config, SPEC), config, None, None, tmp_path, {})
+    monkeypatch.setattr(semi_supervised, "load", lambda place: encoder)
+    with pytest.raises(UserError, match=message):
+        semi_supervised.run(small(methods=("m1",), encoder="a", labels=(5,)), Options(name="a", out=tmp_path))
     assert not list(tmp_path.iterdir())
 
 

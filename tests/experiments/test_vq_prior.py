@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ import pytest
 from experiments import vq_prior, vq_vae
 from experiments.common.code_prior import grid_shapes
 from experiments.common.judge_prior import nearest_images
-from experiments.common.loading import fingerprint
+from experiments.common.loading import fingerprint, load_start
+from experiments.common.training import evaluation_batch
 from experiments.run import Options, load
 from jaxvae.data import load_codes, split_grids
 from jaxvae.errors import UserError
@@ -60,7 +62,10 @@ def test_all_stages_leave_a_folder_that_loads_samples_and_resumes(tmp_path, imag
     jax.tree.map(np.testing.assert_array_equal, prior.model_state["params"], codec.params)
 
     shutil.move(tmp_path / "elsewhere", folder / "codec")
-    again = module.Config(**{**config.__dict__, "steps": 3})
+    with pytest.raises(UserError, match="was started with --codec-steps 2, now it is 3"):
+        module.run(replace(config, codec_steps=3), Options(name="a", out=tmp_path, resume=True))
+    load(folder)
+    again = replace(config, steps=3, eval_every=3)
     assert module.run(again, Options(name="a", out=tmp_path, resume=True)) == folder
     assert json.loads((folder / "summary.json").read_text())["steps"] == 3
     meta = folder / "codes" / "train" / "codes.json"
@@ -68,6 +73,13 @@ def test_all_stages_leave_a_folder_that_loads_samples_and_resumes(tmp_path, imag
     with pytest.raises(UserError, match=f"has codes of the codec 0123456789abcdef, now it is {codes.codec}: choose an"):
         module.run(again, Options(name="a", out=tmp_path, resume=True))
     np.testing.assert_array_equal(load_codes(folder / "codes" / "test").dataset.x, codes.dataset.x)
+
+    # Another training may start from this codec, codebook and all, if it has as many codes.
+    start = load_start(folder / "codec", codec.experiment, SPEC)
+    jax.tree.map(np.testing.assert_array_equal, tuple(start), (codec.params, codec.model_state))
+    other = vq_vae.build(replace(codec.config, num_codes=16), SPEC)
+    with pytest.raises(UserError, match=r"does not fit this model: .*\[32.*\[16"):
+        load_start(folder / "codec", other, SPEC)
 
 
 def test_two_grids_have_a_prior_each_the_second_given_the_first():
@@ -83,7 +95,7 @@ def test_two_grids_have_a_prior_each_the_second_given_the_first():
     params = jax.tree.map(lambda leaf: 0.3 * generator.standard_normal(leaf.shape, np.float32), shapes_of)
     evaluate = jax.jit(lambda batch: experiment.evaluate(params, {}, jax.random.split(jax.random.key(0), 5), batch, {}))
     nll = evaluate(batch)["nll"]
-    np.testing.assert_allclose(evaluate(batch)["bits_per_dim"], nll / (144 * np.log(2.0)), rtol=1e-6)
+    np.testing.assert_allclose(evaluate(batch)["rate_bits_per_dim"], nll / (144 * np.log(2.0)), rtol=1e-6)
 
     def changed(column=None, label=None):
         x, labels = codes.copy(), batch.labels.copy()
@@ -98,6 +110,11 @@ def test_two_grids_have_a_prior_each_the_second_given_the_first():
         np.testing.assert_array_equal(change, [True, False, False, False, False])
 
 
+def test_evaluation_takes_fewer_grids_of_more_codes():
+    sizes = [evaluation_batch(DataSpec(*of)) for of in (((28, 28, 1), 256, 10), ((49,), 512, 10), ((49,), 8192, 10))]
+    assert sizes == [500, 500, 31]
+
+
 def test_nearest_images_are_found_in_chunks():
     generator = np.random.default_rng(0)
     among = generator.integers(0, 256, (23, 3, 3, 1)).astype(np.uint8)
@@ -110,7 +127,7 @@ def test_nearest_images_are_found_in_chunks():
     ("changes", "message"),
     [
         ({"num_codes": 0}, "--num-codes is 0, expected at least 1"),
-        ({"features": 6, "num_heads": 4}, "--num-heads is 4, expected a divisor of --features"),
+        ({"features": 6, "num_heads": 4, "prior": "transformer"}, "--num-heads is 4, expected a divisor of --features"),
     ],
 )
 def test_impossible_values_are_refused(changes, message):
@@ -122,6 +139,12 @@ def test_what_is_no_codec_is_named(tmp_path):
     module, config = module_and_config("vq_prior", codec=str(tmp_path / "none"))
     with pytest.raises(UserError, match="cannot be read"):
         module.run(config, Options(name="a", out=tmp_path))
+    with pytest.raises(UserError, match="--levels is 2, expected none beside --codec, which has its own"):
+        module.run(replace(config, levels=2), Options(name="a", out=tmp_path))
+    _, own = module_and_config("vq_prior")
+    with pytest.raises(UserError, match="There is no run .*typo to resume"):
+        module.run(own, Options(name="typo", out=tmp_path, resume=True))
+    assert not any(tmp_path.iterdir())
     with pytest.raises(UserError, match="--sweep is not for vq_prior"):
         module.run(config, Options(name="a", out=tmp_path, sweep=("seed=0,1",)))
     codec = vq_vae.build(module_and_config("vq_vae")[1], SPEC)

@@ -25,6 +25,8 @@ def test_penalty_equals_the_formula_over_all_codes():
     of_batch = -(mean * np.log(mean)).sum()
     commitment = ((Z - np.sign(Z)) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(output.penalty, 0.3 * (of_each - of_batch) + 0.7 * commitment, rtol=1e-4)
+    evaluated = jax.jit(lambda z: quantizer.apply({}, z, None, train=False))(Z)  # an example's own part alone
+    np.testing.assert_allclose(evaluated.penalty, 0.3 * of_each + 0.7 * commitment, rtol=1e-4)
     np.testing.assert_array_equal(output.z_q, np.sign(Z))
     np.testing.assert_array_equal(output.codes, ((Z > 0) * 2 ** np.arange(NUM_BITS)).sum(-1))
 

@@ -47,6 +47,14 @@ def test_checkpoints_restore_what_was_saved(saved, tmp_path):
     chex.assert_trees_all_equal(best, saved.best)
 
 
+def test_parameters_that_nothing_has_judged_are_not_the_best(saved, tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, saved._replace(loop=saved.loop._replace(best_step=0)))
+        checkpoints.wait()
+        with pytest.raises(UserError, match="stopped before it was evaluated: --resume it"):
+            checkpoints.restore_best(abstract(saved.best))
+
+
 def test_checkpoints_save_copies_a_state_that_is_donated(experiment, splits, saved, tmp_path):
     batch = Batch(jnp.asarray(splits.train.x[:8]), None, jnp.ones(8))
     step = jax.jit(make_train_step(experiment.loss, experiment.optimizer), donate_argnums=0)

@@ -105,15 +105,21 @@ def test_fit_skips_and_counts_steps_that_are_not_finite(splits, tmp_path):
     assert all(np.isfinite(value) for _, _, values in reports for value in values.values())
 
 
+def test_one_skipped_step_ends_nothing_however_often_is_reported(splits):
+    experiment = make_experiment(optax.adam(1e-3), poison_at=6)
+    found = [trained(experiment, splits, SETTINGS._replace(skip_norm=1e6, log_every=every)) for every in (1, 4)]
+    chex.assert_trees_all_close(without_key(found[0].state), without_key(found[1].state), rtol=1e-6)
+
+
 def test_fit_ends_when_every_step_is_skipped(experiment, splits):
-    with pytest.raises(UserError, match="all steps from 1 to 2 were skipped"):
+    with pytest.raises(UserError, match="all steps from 1 to 12 were skipped"):
         trained(experiment, splits, SETTINGS._replace(skip_norm=1e-6))
 
 
 def test_fit_starts_from_given_params(experiment, splits):
     first = trained(experiment, splits, at_steps(4))
     frozen = make_experiment(optax.sgd(0.0))
-    second = trained(frozen, splits, at_steps(4), init_params=first.best.params)
+    second = trained(frozen, splits, at_steps(4), start=first.best)
     chex.assert_trees_all_close(second.best.params, first.best.params, rtol=1e-6)
 
 

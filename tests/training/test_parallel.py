@@ -34,7 +34,7 @@ def trained(experiment, splits, kind, num_devices, rule=None):
     """State and metrics after some steps, as numpy arrays."""
     layout = make_layout(kind, num_devices, rule)
     rows = batch_indices(0, len(splits.train.x), BATCH, 0, STEPS)
-    start = first_batch(splits.train, np.arange(len(splits.train.x)))
+    start = first_batch(splits.train, np.arange(len(splits.train.x)), len(splits.train.x))
 
     def initial(key, batch):
         return create_train_state(experiment, key, batch, keep_ema=True)
@@ -53,7 +53,7 @@ def trained(experiment, splits, kind, num_devices, rule=None):
 def expected(splits):
     """Plain steps, without any of the layouts."""
     experiment = make_experiment(optax.sgd(0.5), noisy=True)
-    start = first_batch(splits.train, np.arange(len(splits.train.x)))
+    start = first_batch(splits.train, np.arange(len(splits.train.x)), len(splits.train.x))
     state = create_train_state(experiment, jax.random.key(0), start, keep_ema=True)
     step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.5))
     collected = []

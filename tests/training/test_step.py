@@ -6,6 +6,7 @@ import optax
 import pytest
 
 from jaxvae.training import create_train_state, make_train_step
+from jaxvae.training.checkpoint import Best
 from jaxvae.training.step import example_keys, step_keys
 from jaxvae.types import Batch, StepInput
 from tests.training.conftest import make_experiment
@@ -150,9 +151,9 @@ def test_create_train_state_can_be_donated(experiment, splits, keep_ema):
     assert int(new.step) == 1
 
 
-def test_create_train_state_takes_given_params_and_hparams(experiment, splits):
+def test_create_train_state_takes_given_params_state_and_hparams(experiment, splits):
     batch = batch_of(splits)
-    other = create_train_state(experiment, jax.random.key(5), batch).params
-    state = create_train_state(experiment, jax.random.key(0), batch, params=other, hparams={"beta": 3.0})
-    chex.assert_trees_all_equal(state.params, other)
+    other = Best(create_train_state(experiment, jax.random.key(5), batch).params, {"seen": jnp.float32(7.0)})
+    state = create_train_state(experiment, jax.random.key(0), batch, start=other, hparams={"beta": 3.0})
+    chex.assert_trees_all_equal((state.params, state.model_state), tuple(other))
     assert float(state.hparams["beta"]) == 3.0

@@ -88,10 +88,31 @@ def test_a_member_that_had_diverged_stays_so_when_resumed(splits, tmp_path):
         return results
 
     before = trained(4)[1]
+    assert before.failure
     sound, diverged = trained(8)
     assert sound.failure is None
-    assert diverged.failure == f"Training stopped at step {int(before.state.step) + 1}, before it was resumed."
+    assert diverged.failure == before.failure
     assert diverged.loop.best == before.loop.best
+
+
+def test_a_resumed_sweep_discards_what_one_member_alone_has_saved(splits, tmp_path):
+    def trained(steps, count, resume):
+        members = members_of(*({"learning_rate": rate} for rate in (0.1, 0.2)[:count]))
+        members = [m._replace(checkpoints=Checkpoints(tmp_path / str(m.seed), keep=3)) for m in members]
+        settings = SETTINGS._replace(steps=steps, eval_every=2)
+        results = fit_sweep(make_injected(), splits, members, settings, resume=resume)
+        saved = [member.checkpoints.all_steps() for member in members]
+        for member in members:
+            member.checkpoints.close()
+        return results, saved
+
+    _, saved = trained(2, 2, False)
+    assert saved == [[2], [2]]
+    _, saved = trained(6, 1, True)
+    assert saved == [[2, 4, 6]]
+    results, saved = trained(4, 2, True)  # the two have step 2 in common
+    assert saved == [[2, 4], [2, 4]]
+    assert [int(result.state.step) for result in results] == [4, 4]
 
 
 def test_a_sweep_ends_when_all_have_diverged(splits):

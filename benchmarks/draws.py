@@ -1,0 +1,70 @@
+"""The suite `draws`: draws of the known classes as one program, against a command for each, from start to end."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.options import Options
+from benchmarks.records import Record, record
+from benchmarks.timing import alternate, spread, timed
+from jaxvae.errors import UserError
+
+METHODS = ("scratch", "m2")  # a convolutional classifier; the semi-supervised VAE
+
+
+def draws(options: Options) -> Iterator[Record]:
+    """Measure `experiments.semi_supervised` on the embedded digits, everything that a command does included."""
+    for method in METHODS:
+
+        def run(seeds: range, num_draws: int, method: str = method) -> None:
+            # Each side starts with nothing compiled; the commands of a side find what the ones before have compiled.
+            with tempfile.TemporaryDirectory() as folder:
+                for seed in seeds:
+                    _command(Path(folder), method, seed, num_draws, options)
+
+        measures = {
+            "together": timed(lambda run=run: run(range(1), options.num_draws)),
+            "separate": timed(lambda run=run: run(range(options.num_draws), 1)),
+        }
+        seconds = alternate(measures, min(options.repetitions, 3), warm_up=False)
+        yield record(
+            "draws",
+            f"{method}, {options.num_draws} draws of 100 labels",
+            seconds=spread(seconds["together"]),
+            separate_seconds=spread(seconds["separate"]),
+            against=f"{options.num_draws} commands one after another",
+            speedup=spread(seconds["separate"] / seconds["together"]),
+            steps=options.draw_steps,
+            batch_size=options.batch_size,
+            repetitions=len(seconds["together"]),
+            quick=options.quick,
+        )
+
+
+# ---------- private
+
+
+def _command(folder: Path, method: str, seed: int, num_draws: int, options: Options) -> None:
+    arguments = {
+        "methods": method,
+        "seed": seed,
+        "num-draws": num_draws,
+        "steps": options.draw_steps,
+        "eval-every": options.draw_steps,
+        "batch-size": options.batch_size,
+        "out": folder,
+        "name": f"{method}-{seed}",
+    }
+    flags = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.semi_supervised", *flags],
+        env={**os.environ, "JAXVAE_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"experiments.semi_supervised ended with status {done.returncode}: {last}")
