@@ -53,6 +53,8 @@ class Config(vq_vae.Config):
     """channels of the codes of `low_dim`"""
     num_parts: int = 3
     """codes a place of `residual` and `grouped`, and channels of `fsq`: each of the root of --num-codes"""
+    kl_weight: float = 0.1
+    """of `gumbel`'s KL from uniform codes; at 1 the loss is a bound, in which codes can cost more than they save"""
     final_temperature: float = 0.0625
     """of `gumbel`, to which it falls from 1 by the same factor at every step"""
 
@@ -61,6 +63,7 @@ class Config(vq_vae.Config):
         chosen = self.quantizers
         require("quantizers", chosen, 0 < len(chosen) == len(set(chosen)), "different ones")
         at_least(self, 1, "low_dim")
+        at_least(self, 0, "kl_weight")
         divides = self.num_parts >= 1 and self.code_dim % self.num_parts == 0
         require("code_dim", self.code_dim, divides or "grouped" not in chosen, f"a multiple of {self.num_parts}")
         require("final_temperature", self.final_temperature, 0 < self.final_temperature <= 1, "0 to 1, not 0")
@@ -102,7 +105,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         model=vq_vae.vqvae(config, spec, quantizer_of(name, config), likelihood),
         prepare=prepare,
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        penalty_weight=1.0 if gumbel else None,  # a sum in nats, as log p(x | codes)
+        penalty_weight=config.kl_weight if gumbel else None,  # of a sum in nats, as log p(x | codes)
         temperature=falls if gumbel else None,
     )
 
