@@ -138,8 +138,8 @@ def test_run_writes_numbers_flows_and_figures(tmp_path, monkeypatch):
     summary = json.loads((folder / "summary.json").read_text())
     assert len(summary["runs"]) == 2 * 2 * 2
     assert {path.name for path in (folder / "figures").iterdir()} == {"mixture.png", "U1.png", "kl.png"}
-    arrays = np.load(folder / "U1, K = 2, learned base.npz")
-    assert arrays["layers.w"].shape == (2, 2)
+    with np.load(folder / "U1, K = 2, learned base.npz") as arrays:
+        assert arrays["layers.w"].shape == (2, 2)
     # N(0, I) against the mixture, which quadrature gives as 1.1044: the first row of all.
     row = summary["runs"][0]
     assert abs(row["best"] - 1.1044) < 5 * row["stderr_of_best"]
