@@ -23,7 +23,7 @@ class Options(NamedTuple):
     num_seeds: int = 2  # each
     sweep_epochs: int = 5  # of the sweep that is measured from the start to the end
     num_draws: int = 10  # of known classes,
-    draw_steps: int = 1_000  # for each of which a classifier is trained
+    draw_steps: int = 500  # for each of which a classifier is trained
     num_samples: int = 1_000  # images drawn at a time
     num_grids: int = 64  # pixel by pixel
     num_vectors: int = 100_000  # whose nearest codes are looked up,
