@@ -21,6 +21,7 @@ from experiments.common.loading import load_coders
 from experiments.common.report import with_earlier, write_summary
 from experiments.common.sweep import table
 from experiments.common.training import begin, evaluation_batch
+from experiments.common.vae import split_each
 from experiments.run import Finished, Options, at_least, main, refuse, require, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
@@ -103,7 +104,8 @@ def run(config: Config, options: Options) -> Path:
 def _through(coder: Any, decode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
     if isinstance(coder, Codec):
         return coder.decode(params, model_state, coder.encode(params, model_state, x))
-    return decode(params, model_state, coder(params, model_state, keys, x)[0])
+    latents, pixels = split_each(keys)
+    return decode(params, model_state, pixels, coder(params, model_state, latents, x)[0])
 
 
 def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finished: dict[str, Finished]) -> None:

@@ -221,7 +221,8 @@ class Experiment(NamedTuple):
     sample: Callable[[PRNGKey, Params, ModelState, int], Samples] | None = None  # (key, params, model_state, num)
     # (params, model_state, keys [B], prepared x) -> E_q[z], [B, D_l]
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None = None
-    decode: Callable[[Params, ModelState, Array], Array] | None = None  # z [N, D] -> E[x | z], or one draw: images
+    # (params, model_state, keys [N], z [N, D]) -> E[x | z], or one draw: images
+    decode: Callable[[Params, ModelState, PRNGKey, Array], Array] | None = None
     # (params, model_state, keys [B], prepared x) -> one sample each
     terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None = None
     posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
@@ -231,8 +232,8 @@ class Experiment(NamedTuple):
     codec: "Codec | None" = None
     # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]
     classify: Callable[[Params, ModelState, PRNGKey, Array], Array] | None = None
-    # (params, model_state, prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
-    analogies: Callable[[Params, ModelState, Array, Array], Array] | None = None
+    # (params, model_state, keys [B], prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
+    analogies: Callable[[Params, ModelState, PRNGKey, Array, Array], Array] | None = None
 
 
 class Codec(NamedTuple):

@@ -136,7 +136,7 @@ def autoencoder_experiment(
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         return (apply(params, x, method="encode").reshape(len(x), -1),)
 
-    def decode(params: Params, model_state: ModelState, z: Array) -> Array:
+    def decode(params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
         of_x = apply(params, z.reshape(len(z), *code_shape), method="decode")
         return jax.vmap(likelihood.mean)(of_x)
 

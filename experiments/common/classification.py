@@ -171,23 +171,24 @@ def m2_experiment(
             x = below.posterior(model_state["params"], model_state["state"], x).mean
         return model.apply({"params": params}, x, method="classify")
 
-    def decoded(params: Params, model_state: ModelState, z: Array, y: Array) -> Array:
+    def decoded(params: Params, model_state: ModelState, keys: PRNGKey, z: Array, y: Array) -> Array:
         mean = jax.vmap(model.likelihood.mean)(model.apply({"params": params}, z, y, method="decode"))
         if below is None:
             return mean
-        return below.decode(model_state["params"], model_state["state"], mean)
+        return below.decode(model_state["params"], model_state["state"], keys, mean)
 
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Draw styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
-        z = jax.random.normal(key, (num, model.posterior.latent_dim))
-        return Samples(decoded(params, model_state, z, jnp.arange(num) % spec.num_classes), None)
+        style, pixels = jax.random.split(key)
+        z, keys = jax.random.normal(style, (num, model.posterior.latent_dim)), jax.random.split(pixels, num)
+        return Samples(decoded(params, model_state, keys, z, jnp.arange(num) % spec.num_classes), None)
 
-    def analogies(params: Params, model_state: ModelState, x: Array, y: Array) -> Array:
+    def analogies(params: Params, model_state: ModelState, keys: PRNGKey, x: Array, y: Array) -> Array:
         """Return images [B, K, H, W, C] of every class in the styles of prepared images [B, ...] of classes [B]."""
         if below is not None:
             x = below.posterior(model_state["params"], model_state["state"], x).mean
         z = model.apply({"params": params}, x, y, method="style").mean
-        every = lambda label: decoded(params, model_state, z, jnp.full(len(z), label))  # noqa: E731
+        every = lambda label: decoded(params, model_state, keys, z, jnp.full(len(z), label))  # noqa: E731
         return jnp.stack([every(label) for label in range(spec.num_classes)], axis=1)
 
     return Experiment(

@@ -38,12 +38,14 @@ def draw_vae(finished: Finished, splits: Splits, inspected: Inspected, metrics: 
     ends = inspected.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, inspected.means[0].shape[1])
     paths = jnp.stack([sampling.spherical(a, b, steps) for a, b in ends]) if len(ends) else None
     if paths is not None:
-        decoded = decode(params, model_state, paths.reshape(-1, paths.shape[-1]))
+        z = paths.reshape(-1, paths.shape[-1])
+        decoded = decode(params, model_state, jax.random.split(sample_key(finished), len(z)), z)
         viz.save_interpolations(
             folder / "interpolations.png", np.clip(decoded, 0, 1).reshape(len(ends), steps, *decoded.shape[1:])
         )
     if inspected.means[0].shape[1] == 2 and len(inspected.means) == 1:
-        grid = decode(params, model_state, sampling.manifold(MANIFOLD_SIDE))
+        z = sampling.manifold(MANIFOLD_SIDE)
+        grid = decode(params, model_state, jax.random.split(sample_key(finished), len(z)), z)
         viz.save_manifold(folder / "manifold.png", np.clip(grid, 0, 1))
     if "kl_per_dimension" in metrics:
         active = np.asarray(latents.active_units(inspected.means[0], inspected.means_again[0]))
@@ -75,10 +77,10 @@ def draw_classifier(finished: Finished, splits: Splits) -> None:
     x = draw_samples(finished, num_classes * min(10, max(1, NUM_SAMPLES // num_classes))).x
     viz.save_grid(folder / "samples.png", x, columns=num_classes, title="Styles drawn for every class, a column each")
     shown = np.random.default_rng(finished.config.seed).permutation(len(splits.test.x))[:NUM_ANALOGIES]
-    keys = jax.random.split(sample_key(finished), len(shown))
-    x = experiment.prepare(keys, jnp.asarray(splits.test.x[shown]))
+    noise, keys = jax.random.split(sample_key(finished), (2, len(shown)))
+    x = experiment.prepare(noise, jnp.asarray(splits.test.x[shown]))
     labels = jnp.asarray(splits.test.labels[shown])
-    changed = jax.jit(experiment.analogies)(finished.params, finished.model_state, x, labels)
+    changed = jax.jit(experiment.analogies)(finished.params, finished.model_state, keys, x, labels)
     rows = np.concatenate([np.asarray(x)[:, None], np.asarray(changed)], axis=1)
     title = "Test images, and their styles in every class"
     viz.save_grid(folder / "analogies.png", rows.reshape(-1, *x.shape[1:]), columns=num_classes + 1, title=title)

@@ -95,5 +95,6 @@ def _inspect(
 ) -> Inspected:
     noise, draw = split_each(keys)  # the same binarisation as in `evaluate` and `estimate_likelihood`
     prepared = prepare(noise, x)
-    means, again = (encode(params, state, keys, prepared) for keys in split_each(draw))
-    return Inspected(prepared, means, again, decode(params, state, means[0]))
+    *twice, pixels = split_each(draw, 3)
+    means, again = (encode(params, state, keys, prepared) for keys in twice)
+    return Inspected(prepared, means, again, decode(params, state, pixels, means[0]))

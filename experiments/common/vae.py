@@ -231,8 +231,8 @@ def vae_experiment(
     def encode(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         return vae.apply({"params": params}, keys, x, MEAN_SAMPLES, method="latent_means")
 
-    def decode(params: Params, model_state: ModelState, z: Array) -> Array:
-        images = draw_images(vae, params, jax.random.split(jax.random.key(0), len(z)), z)
+    def decode(params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
+        images = draw_images(vae, params, keys, z)
         return images.x if images.mean is None else images.mean
 
     def posterior(params: Params, model_state: ModelState, x: Array) -> GaussianParams:
@@ -274,10 +274,10 @@ def likelihood_estimator(
     return _estimator(experiment.terms, experiment.prepare, num_samples, chunk_size)
 
 
-def split_each(keys: PRNGKey) -> tuple[PRNGKey, PRNGKey]:
-    """Return two keys for every key, [B] -> [B], [B]."""
-    pairs = jax.vmap(jax.random.split)(keys)
-    return pairs[:, 0], pairs[:, 1]
+def split_each(keys: PRNGKey, num: int = 2) -> tuple[PRNGKey, ...]:
+    """Return `num` keys for every key, [B] -> [B], [B], ...."""
+    parts = jax.vmap(lambda key: jax.random.split(key, num))(keys)
+    return tuple(parts[:, i] for i in range(num))
 
 
 # ---------- private

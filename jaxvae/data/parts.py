@@ -42,7 +42,8 @@ def finish(parts: Mapping[str, Dataset], name: str) -> tuple[Splits, DataSpec]:
     images, num_values = _one_dtype([parts[part].x for part in PARTS])
     labelled = parts["train"].labels is not None
     labels = [parts[part].labels if labelled else None for part in PARTS]
-    num_classes = max(int(y.max()) + 1 for y in labels) if all(y is not None for y in labels) else 0
+    given = [y for y in labels if y is not None]
+    num_classes = max(int(y.max()) + 1 for y in given) if len(given) == len(labels) else 0
     splits = Splits(*(Dataset(x, y) for x, y in zip(images, labels, strict=True)))
     return splits, DataSpec(shapes["train"], num_values, num_classes)
 

@@ -37,7 +37,7 @@ def test_run_leaves_a_folder_that_loads(tmp_path):
     run = load(folder)
     keys, x = jax.random.split(jax.random.key(0), 2), jnp.ones((2, *SPEC.shape))
     (z,) = run.experiment.encode(run.params, run.model_state, keys, x)
-    assert run.experiment.decode(run.params, run.model_state, z).shape == x.shape
+    assert run.experiment.decode(run.params, run.model_state, None, z).shape == x.shape
 
 
 def test_encoder_sees_corrupted_images_and_is_judged_by_whole_ones(images):

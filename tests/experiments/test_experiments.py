@@ -108,7 +108,8 @@ def test_parts_of_every_choice_fit_together(name, changes, images):
         x, model = jnp.zeros((3, *SPEC.shape)), (state.params, state.model_state)
         if experiment.codec is not None:
             return metrics["loss"], experiment.codec.decode(*model, experiment.codec.encode(*model, x))
-        return metrics["loss"], experiment.decode(*model, experiment.encode(*model, jax.random.split(key, 3), x)[0])
+        keys = jax.random.split(key, 3)
+        return metrics["loss"], experiment.decode(*model, keys, experiment.encode(*model, keys, x)[0])
 
     loss, samples = jax.eval_shape(trained, jax.random.key(0))
     assert loss.shape == ()
@@ -178,7 +179,7 @@ def test_run_leaves_a_folder_that_loads(name, runs):
     if not exact:
         encode, decode = jax.jit(loaded.experiment.encode), jax.jit(loaded.experiment.decode)
         z = encode(loaded.params, loaded.model_state, keys, jnp.ones((2, *SPEC.shape)))[0]
-        assert decode(loaded.params, loaded.model_state, z).shape == (2, *SPEC.shape)
+        assert decode(loaded.params, loaded.model_state, keys, z).shape == (2, *SPEC.shape)
 
 
 @pytest.mark.slow

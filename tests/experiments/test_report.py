@@ -1,4 +1,4 @@
-"""The NLL that a report prints, against an integral."""
+"""The NLL that a report prints, against an integral; images in batches of any size."""
 
 from pathlib import Path
 
@@ -8,12 +8,14 @@ import numpy as np
 import optax
 
 from experiments.binary_vae import Config
+from experiments.common import inspection
 from experiments.common.report import estimate_likelihood
 from experiments.common.vae import binary_pixels, closed_bound, vae_experiment
 from experiments.run import Finished
 from jaxvae import MLP, VAE, GaussianPosterior, ImageDecoder, MLPEncoder, bernoulli, objectives
-from jaxvae.training import make_evaluator
+from jaxvae.training import create_train_state, make_evaluator
 from jaxvae.types import Batch, Dataset, DataSpec
+from tests.experiments.conftest import SPEC, module_and_config
 
 
 def test_estimate_likelihood_equals_quadrature_over_the_latent(monkeypatch):
@@ -50,3 +52,17 @@ def test_estimate_likelihood_equals_quadrature_over_the_latent(monkeypatch):
     one_sample = make_evaluator(experiment, 7)(params, {}, Dataset(np.repeat(x, 400, axis=0), None))["elbo"]
     standard_error = one_sample.reshape(7, 400).std(axis=1) / 20
     assert np.all(np.abs(one_sample.reshape(7, 400).mean(axis=1) - estimate.elbo) < 5 * standard_error + 1e-3)
+
+
+def test_images_that_are_drawn_come_back_the_same_in_batches_of_any_size(images, monkeypatch):
+    module, config = module_and_config("pixel_vae", num_layers=(1,), features=4)
+    experiment = module.build(config, SPEC)
+    batch = Batch(images.train.x[:8], None, np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    finished = Finished(experiment, config, state.params, state.model_state, None, {})
+    found = []
+    for size in (4, 3):
+        monkeypatch.setattr(inspection, "evaluation_batch", lambda spec, size=size: size)
+        found.append(inspection.inspect(finished, Dataset(images.train.x[:7], None)).reconstructions)
+    np.testing.assert_array_equal(*found)
+    assert len({image.tobytes() for image in found[0]}) == 7
