@@ -11,6 +11,7 @@ import numpy as np
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
 from experiments.common.vae import split_each
+from jaxvae.data import to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images
 from jaxvae.training import evaluation_keys, in_batches
@@ -39,7 +40,11 @@ def inspect(finished: Finished, dataset: Dataset) -> Inspected:
 
 
 def features_of(finished: Finished, splits: Splits) -> Splits:
-    """Return the features of images, [N, F]: codes, posterior means of all groups, or the vectors of grids of codes."""
+    """Return the features of images, [N, F]: codes, posterior means of all groups, or the vectors of grids of codes.
+
+    They are of the images as they are, also where a model was trained on images binarised at random: the features of an
+    image are no draw.
+    """
     experiment, encode = finished.experiment, _encoder(finished)
     size = evaluation_batch(experiment.spec)
 
@@ -48,7 +53,8 @@ def features_of(finished: Finished, splits: Splits) -> Splits:
 
         def one(start: int, batch: Batch) -> Array:
             keys = evaluation_keys(start, num)
-            return _features(experiment.prepare, encode, finished.params, finished.model_state, keys, batch.x)
+            x = to_unit(jnp.asarray(batch.x), experiment.spec.num_values)
+            return _features(encode, finished.params, finished.model_state, keys, x)
 
         return Dataset(in_batches(one, dataset, num), dataset.labels)
 
@@ -80,12 +86,9 @@ def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
     return encode
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _features(
-    prepare: Callable, encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array
-) -> Array:
-    noise, draw = split_each(keys)  # the same binarisation as in `evaluate`
-    parts = encode(params, model_state, draw, prepare(noise, x))
+@functools.partial(jax.jit, static_argnums=0)
+def _features(encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+    parts = encode(params, model_state, keys, x)
     return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
 
 

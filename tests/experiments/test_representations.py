@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ from experiments.representations import Config, run
 from experiments.run import Options, load
 from jaxvae import data
 from jaxvae.errors import UserError
-from jaxvae.types import Dataset, Splits
+from jaxvae.training import create_train_state
+from jaxvae.types import Batch, Dataset, Splits
 from tests.experiments.conftest import SPEC, module_and_config
 
 
@@ -46,6 +48,16 @@ def test_runs_of_every_kind_stand_in_one_table(images, tmp_path):
     features = features_of(load(runs[0]), images)
     np.testing.assert_array_equal(np.load(stored), features.test.x)
     np.testing.assert_array_equal(features.test.labels, images.test.labels)
+
+
+def test_features_are_of_the_images_and_not_of_a_binarisation(images):
+    module, config = module_and_config("binary_vae", net="mlp", latent_dim=2)
+    experiment = module.build(config, SPEC)
+    batch = Batch(images.train.x, None, np.ones(40, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    found = features_of(loading.Finished(experiment, config, state.params, {}, None, {}), images).test.x
+    expected = jax.jit(experiment.posterior)(state.params, {}, images.test.x.astype(np.float32) / 255.0).mean
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_runs_that_cannot_be_probed_are_an_error(monkeypatch):
