@@ -2,8 +2,9 @@
 
 Every method learns from several draws of the labelled images, as one program, and is judged by its error on the test
 part. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen` and
-`finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes; `m1m2`, M2 of
-its latents. `scratch` is the same net without that training; `m2` and `ladder` (Rasmus et al. 2015) need none.
+`finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes, and `m1_spread`,
+after the known classes were spread from code to neighbouring code; `m1m2`, M2 of its latents. `scratch` is the same net
+without that training; `m2` and `ladder` (Rasmus et al. 2015) need none.
 
 All classes of the validation part are known beside: `scratch`, `frozen`, `finetune` and `ladder` keep the step of its
 least cross-entropy. M2 keeps the step of its best bound, which sees none of them; support vectors see none at all.
@@ -12,7 +13,7 @@ least cross-entropy. M2 keeps the step of its best bound, which sees none of the
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -33,7 +34,7 @@ from experiments.common.vae import binary_pixels, cosine_adam, network_dtype
 from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
-from jaxvae.evaluation import svm_error
+from jaxvae.evaluation import neighbour_graph, spread_svm_error, svm_error
 from jaxvae.likelihoods import bernoulli, gaussian_learned_scale
 from jaxvae.models import LadderNetwork, SemiSupervisedVAE
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
@@ -41,8 +42,9 @@ from jaxvae.posteriors import GaussianPosterior
 from jaxvae.training import distributed
 from jaxvae.types import Dataset, DataSpec, Experiment, Likelihood, ModelState, Params, Splits
 
-Method = Literal["scratch", "frozen", "finetune", "m1", "m2", "m1m2", "ladder"]
-WITH_ENCODER = ("frozen", "finetune", "m1", "m1m2")
+Method = Literal["scratch", "frozen", "finetune", "m1", "m1_spread", "m2", "m1m2", "ladder"]
+WITH_ENCODER = ("frozen", "finetune", "m1", "m1_spread", "m1m2")
+BY_SUPPORT_VECTORS = ("m1", "m1_spread")
 OF_ALL_IMAGES = ("m2", "m1m2", "ladder")  # methods that learn from images without a class
 
 
@@ -195,7 +197,7 @@ def run(config: Config, options: Options) -> Path:
     for method in config.methods:
         shared = _shared(method, config, splits, encoder)
         for num, chosen in draws.items():
-            if method == "m1":
+            if method in BY_SUPPORT_VECTORS:
                 errors, members = _support_vectors(shared, splits, config, chosen), []
             else:
                 members = _train(method, num, config, shared, splits, spec, encoder, chosen, folder, options)
@@ -217,6 +219,11 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
+class _Codes(NamedTuple):
+    features: Splits  # of all images
+    graph: Any  # of those of the training part; None where it is not needed
+
+
 def _check(
     config: Config, splits: Splits, spec: DataSpec, encoder: Finished | None, draws: dict[int, list[np.ndarray]]
 ) -> None:
@@ -224,13 +231,14 @@ def _check(
     labels = splits.train.labels[known_rows(splits, config.unlabelled)]
     classes = known_classes(splits, config.unlabelled)
     for method in config.methods:
-        if method == "m1":
+        if method in BY_SUPPORT_VECTORS:
             assert encoder is not None
             require_codes(f"--encoder {config.encoder}", encoder.experiment)
+        if method == "m1":
             for num, chosen in draws.items():
                 least = min(np.sum(labels[one] == label) for one in chosen for label in classes)
                 require("labels", num, least >= 2, "so many that there are two of every class, which m1 needs")
-        else:
+        elif method not in BY_SUPPORT_VECTORS:
             build(replace(config, methods=(method,)), spec, encoder.experiment if encoder else None)
 
 
@@ -251,9 +259,10 @@ def _shared(method: Method, config: Config, splits: Splits, encoder: Finished | 
     """What all trainings of a method learn from: the pool of images, or the codes of all, or nothing more."""
     if method in OF_ALL_IMAGES:
         return pool(splits, config.unlabelled)
-    if method == "m1" and distributed.is_primary():
+    if method in BY_SUPPORT_VECTORS and distributed.is_primary():
         assert encoder is not None
-        return features_of(encoder, splits)
+        features = features_of(encoder, splits)
+        return _Codes(features, neighbour_graph(features.train.x) if method == "m1_spread" else None)
     return None
 
 
@@ -304,12 +313,14 @@ def _errors(members: list[Finished], splits: Splits) -> list[float]:
     return [100 * report(member, splits)["metrics"]["error"] for member in trained]
 
 
-def _support_vectors(features: Splits | None, splits: Splits, config: Config, draws: list[np.ndarray]) -> list[float]:
-    if features is None:
+def _support_vectors(codes: _Codes | None, splits: Splits, config: Config, draws: list[np.ndarray]) -> list[float]:
+    if codes is None:
         return []
-    known, labels = known_rows(splits, config.unlabelled), splits.train.labels
-    train = [Dataset(features.train.x[known[chosen]], labels[known[chosen]]) for chosen in draws]
-    return [100 * svm_error(one, features.test, config.seed) for one in train]
+    (train, _, test), known = codes.features, known_rows(splits, config.unlabelled)
+    if codes.graph is not None:
+        return [100 * spread_svm_error(train, known[chosen], codes.graph, test, config.seed) for chosen in draws]
+    parts = [Dataset(train.x[known[chosen]], train.labels[known[chosen]]) for chosen in draws]
+    return [100 * svm_error(one, test, config.seed) for one in parts]
 
 
 def _row(method: str, num: int, errors: list[float]) -> dict[str, Any]:

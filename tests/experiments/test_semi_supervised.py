@@ -31,7 +31,7 @@ def small(**changes):
 def test_every_method_with_an_encoder_leaves_runs_and_a_row(images, tmp_path):
     module, config = module_and_config("binary_vae", net="mlp", latent_dim=3)
     encoder = str(module.run(config, Options(name="m1", out=tmp_path)))
-    methods = ("frozen", "m1", "m1m2")
+    methods = ("frozen", "m1", "m1_spread", "m1m2")
     folder = semi_supervised.run(small(methods=methods, encoder=encoder), Options(name="a", out=tmp_path))
     rows = {row["method"]: row for row in json.loads((folder / "summary.json").read_text())["errors"]}
     assert tuple(rows) == methods
