@@ -14,7 +14,7 @@ import numpy as np
 from experiments.common.folder import FREE_FIELDS, run_record
 from experiments.common.loading import Finished
 from experiments.common.report import report, write_summary
-from experiments.common.sweep import combinations, diverged, name_of, table, totals
+from experiments.common.sweep import combinations, diverged, name_of, require_sound, table, totals
 from experiments.common.training import begin, train_sweep
 from experiments.common.vae import (
     Net,
@@ -28,7 +28,6 @@ from experiments.common.vae import (
 from experiments.run import Config as RunConfig
 from experiments.run import Options, at_least, main, require, run_folder
 from jaxvae import data, objectives, viz
-from jaxvae.errors import UserError
 from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.training import distributed
 from jaxvae.types import Dataset, DataSpec, Experiment
@@ -138,8 +137,7 @@ def run(config: Config, options: Options) -> Path:
     if not distributed.is_primary():
         return folder
 
-    if not rows:
-        raise UserError(f"All {len(finished)} trainings diverged, the first: {finished[0].training['failure']}")
+    require_sound(rows, finished)
     # Losses of different betas are no common measure; the bound is.
     best = max(rows, key=lambda row: row["valid"]["elbo"])
     names = (*settings[0], "init_from", "metrics", "valid")

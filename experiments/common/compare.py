@@ -10,7 +10,7 @@ import numpy as np
 from experiments.common.folder import FREE_FIELDS, run_record
 from experiments.common.loading import Build
 from experiments.common.report import report, write_summary
-from experiments.common.sweep import diverged, table, totals
+from experiments.common.sweep import diverged, require_sound, table, totals
 from experiments.common.training import begin, train_sweep
 from experiments.common.vae import Bound, Net, Prepare, binary_pixels, cosine_adam, sampled_bound, vae_experiment
 from experiments.run import Config, Options, at_least, run_folder
@@ -161,8 +161,7 @@ def compare(
                 if not diverged(member):
                     rows.append({"variant": variant, "unit": unit.name, **report(member, unit.splits)})
     if distributed.is_primary():
-        if not rows:
-            raise UserError(f"All {len(finished)} trainings diverged, the first: {finished[0].training['failure']}")
+        require_sound(rows, finished)
         summary = summarize(rows)
         print(table(summary))
         best = best_of(rows)

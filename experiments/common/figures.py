@@ -27,8 +27,12 @@ INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
 def draw_vae(finished: Finished, splits: Splits, inspected: Inspected, metrics: dict[str, Any]) -> None:
     """Draw everything that a VAE allows."""
     folder = finished.folder / "figures"
-    experiment, params, model_state = finished.experiment, finished.params, finished.model_state
-    decode = jax.jit(experiment.decode)
+    run = jax.jit(finished.experiment.decode)
+
+    def decode(z: jax.Array) -> jax.Array:
+        keys = jax.random.split(sample_key(finished), len(z))
+        return run(finished.params, finished.model_state, keys, z)
+
     _draw_samples(finished, "Samples of the prior")
 
     some = _draw_codes(finished, splits, inspected, "Posterior means of test images")
@@ -38,15 +42,12 @@ def draw_vae(finished: Finished, splits: Splits, inspected: Inspected, metrics: 
     ends = inspected.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, inspected.means[0].shape[1])
     paths = jnp.stack([sampling.spherical(a, b, steps) for a, b in ends]) if len(ends) else None
     if paths is not None:
-        z = paths.reshape(-1, paths.shape[-1])
-        decoded = decode(params, model_state, jax.random.split(sample_key(finished), len(z)), z)
+        decoded = decode(paths.reshape(-1, paths.shape[-1]))
         viz.save_interpolations(
             folder / "interpolations.png", np.clip(decoded, 0, 1).reshape(len(ends), steps, *decoded.shape[1:])
         )
     if inspected.means[0].shape[1] == 2 and len(inspected.means) == 1:
-        z = sampling.manifold(MANIFOLD_SIDE)
-        grid = decode(params, model_state, jax.random.split(sample_key(finished), len(z)), z)
-        viz.save_manifold(folder / "manifold.png", np.clip(grid, 0, 1))
+        viz.save_manifold(folder / "manifold.png", np.clip(decode(sampling.manifold(MANIFOLD_SIDE)), 0, 1))
     if "kl_per_dimension" in metrics:
         active = np.asarray(latents.active_units(inspected.means[0], inspected.means_again[0]))
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)

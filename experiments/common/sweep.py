@@ -100,6 +100,12 @@ def diverged(finished: Finished) -> bool:
     return "failure" in finished.training
 
 
+def require_sound(rows: Sequence[Any], finished: Sequence[Finished]) -> None:
+    """Raise a `UserError` if no training is left to compare, all having diverged."""
+    if not rows:
+        raise UserError(f"All {len(finished)} trainings diverged, the first: {finished[0].training['failure']}")
+
+
 def totals(finished: Sequence[Finished], batch_size: int) -> dict[str, float]:
     """Return seconds and images of trainings; those of one program share its time."""
     programs = {(one.training["seconds"], one.training["compile_seconds"]) for one in finished}

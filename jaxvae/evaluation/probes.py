@@ -145,13 +145,15 @@ def neighbour_graph(features: np.ndarray, num_neighbours: int = 10) -> Any:
     return graph.maximum(graph.T)
 
 
-def spread_labels(graph: Any, labels: np.ndarray, alpha: float = 0.99) -> np.ndarray:
+def spread_labels(graph: Any, labels: np.ndarray) -> np.ndarray:
     """Give examples without a class that of their neighbourhood, by label spreading.
+
+    An example listens to its neighbours (0.99) rather than to its own label (0.01): those with a class may end with
+    another.
 
     Args:
       graph: of `neighbour_graph`, [N, N].
       labels: [N], -1 where a class is not known.
-      alpha: how much an example listens to its neighbours, 0 to 1; those with a class may end with another.
 
     Returns:
       Labels [N] of classes that occur.
@@ -165,7 +167,7 @@ def spread_labels(graph: Any, labels: np.ndarray, alpha: float = 0.99) -> np.nda
     spreading = _sklearn("semi_supervised")
     if not np.any(labels >= 0):
         raise UserError("Labels cannot spread: none is known.")
-    model = spreading.LabelSpreading(kernel=lambda *_: graph, alpha=alpha, max_iter=200)
+    model = spreading.LabelSpreading(kernel=lambda *_: graph, alpha=0.99, max_iter=200)
     with warnings.catch_warnings():  # parts of the graph without any label have no class, and the limit is ours
         warnings.simplefilter("ignore")
         return model.fit(np.zeros((len(labels), 1)), labels).transduction_

@@ -321,6 +321,16 @@ def test_a_signal_to_one_process_ends_all(tmp_path, monkeypatch):
     assert not (tmp_path / "binary_vae" / "a" / "summary.json").exists()
 
 
+def test_trainings_that_diverged_are_in_no_mean_and_nothing_else_is_an_error():
+    sound, late = (
+        shared.Finished(None, None, None, None, None, {"best_step": 4} | more) for more in ({}, {"failure": "x"})
+    )
+    assert [sweeps.diverged(one) for one in (sound, late)] == [False, True]
+    sweeps.require_sound([{}], [sound, late])
+    with pytest.raises(UserError, match="All 2 trainings diverged, the first: x"):
+        sweeps.require_sound([], [late, late])
+
+
 @pytest.mark.slow
 def test_a_comparison_states_paired_gains(runs):
     folder = runs("flow_posterior") / "flow_posterior" / "a"
