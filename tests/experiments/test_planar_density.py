@@ -148,7 +148,7 @@ def test_run_writes_numbers_flows_and_figures(tmp_path, monkeypatch):
 
     with pytest.raises(UserError, match="exists already"):
         run(config, Options(name="a", out=tmp_path))
-    with pytest.raises(UserError, match="--resume is True, expected a new run"):
+    with pytest.raises(UserError, match="--resume is not for flows"):
         run(config, Options(name="a", out=tmp_path, resume=True))
 
 

@@ -18,9 +18,9 @@ from jaxvae.training import Checkpoints, Saved, evaluated_params
 from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import LoopState
 
-SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20", "--ema-decay", "0.5")
+SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20")
 SIZE_OF = {
-    "iwae": ("--nll-samples", "2"),
+    "iwae": ("--nll-samples", "2", "--ema-decay", "0.5"),
     "vq_vae": ("--num-codes", "6", "--code-dim", "3", "--channels", "4", "--likelihood", "bernoulli"),
 }
 SECONDS = 240
@@ -61,7 +61,9 @@ def final(folder):
     """The whole state after the last step, its best parameters, and the means of every report."""
     run = load(folder)
     state = abstract_state(run.experiment)
-    state = abstract(local_layout(), state._replace(ema_params=state.params))
+    if run.config.ema_decay:
+        state = state._replace(ema_params=state.params)
+    state = abstract(local_layout(), state)
     like = Saved(state, evaluated_params(state), LoopState(0, 0, 0, 0, 0))
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         saved = checkpoints.restore(checkpoints.latest_step(), like)

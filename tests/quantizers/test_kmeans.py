@@ -70,5 +70,5 @@ def test_fewer_distinct_vectors_than_codes_give_finite_codes():
 
 
 def test_fewer_vectors_than_codes_are_refused():
-    with pytest.raises(ValueError, match=r"k-means of 6 codes has 5 vectors, expected at least 6: initialise with a"):
+    with pytest.raises(ValueError, match=r"k-means of 6 codes has 5 vectors, expected at least 6: take fewer codes"):
         kmeans(jax.random.key(0), Z[:5], NUM_CODES, 1)
