@@ -84,15 +84,15 @@ def _judge(config: Config, folder: Path, splits: Splits, spec: DataSpec, finishe
     for name, one in finished.items():
         kinds[name] = functools.partial(_on_disk, folder / "embeddings" / name, one, splits)
     bar = progress_bar(total=len(kinds) * (len(PROBES) + 1), unit="probe")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, make in kinds.items():
-        rows.append(_row(name, make(), config.seed, bar))
-        print(table(rows[-1:]))
+        row = _row(name, make(), config.seed, bar)
+        print(table([row]))
+        rows = with_earlier(folder, "probes", [row], ("features",))
+        write_summary(folder, "representations", {}, {"features": len(rows)}, probes=rows)
     if bar is not None:
         bar.close()
     print(table(rows))
-    rows = with_earlier(folder, "probes", rows, ("features",))
-    write_summary(folder, "representations", {}, {"features": len(rows)}, probes=rows)
 
 
 def _row(name: str, features: Splits, seed: int, bar: Any) -> dict[str, Any]:

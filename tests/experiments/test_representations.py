@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import representations
 from experiments.common import loading
 from experiments.common.inspection import features_of
 from experiments.common.loading import load_coders
@@ -48,6 +49,20 @@ def test_runs_of_every_kind_stand_in_one_table(images, tmp_path):
     features = features_of(load(runs[0]), images)
     np.testing.assert_array_equal(np.load(stored), features.test.x)
     np.testing.assert_array_equal(features.test.labels, images.test.labels)
+
+
+def test_rows_that_were_made_are_kept_when_a_later_one_fails(images, tmp_path, monkeypatch):
+    def scores(x, *_):
+        if x.shape[1] == 2:
+            raise MemoryError
+        return {}
+
+    monkeypatch.setattr(representations, "clustering_scores", scores)
+    monkeypatch.setattr(representations, "PROBES", {})
+    with pytest.raises(MemoryError):
+        run(Config(pca_dim=2), Options(name="r", out=tmp_path))
+    summary = json.loads((tmp_path / "representations" / "r" / "summary.json").read_text())
+    assert [row["features"] for row in summary["probes"]] == ["pixels"]
 
 
 def test_features_are_of_the_images_and_not_of_a_binarisation(images):
