@@ -124,7 +124,7 @@ def svm_error(train: Dataset, test: Dataset, seed: int = 0) -> float:
     return 1.0 - float(found.score(test.x, test.labels))
 
 
-def neighbour_graph(features: np.ndarray, num_neighbours: int = 10) -> Any:
+def neighbour_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
     """Join every example with its nearest others, by the distances of the features as they are.
 
     Args:
@@ -176,7 +176,7 @@ def spread_labels(graph: Any, labels: np.ndarray) -> np.ndarray:
 def spread_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dataset, seed: int = 0) -> float:
     """Fit support vectors to examples of which few have a class, after it was spread over their neighbours.
 
-    The features stay as they are, C is 10 and the kernel's width scikit-learn's default: nothing is chosen.
+    The features stay as they are, C and the kernel's width are scikit-learn's defaults: nothing is chosen.
 
     Args:
       features: [N, D] with all labels, of which those of `known` alone are looked at.
@@ -200,7 +200,7 @@ def spread_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dat
     spread = spread_labels(graph, labels)
     spread[known] = features.labels[known]
     some = np.union1d(known, np.random.default_rng(seed).permutation(len(labels))[:NUM_SPREAD])
-    vectors = _sklearn("svm").SVC(C=10.0).fit(features.x[some], spread[some])
+    vectors = _sklearn("svm").SVC().fit(features.x[some], spread[some])
     return 1.0 - float(vectors.score(test.x, test.labels))
 
 

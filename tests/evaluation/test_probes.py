@@ -96,7 +96,7 @@ def test_labels_spread_along_what_hangs_together():
 def test_labels_that_cannot_spread_are_an_error():
     x, labels = rings(10)
     with pytest.raises(UserError, match="graph of 10 neighbours has 10 examples"):
-        neighbour_graph(x)
+        neighbour_graph(x, 10)
     with pytest.raises(UserError, match="none is known"):
         spread_labels(neighbour_graph(x, 2), np.full(10, -1))
 
