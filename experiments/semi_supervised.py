@@ -203,14 +203,14 @@ def run(config: Config, options: Options) -> Path:
                 members = _train(method, num, config, shared, splits, spec, encoder, chosen, folder, options)
                 errors = _errors(members, splits)
             finished += members
-            rows.append(_row(method, num, errors))
             if distributed.is_primary():
-                print(table(rows[-1:]))
+                row = _row(method, num, errors)
+                print(table([row]))
+                training = {"steps": config.steps, **totals(finished, config.batch_size)} if finished else {}
+                rows = with_earlier(folder, "errors", [row], ("method", "labels"))
+                write_summary(folder, "semi_supervised", training, {"methods": len(config.methods)}, errors=rows)
     if distributed.is_primary():
         print(table(rows))
-        training = {"steps": config.steps, **totals(finished, config.batch_size)} if finished else {}
-        rows = with_earlier(folder, "errors", rows, ("method", "labels"))
-        write_summary(folder, "semi_supervised", training, {"methods": len(config.methods)}, errors=rows)
         with drawing(folder):
             _draw_errors(folder / "figures", config, rows)
     return folder

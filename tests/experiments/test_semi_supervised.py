@@ -188,6 +188,19 @@ def test_resumed_comparison_keeps_its_earlier_rows(tmp_path):
         assert load(folder / f"{method}_labels=6_seed=0").experiment.classify is not None
 
 
+def test_rows_that_were_made_are_kept_when_a_later_method_fails(tmp_path, monkeypatch):
+    def train(method, *_):
+        if method == "ladder":
+            raise MemoryError
+        return []
+
+    monkeypatch.setattr(semi_supervised, "_train", train)
+    with pytest.raises(MemoryError):
+        semi_supervised.run(small(methods=("m2", "ladder"), num_draws=1), Options(name="a", out=tmp_path))
+    summary = json.loads((tmp_path / "semi_supervised" / "a" / "summary.json").read_text())
+    assert [row["method"] for row in summary["errors"]] == ["m2"]
+
+
 def test_m1m2_on_an_autoencoder_is_an_error():
     module, config = module_and_config("autoencoder", net="dense", hidden=(), latent_dim=2)
     with pytest.raises(UserError, match="--encoder is a run of autoencoder, m1m2 needs one of a VAE"):
