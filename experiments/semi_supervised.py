@@ -24,13 +24,13 @@ from experiments.common.autoencoder import NoiseName, check_noise, corruption_of
 from experiments.common.classification import classifier_experiment, ladder_experiment, m2_experiment
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
-from experiments.common.inspection import features_of
+from experiments.common.inspection import features_of, latents_of
 from experiments.common.labels import Pool, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
 from experiments.common.loading import abstract_state, fingerprint, require_codes, require_images
 from experiments.common.report import report, with_earlier, write_summary
 from experiments.common.sweep import diverged, table, totals
 from experiments.common.training import begin, train_sweep
-from experiments.common.vae import binary_pixels, cosine_adam, network_dtype
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
 from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
@@ -70,6 +70,8 @@ class Config(ImageConfig):
     """units of the layers of M2's networks"""
     latent_dim: int = 50
     """dimensions of the style of M2"""
+    latent_noise: float = 0.3
+    """of the latents that m1m2 learns from, in standard deviations of q(z | x); 0 takes their means"""
     classifier_weight: float = 50.0
     """of the cross-entropy of known classes in M2's loss, beside the bound of an image"""
     ladder: tuple[int, ...] = (1000, 500, 250, 250, 250)
@@ -90,7 +92,7 @@ class Config(ImageConfig):
             require(field, values, 0 < len(values) == len(set(values)), "different ones")
         require("labels", self.labels, min(self.labels) >= 1, "numbers of at least 1")
         at_least(self, 1, "num_draws", "latent_dim")
-        at_least(self, 0, "classifier_weight", "ladder_noise")
+        at_least(self, 0, "classifier_weight", "ladder_noise", "latent_noise")
         check_noise(self.noise, self.noise_level)
         for field in ("hidden", "ladder"):
             widths = getattr(self, field)
@@ -133,11 +135,12 @@ def build(
             name="semi_supervised",
             spec=spec,
             model=m2(config, spec, below),
-            prepare=binary_pixels(spec) if below is None else below.prepare,
+            prepare=binary_pixels(spec) if below is None else unit_pixels(spec),
             optimizer=optimizer,
             classifier_weight=config.classifier_weight,
             below=below,
             below_variables=variables if below is not None else None,
+            latent_noise=config.latent_noise,
         )
     if encoder is None:
         encoder = autoencoder.build(autoencoder.Config(), spec)
@@ -163,7 +166,7 @@ def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervis
             raise UserError(f"--encoder is a run of {below.name}, m1m2 needs one of a VAE with a Gaussian posterior.")
         state, x = abstract_state(below), jax.ShapeDtypeStruct((1, *spec.shape), np.float32)
         latents = jax.eval_shape(below.posterior, state.params, state.model_state, x).mean
-        likelihood, shape, net = gaussian_learned_scale(min_sigma=0.1), latents.shape[1:], MLP
+        likelihood, shape, net = gaussian_learned_scale(min_sigma=0.2), latents.shape[1:], MLP
     return SemiSupervisedVAE(
         classifier=nn.Sequential([net(config.hidden, dtype=dtype), nn.Dense(spec.num_classes)]),
         encoder=net(config.hidden[:-1], dtype=dtype),
@@ -258,6 +261,9 @@ def _draw(splits: Splits, config: Config, num: int, seed: int) -> np.ndarray:
 def _shared(method: Method, config: Config, splits: Splits, encoder: Finished | None) -> Any:
     """What all trainings of a method learn from: the pool of images, or the codes of all, or nothing more."""
     if method in OF_ALL_IMAGES:
+        if method == "m1m2":  # encoded once, not at every visit
+            assert encoder is not None
+            splits = splits._replace(train=Dataset(latents_of(encoder, splits.train), splits.train.labels))
         return pool(splits, config.unlabelled)
     if method in BY_SUPPORT_VECTORS and distributed.is_primary():
         assert encoder is not None

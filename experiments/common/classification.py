@@ -1,6 +1,7 @@
 """Classifiers of images as experiments: a head on an encoder, M2 of images or of another model's latents, a ladder."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flax
 import flax.linen as nn
@@ -20,6 +21,7 @@ from jaxvae.types import (
     Batch,
     DataSpec,
     Experiment,
+    GaussianParams,
     Metrics,
     ModelState,
     Params,
@@ -27,6 +29,8 @@ from jaxvae.types import (
     Samples,
     StepInput,
 )
+
+MIN_SCALE = 0.1  # of the latents of M1 over images, whose prior has 1
 
 
 def classifier_experiment(
@@ -108,6 +112,7 @@ def m2_experiment(
     classifier_weight: float,
     below: Experiment | None = None,
     below_variables: tuple[Params, ModelState] | None = None,
+    latent_noise: float = 1.0,
 ) -> Experiment:
     """Return the experiment that trains M2 on images of which some have a class, others the label -1.
 
@@ -123,27 +128,49 @@ def m2_experiment(
       prepare: makes the images that are modelled of those of the data.
       optimizer: of the loss.
       classifier_weight: of the second term; alpha / N in the paper.
-      below: M1, a VAE of images with a Gaussian posterior, whose latents are drawn anew at every visit.
+      below: M1, a VAE of images with a Gaussian posterior. Its latents are drawn anew at every visit and standardised
+        as their means of a first batch are. Training images may be given as q(z | x) of them, `GaussianParams`.
       below_variables: its parameters and state, which stay as they are; None where shapes are enough.
+      latent_noise: of the latents of M1, in their standard deviations; 1 in the paper, 0 takes their means.
     """
 
-    def modelled(model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+    def latents(model_state: ModelState, x: Array | GaussianParams) -> GaussianParams:
+        return x if isinstance(x, GaussianParams) else below.posterior(model_state["params"], model_state["state"], x)
+
+    def standardized(model_state: ModelState, z: Array) -> Array:
+        return (z - model_state["center"]) / model_state["scale"]
+
+    def modelled(model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams) -> Array:
         """What M2 is of: prepared images, or latents of them, drawn."""
         if below is None:
             return x
-        q = below.posterior(model_state["params"], model_state["state"], x)
-        return jax.vmap(distributions.normal_sample)(keys, q)
+        q = latents(model_state, x)
+        drawn = jax.vmap(distributions.normal_sample)(keys, q)
+        return standardized(model_state, q.mean + latent_noise * (drawn - q.mean))
 
-    def terms_of(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ClassTerms:
+    def expected(model_state: ModelState, x: Array) -> Array:
+        """The same without noise."""
+        return x if below is None else standardized(model_state, latents(model_state, x).mean)
+
+    def seen(keys: PRNGKey, x: Any) -> Any:
+        return x if isinstance(x, GaussianParams) else prepare(keys, x)
+
+    def terms_of(params: Params, model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams) -> ClassTerms:
         of_latents, draw = split_each(keys)
         return model.apply({"params": params}, draw, modelled(model_state, of_latents, x))
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         params_key, draw = jax.random.split(key)
         keys = jax.random.split(draw, batch.mask.shape[0])
-        model_state = {} if below is None else given_or_zeros(below, below_variables)
-        x = modelled(model_state, keys, prepare(keys, batch.x))
-        params = model.init(params_key, keys, x)["params"]
+        x, model_state = seen(keys, batch.x), {}
+        if below is not None:
+            model_state = given_or_zeros(below, below_variables)
+            means = latents(model_state, x).mean
+            center = jnp.average(means, axis=0, weights=batch.mask, keepdims=True)
+            scale = jnp.sqrt(jnp.average(jnp.square(means - center), axis=0, weights=batch.mask, keepdims=True))
+            # A latent that says nothing of the images is noise alone: it is not to be made large.
+            model_state = {**model_state, "center": center, "scale": jnp.maximum(scale, MIN_SCALE)}
+        params = model.init(params_key, keys, modelled(model_state, keys, x))["params"]
         if below is None:
             mean = jnp.average(to_unit(batch.x, spec.num_values), axis=0, weights=batch.mask)
             params = with_output_bias(params, model.likelihood, mean)
@@ -152,7 +179,7 @@ def m2_experiment(
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
         noise, draw = split_each(inputs.keys.examples)
         labels = inputs.batch.labels
-        terms = terms_of(params, model_state, draw, prepare(noise, inputs.batch.x))
+        terms = terms_of(params, model_state, draw, seen(noise, inputs.batch.x))
         bound, known = jnp.mean(class_bound(terms, labels)), (labels >= 0).astype(jnp.float32)
         found = _of_known(terms.log_qy, labels, known, inputs.axis_name)
         total = -bound + classifier_weight * found["cross_entropy"]
@@ -167,15 +194,14 @@ def m2_experiment(
         return {"loss": -bound, "bound": bound, **scores(classify(params, model_state, draw, x), batch.labels)}
 
     def classify(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
-        if below is not None:
-            x = below.posterior(model_state["params"], model_state["state"], x).mean
-        return model.apply({"params": params}, x, method="classify")
+        return model.apply({"params": params}, expected(model_state, x), method="classify")
 
     def decoded(params: Params, model_state: ModelState, keys: PRNGKey, z: Array, y: Array) -> Array:
         mean = jax.vmap(model.likelihood.mean)(model.apply({"params": params}, z, y, method="decode"))
         if below is None:
             return mean
-        return below.decode(model_state["params"], model_state["state"], keys, mean)
+        z = mean * model_state["scale"] + model_state["center"]
+        return below.decode(model_state["params"], model_state["state"], keys, z)
 
     def sample(key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Draw styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
@@ -185,9 +211,7 @@ def m2_experiment(
 
     def analogies(params: Params, model_state: ModelState, keys: PRNGKey, x: Array, y: Array) -> Array:
         """Return images [B, K, H, W, C] of every class in the styles of prepared images [B, ...] of classes [B]."""
-        if below is not None:
-            x = below.posterior(model_state["params"], model_state["state"], x).mean
-        z = model.apply({"params": params}, x, y, method="style").mean
+        z = model.apply({"params": params}, expected(model_state, x), y, method="style").mean
         every = lambda label: decoded(params, model_state, keys, z, jnp.full(len(z), label))  # noqa: E731
         return jnp.stack([every(label) for label in range(spec.num_classes)], axis=1)
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxvae.data import to_unit
 from jaxvae.errors import UserError
 from jaxvae.evaluation import images
 from jaxvae.training import evaluation_keys, in_batches
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Splits
+from jaxvae.types import Array, Batch, Dataset, GaussianParams, ModelState, Params, PRNGKey, Splits
 
 
 class Inspected(NamedTuple):
@@ -45,20 +45,14 @@ def features_of(finished: Finished, splits: Splits) -> Splits:
     They are of the images as they are, also where a model was trained on images binarised at random: the features of an
     image are no draw.
     """
-    experiment, encode = finished.experiment, _encoder(finished)
-    size = evaluation_batch(experiment.spec)
+    encode = functools.partial(_features, _encoder(finished))
+    return Splits(*(Dataset(_of_images(finished, encode, part), part.labels) for part in splits))
 
-    def encoded(dataset: Dataset) -> Dataset:
-        num = min(size, len(dataset.x))
 
-        def one(start: int, batch: Batch) -> Array:
-            keys = evaluation_keys(start, num)
-            x = to_unit(jnp.asarray(batch.x), experiment.spec.num_values)
-            return _features(encode, finished.params, finished.model_state, keys, x)
-
-        return Dataset(in_batches(one, dataset, num), dataset.labels)
-
-    return Splits(*map(encoded, splits))
+def latents_of(finished: Finished, dataset: Dataset) -> GaussianParams:
+    """Return q(z | x) of images, as they are, of a VAE with a Gaussian posterior: [N, D]."""
+    posterior = finished.experiment.posterior
+    return _of_images(finished, lambda params, state, keys, x: _posterior(posterior, params, state, x), dataset)
 
 
 def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
@@ -78,6 +72,18 @@ def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
 # ---------- private
 
 
+def _of_images(finished: Finished, function: Callable[..., Any], dataset: Dataset) -> Any:
+    """function(params, model_state, keys, images in [0, 1]) of a whole data set."""
+    spec = finished.experiment.spec
+    num = min(evaluation_batch(spec), len(dataset.x))
+
+    def one(start: int, batch: Batch) -> Any:
+        x = to_unit(jnp.asarray(batch.x), spec.num_values)
+        return function(finished.params, finished.model_state, evaluation_keys(start, num), x)
+
+    return in_batches(one, dataset, num)
+
+
 def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
     codec, encode = finished.experiment.codec, finished.experiment.encode
     if codec is not None:
@@ -90,6 +96,11 @@ def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
 def _features(encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
     parts = encode(params, model_state, keys, x)
     return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _posterior(posterior: Callable, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
+    return posterior(params, model_state, x)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

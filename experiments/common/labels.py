@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxvae.errors import UserError
@@ -11,9 +12,9 @@ UNKNOWN = -1  # the label of an image whose class a training does not see
 
 
 class Pool(NamedTuple):
-    """Training images twice: as they come without a class, and those with one."""
+    """Training images, or latents of them, twice: as they come without a class, and those with one."""
 
-    train: Dataset  # [N + M]: all N images with the label UNKNOWN, and then those with a class with theirs
+    train: Dataset  # [N + M]: all N with the label UNKNOWN, and then those with a class with theirs
     num_images: int  # N
 
 
@@ -30,7 +31,7 @@ def known_rows(splits: Splits, marker: int | None) -> np.ndarray:
     if any(part.labels is None for part in splits):
         raise UserError("Classes need labels, which these data do not have: choose another --data.")
     if marker is None:
-        return np.arange(len(splits.train.x))
+        return np.arange(len(splits.train.labels))
     for name, part in (("validation", splits.valid), ("test", splits.test)):
         if np.any(part.labels == marker):
             raise UserError(
@@ -55,9 +56,9 @@ def class_spec(splits: Splits, spec: DataSpec, marker: int | None) -> DataSpec:
 def pool(splits: Splits, marker: int | None) -> Pool:
     """Return the training images without their classes, followed by those that have one."""
     rows, train = known_rows(splits, marker), splits.train
-    hidden = np.full(len(train.x), UNKNOWN, np.int32)
-    images = np.concatenate([train.x, train.x[rows]])
-    return Pool(Dataset(images, np.concatenate([hidden, train.labels[rows]])), len(train.x))
+    hidden = np.full(len(train.labels), UNKNOWN, np.int32)
+    images = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf[rows]]), train.x)
+    return Pool(Dataset(images, np.concatenate([hidden, train.labels[rows]])), len(hidden))
 
 
 def draw_labels(labels: np.ndarray, num: int, classes: np.ndarray, seed: int) -> np.ndarray:

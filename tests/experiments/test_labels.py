@@ -5,7 +5,7 @@ import pytest
 
 from experiments.common.labels import UNKNOWN, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
 from jaxvae.errors import UserError
-from jaxvae.types import Dataset, DataSpec, Splits
+from jaxvae.types import Dataset, DataSpec, GaussianParams, Splits
 
 FOUR = np.arange(4)
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [40, 30, 20, 3])).astype(np.int32)
@@ -77,6 +77,15 @@ def test_pool_hides_all_classes_and_shows_those_that_are_known():
     assert one.num_images == 5
     np.testing.assert_array_equal(one.train.x[:, 0], [0, 1, 2, 3, 4, 0, 2, 4])
     np.testing.assert_array_equal(one.train.labels, [UNKNOWN] * 5 + [0, 1, 2])
+
+
+def test_pool_of_latents_has_all_their_parts():
+    splits = splits_of([0, 1, 2])
+    latents = GaussianParams(splits.train.x + 1.0, splits.train.x + 2.0)
+    one = pool(splits._replace(train=Dataset(latents, splits.train.labels)), None)
+    assert one.num_images == 3
+    np.testing.assert_array_equal(one.train.x.mean[:, 0], [1, 2, 3, 1, 2, 3])
+    np.testing.assert_array_equal(one.train.x.log_var[:, 0], [2, 3, 4, 2, 3, 4])
 
 
 def test_epochs_have_all_images_and_known_ones_as_often_as_it_takes():

@@ -91,6 +91,63 @@ def test_loss_of_m2_is_its_bound_and_the_weighted_cross_entropy_of_known_classes
     assert float(metrics["cross_entropy"]) == pytest.approx(float(want), rel=1e-4)
 
 
+def m1m2_of(images, **changes):
+    """M1 + M2 on a VAE that is not trained, and the means and variances of its latents of all training images."""
+    module, config = module_and_config("binary_vae", net="mlp", latent_dim=3)
+    below = module.build(config, SPEC)
+    x = jnp.asarray(images.train.x)
+    batch = Batch(x, np.full(len(x), -1, np.int32), np.ones(len(x), np.float32))
+    variables = below.init(jax.random.key(9), batch)
+    experiment = semi_supervised.build(small(methods=("m1m2",), encoder="a", **changes), SPEC, below, variables)
+    latents = below.posterior(*variables, x / 255)
+    return experiment, batch, create_train_state(experiment, jax.random.key(0), batch), latents, (below, variables)
+
+
+def test_m1m2_learns_from_latents_as_from_their_images(images):
+    experiment, batch, state, latents, _ = m1m2_of(images)
+    keys = step_keys(state, len(batch.x))
+    losses = [
+        jax.jit(experiment.loss)(state.params, state.model_state, StepInput(one, keys, state.step, {}))[0]
+        for one in (batch, batch._replace(x=latents))
+    ]
+    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
+    other = experiment.init(jax.random.key(0), batch._replace(x=latents))[1]
+    np.testing.assert_allclose(other["scale"], state.model_state["scale"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_latents_of_m1m2_are_standardized_and_drawn_with_part_of_their_deviation(noise, images):
+    experiment, batch, state, latents, _ = m1m2_of(images, latent_noise=noise)
+    mean, deviation = np.asarray(latents.mean), np.exp(0.5 * np.asarray(latents.log_var))
+    keys = step_keys(state, len(mean)).examples
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (3,)))(split_each(split_each(keys)[1])[0])
+    scale = np.maximum(mean.std(axis=0), 0.1)
+    z = (mean + noise * deviation * np.asarray(drawn) - mean.mean(axis=0)) / scale
+    model = semi_supervised.m2(small(), SPEC, m1m2_of(images)[4][0])
+    terms = model.apply({"params": state.params}, split_each(split_each(keys)[1])[1], z)
+    inputs = StepInput(batch, step_keys(state, len(mean)), state.step, {})
+    _, (_, metrics) = jax.jit(experiment.loss)(state.params, state.model_state, inputs)
+    assert float(metrics["bound"]) == pytest.approx(float(jnp.mean(class_bound(terms, batch.labels))), rel=1e-4)
+    means = (mean - mean.mean(axis=0)) / scale
+    classes = experiment.classify(state.params, state.model_state, keys, batch.x / 255)
+    np.testing.assert_allclose(
+        classes, model.apply({"params": state.params}, means, method="classify"), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_what_m1m2_makes_of_a_latent_is_decoded_in_the_units_of_m1(images):
+    experiment, batch, state, _, (below, variables) = m1m2_of(images)
+    model, x, y = semi_supervised.m2(small(), SPEC, below), batch.x[:2] / 255, jnp.array([0, 2])
+    keys = jax.random.split(jax.random.key(1), 2)
+    found = experiment.analogies(state.params, state.model_state, keys, x, y)
+    center, scale = state.model_state["center"], state.model_state["scale"]
+    z = (below.posterior(*variables, x).mean - center) / scale
+    style = model.apply({"params": state.params}, z, y, method="style").mean
+    params = model.apply({"params": state.params}, style, jnp.array([1, 1]), method="decode")
+    want = below.decode(*variables, keys, jax.vmap(model.likelihood.mean)(params) * scale + center)
+    np.testing.assert_allclose(found[:, 1], want, rtol=1e-3, atol=1e-4)
+
+
 def test_loss_of_a_ladder_weighs_the_costs_of_its_layers_from_the_image_upwards(images):
     config = small(methods=("ladder",), ladder=(5,), ladder_costs=(100.0, 10.0))
     experiment = semi_supervised.build(config, SPEC)
