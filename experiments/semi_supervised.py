@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from experiments import autoencoder
-from experiments.common.autoencoder import NoiseName, check_noise, corruption_of
+from experiments.common.autoencoder import Corrupt, NoiseName, check_noise, corruption_of
 from experiments.common.classification import classifier_experiment, ladder_experiment, m2_experiment
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
@@ -30,17 +30,27 @@ from experiments.common.loading import abstract_state, fingerprint, require_code
 from experiments.common.report import report, with_earlier, write_summary
 from experiments.common.sweep import diverged, table, totals
 from experiments.common.training import begin, train_sweep
-from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, unit_pixels
+from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, split_each, unit_pixels
 from experiments.run import Finished, ImageConfig, Options, at_least, load, main, refuse, require, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
 from jaxvae.evaluation import neighbour_graph, spread_svm_error, svm_error
 from jaxvae.likelihoods import bernoulli, gaussian_learned_scale
 from jaxvae.models import LadderNetwork, SemiSupervisedVAE
-from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
+from jaxvae.nets import MLP, ConvEncoder, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.training import distributed
-from jaxvae.types import Dataset, DataSpec, Experiment, Likelihood, ModelState, Params, Splits
+from jaxvae.types import (
+    Array,
+    Dataset,
+    DataSpec,
+    Experiment,
+    Likelihood,
+    ModelState,
+    Params,
+    PRNGKey,
+    Splits,
+)
 
 Method = Literal["scratch", "frozen", "finetune", "m1", "m1_spread", "m2", "m1m2", "ladder"]
 WITH_ENCODER = ("frozen", "finetune", "m1", "m1_spread", "m1m2")
@@ -63,9 +73,13 @@ class Config(ImageConfig):
     unlabelled: int | None = None
     """the label of training images that have no class in the data"""
     noise: NoiseName = "none"
-    """what corrupts the images that a classifier is trained on"""
+    """what corrupts the images that a classifier, or q(y | x) of M2 of images, is trained on"""
     noise_level: float = 0.25
     """its standard deviation, or the probability that a pixel is changed"""
+    shift: int = 0
+    """pixels by which the same images are moved at most"""
+    classifier: Literal["mlp", "conv"] = "mlp"
+    """q(y | x) of M2 of images: --hidden units, or two convolutions and 256 units"""
     hidden: tuple[int, ...] = (500,)
     """units of the layers of M2's networks"""
     latent_dim: int = 50
@@ -92,7 +106,7 @@ class Config(ImageConfig):
             require(field, values, 0 < len(values) == len(set(values)), "different ones")
         require("labels", self.labels, min(self.labels) >= 1, "numbers of at least 1")
         at_least(self, 1, "num_draws", "latent_dim")
-        at_least(self, 0, "classifier_weight", "ladder_noise", "latent_noise")
+        at_least(self, 0, "classifier_weight", "ladder_noise", "latent_noise", "shift")
         check_noise(self.noise, self.noise_level)
         for field in ("hidden", "ladder"):
             widths = getattr(self, field)
@@ -138,6 +152,7 @@ def build(
             prepare=binary_pixels(spec) if below is None else unit_pixels(spec),
             optimizer=optimizer,
             classifier_weight=config.classifier_weight,
+            corrupt=_corruption(config) if below is None else None,
             below=below,
             below_variables=variables if below is not None else None,
             latent_noise=config.latent_noise,
@@ -150,7 +165,7 @@ def build(
         encoder=encoder,
         variables=variables if method != "scratch" else None,
         optimizer=optimizer,
-        corrupt=corruption_of(config.noise, config.noise_level),
+        corrupt=_corruption(config),
         frozen=method == "frozen",
     )
 
@@ -167,8 +182,11 @@ def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervis
         state, x = abstract_state(below), jax.ShapeDtypeStruct((1, *spec.shape), np.float32)
         latents = jax.eval_shape(below.posterior, state.params, state.model_state, x).mean
         likelihood, shape, net = gaussian_learned_scale(min_sigma=0.2), latents.shape[1:], MLP
+    features: list[nn.Module] = [net(config.hidden, dtype=dtype)]
+    if below is None and config.classifier == "conv":
+        features = [ConvEncoder(dtype=dtype), MLP((256,), dtype=dtype)]
     return SemiSupervisedVAE(
-        classifier=nn.Sequential([net(config.hidden, dtype=dtype), nn.Dense(spec.num_classes)]),
+        classifier=nn.Sequential([*features, nn.Dense(spec.num_classes)]),
         encoder=net(config.hidden[:-1], dtype=dtype),
         posterior=GaussianPosterior(config.latent_dim),
         decoder=ImageDecoder(MLP(config.hidden[::-1], dtype=dtype), likelihood.param_shapes(shape), dtype),
@@ -220,6 +238,17 @@ def run(config: Config, options: Options) -> Path:
 
 
 # ---------- private
+
+
+def _corruption(config: Config) -> Corrupt:
+    """Shifts, and then noise."""
+    corrupt = corruption_of(config.noise, config.noise_level)
+
+    def both(keys: PRNGKey, x: Array) -> Array:
+        first, second = split_each(keys)
+        return corrupt(second, data.shift(first, x, config.shift) if config.shift else x)
+
+    return both
 
 
 class _Codes(NamedTuple):

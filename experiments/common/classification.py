@@ -110,6 +110,7 @@ def m2_experiment(
     prepare: Prepare,
     optimizer: optax.GradientTransformation,
     classifier_weight: float,
+    corrupt: Corrupt | None = None,
     below: Experiment | None = None,
     below_variables: tuple[Params, ModelState] | None = None,
     latent_noise: float = 1.0,
@@ -118,8 +119,9 @@ def m2_experiment(
 
       loss = -bound(x, y or x) + weight * mean over known classes of -log q(y | x)           [nats per image, eq. 9]
 
-    Departs from the paper in that a batch has more images with a class than the data, by repetition, so that their
-    bounds weigh more; and the weight is of nats of an image, where the paper's alpha = 0.1 N is 0.1.
+    Departs from the paper in that q(y | x) may see images corrupted; that a batch has more images with a class than the
+    data, by repetition, so that their bounds weigh more; and that the weight is of nats of an image, where the paper's
+    alpha = 0.1 N is 0.1.
 
     Args:
       name: of the experiment.
@@ -128,6 +130,7 @@ def m2_experiment(
       prepare: makes the images that are modelled of those of the data.
       optimizer: of the loss.
       classifier_weight: of the second term; alpha / N in the paper.
+      corrupt: what q(y | x) sees of images that it learns from, the bounds see them as they are; None for these.
       below: M1, a VAE of images with a Gaussian posterior. Its latents are drawn anew at every visit and standardised
         as their means of a first batch are. Training images may be given as q(z | x) of them, `GaussianParams`.
       below_variables: its parameters and state, which stay as they are; None where shapes are enough.
@@ -155,9 +158,12 @@ def m2_experiment(
     def seen(keys: PRNGKey, x: Any) -> Any:
         return x if isinstance(x, GaussianParams) else prepare(keys, x)
 
-    def terms_of(params: Params, model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams) -> ClassTerms:
+    def terms_of(
+        params: Params, model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams, corrupt: Corrupt | None
+    ) -> ClassTerms:
         of_latents, draw = split_each(keys)
-        return model.apply({"params": params}, draw, modelled(model_state, of_latents, x))
+        of_classifier = None if corrupt is None else corrupt(of_latents, x)
+        return model.apply({"params": params}, draw, modelled(model_state, of_latents, x), of_classifier)
 
     def init(key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         params_key, draw = jax.random.split(key)
@@ -179,7 +185,7 @@ def m2_experiment(
     def loss(params: Params, model_state: ModelState, inputs: StepInput) -> tuple[Array, tuple[ModelState, Metrics]]:
         noise, draw = split_each(inputs.keys.examples)
         labels = inputs.batch.labels
-        terms = terms_of(params, model_state, draw, seen(noise, inputs.batch.x))
+        terms = terms_of(params, model_state, draw, seen(noise, inputs.batch.x), corrupt)
         bound, known = jnp.mean(class_bound(terms, labels)), (labels >= 0).astype(jnp.float32)
         found = _of_known(terms.log_qy, labels, known, inputs.axis_name)
         total = -bound + classifier_weight * found["cross_entropy"]
@@ -190,7 +196,7 @@ def m2_experiment(
     ) -> Metrics:
         noise, draw = split_each(keys)
         x = prepare(noise, batch.x)
-        bound = class_bound(terms_of(params, model_state, draw, x), jnp.full_like(batch.labels, -1))
+        bound = class_bound(terms_of(params, model_state, draw, x, None), jnp.full_like(batch.labels, -1))
         return {"loss": -bound, "bound": bound, **scores(classify(params, model_state, draw, x), batch.labels)}
 
     def classify(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:

@@ -4,7 +4,7 @@ from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_ro
 from jaxvae.data.codes import CodeGrids, encode_dataset, load_codes, split_grids
 from jaxvae.data.corruptions import gaussian_noise, masking_noise, salt_and_pepper
 from jaxvae.data.source import load
-from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, to_blocks, to_unit
+from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, shift, to_blocks, to_unit
 
 __all__ = [
     "CodeGrids",
@@ -20,6 +20,7 @@ __all__ = [
     "masking_noise",
     "padded_batches",
     "salt_and_pepper",
+    "shift",
     "split_grids",
     "subset",
     "subset_rows",

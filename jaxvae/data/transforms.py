@@ -1,4 +1,4 @@
-"""What is done to images inside the jitted step: scaling, binarisation, dequantisation, flips, blocks as codes.
+"""What is done to images inside the jitted step: scaling, binarisation, dequantisation, flips, shifts, blocks as codes.
 
 Noise takes one key an example, so that an example draws the same noise in any batch and on any device. It is made of 16
 random bits a pixel, two pixels to a word of the generator: half the time of one float a pixel.
@@ -89,6 +89,26 @@ def flip(keys: PRNGKey, x: Array) -> Array:
     """
     coins = jax.vmap(jax.random.bernoulli)(keys)
     return jnp.where(coins[:, None, None, None], x[:, :, ::-1], x)
+
+
+def shift(keys: PRNGKey, x: Array, most: int) -> Array:
+    """Move each image by up to some pixels down or up and right or left, evenly; zeros come in from outside.
+
+    Args:
+      keys: one key an example, [B].
+      x: images [B, H, W, C].
+      most: pixels in each direction, at least 0.
+
+    Returns:
+      Images of the same type, [B, H, W, C].
+    """
+
+    def one(key: PRNGKey, image: Array) -> Array:
+        down, right = jax.random.randint(key, (2,), 0, 2 * most + 1)
+        wide = jnp.pad(image, ((most, most), (most, most), (0, 0)))
+        return jax.lax.dynamic_slice(wide, (down, right, 0), image.shape)
+
+    return jax.vmap(one)(keys, x)
 
 
 def to_blocks(x: Array, size: int) -> Array:

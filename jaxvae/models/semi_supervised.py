@@ -60,8 +60,8 @@ class SemiSupervisedVAE(nn.Module):
         self.of_x = nn.Dense(self.features, dtype=self.dtype)
         self.of_class = nn.Dense(self.features, use_bias=False, dtype=self.dtype)
 
-    def __call__(self, keys: PRNGKey, x: Array) -> ClassTerms:
-        """Return the terms of the bound: keys [B], x [B, ...].
+    def __call__(self, keys: PRNGKey, x: Array, seen: Array | None = None) -> ClassTerms:
+        """Return the terms of the bound: keys [B], x [B, ...], and what the classifier sees of it, None for x itself.
 
           log p(x, y) >= E_q(z|x,y)[ log p(x | y, z) ] - KL(q(z | x, y) || p(z)) + log p(y)      (eq. 6)
 
@@ -75,7 +75,7 @@ class SemiSupervisedVAE(nn.Module):
         of_x = self.decoder(jnp.concatenate([z, y], axis=-1), None)
         log_px = jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(of_x, x)
         kl = jnp.sum(distributions.normal_kl_to_standard(stats), axis=-1)
-        return ClassTerms((log_px - kl - math.log(self.num_classes)).T, self.classify(x))
+        return ClassTerms((log_px - kl - math.log(self.num_classes)).T, self.classify(x if seen is None else seen))
 
     def classify(self, x: Array) -> Array:
         """Return log q(y | x), [B, K]."""
