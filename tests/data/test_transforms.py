@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.data import binarize, dequantize, flip, from_blocks, to_blocks, to_unit, transforms
+from jaxvae.data import binarize, dequantize, flip, from_blocks, shift, to_blocks, to_unit, transforms
 from jaxvae.data.transforms import NOISE_LEVELS, pixel_noise
 
 
@@ -115,6 +115,19 @@ def test_flip_mirrors_half_of_the_images():
     same = (np.asarray(y) == np.asarray(x)).all(axis=(1, 2, 3))
     assert (mirrored ^ same).all()
     assert 430 < mirrored.sum() < 570
+
+
+def test_shift_moves_images_to_all_places_alike_and_zeros_come_in():
+    x = np.random.default_rng(0).integers(1, 256, (1, 3, 4, 2)).astype(np.uint8)
+    y = np.asarray(jax.jit(shift, static_argnums=2)(_keys(2250), jnp.asarray(np.tile(x, (2250, 1, 1, 1))), 1))
+    assert y.dtype == x.dtype
+    wide = np.pad(x[0], ((1, 1), (1, 1), (0, 0)))
+    places = [wide[i : i + 3, j : j + 4] for i in range(3) for j in range(3)]
+    counts = [int((y == place).all(axis=(1, 2, 3)).sum()) for place in places]
+    assert sum(counts) == 2250
+    assert min(counts) > 180  # 250 each, standard deviation 15
+    assert max(counts) < 320
+    np.testing.assert_array_equal(shift(_keys(1), jnp.asarray(x), 0), x)
 
 
 @pytest.mark.parametrize("transform", [binarize, dequantize])

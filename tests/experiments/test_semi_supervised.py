@@ -12,8 +12,9 @@ from experiments import semi_supervised
 from experiments.common.vae import split_each
 from experiments.run import Finished, Options, load
 from experiments.semi_supervised import Config
+from jaxvae.data import shift
 from jaxvae.errors import UserError
-from jaxvae.models import LadderNetwork, class_bound
+from jaxvae.models import ClassTerms, LadderNetwork, class_bound
 from jaxvae.training import create_train_state, evaluation_keys, make_train_step
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, StepInput
@@ -89,6 +90,29 @@ def test_loss_of_m2_is_its_bound_and_the_weighted_cross_entropy_of_known_classes
     assert float(metrics["bound"]) == pytest.approx(float(jnp.mean(class_bound(terms, jnp.asarray(labels)))), rel=1e-5)
     want = -(terms.log_qy[0, 0] + terms.log_qy[2, 2]) / 2
     assert float(metrics["cross_entropy"]) == pytest.approx(float(want), rel=1e-4)
+
+
+def test_classifier_of_m2_learns_from_shifted_images_and_its_bounds_from_them_as_they_are(images):
+    config = small(methods=("m2",), shift=2, classifier="conv")
+    experiment = semi_supervised.build(config, SPEC)
+    labels = np.array([0, -1, 2, -1, -1, -1, -1, -1], np.int32)
+    batch = Batch(images.train.x[:8], labels, np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    inputs = StepInput(batch, step_keys(state, 8), state.step, {})
+    _, (_, metrics) = jax.jit(experiment.loss)(state.params, {}, inputs)
+    noise, draw = split_each(inputs.keys.examples)
+    of_classifier, of_style = split_each(draw)
+    x = experiment.prepare(noise, jnp.asarray(batch.x))
+    moved = shift(split_each(of_classifier)[0], x, 2)
+    variables = {"params": state.params}
+    model = semi_supervised.m2(config, SPEC, None)
+    bounds = model.apply(variables, of_style, x).bounds
+    log_qy = model.apply(variables, moved, method="classify")
+    want = jnp.mean(class_bound(ClassTerms(bounds, log_qy), jnp.asarray(labels)))
+    assert float(metrics["bound"]) == pytest.approx(float(want), rel=1e-5)
+    assert float(metrics["cross_entropy"]) == pytest.approx(float(-(log_qy[0, 0] + log_qy[2, 2]) / 2), rel=1e-4)
+    found = experiment.classify(state.params, {}, draw, x)  # of what is to be classified nothing is moved
+    np.testing.assert_allclose(found, model.apply(variables, x, method="classify"), rtol=1e-4)
 
 
 def m1m2_of(images, **changes):
@@ -203,6 +227,8 @@ def test_a_batch_without_known_classes_learns_from_its_images(images):
         ({"known_fraction": 1.0}, "--known-fraction is 1.0"),
         ({"noise": "masking", "noise_level": 1.5}, "--noise-level is 1.5, expected 0 to 1 of masking"),
         ({"ladder": (5,), "ladder_costs": (1.0,) * 4}, "--ladder-costs is .*one to 3 numbers"),
+        ({"shift": -1}, "--shift is -1, expected at least 0"),
+        ({"latent_noise": -0.1}, "--latent-noise is -0.1, expected at least 0"),
         ({"precision": "bf16"}, "--precision is bf16, expected float32, but for m2 and m1m2"),
     ],
 )
