@@ -152,7 +152,7 @@ def build(
             prepare=binary_pixels(spec) if below is None else unit_pixels(spec),
             optimizer=optimizer,
             classifier_weight=config.classifier_weight,
-            corrupt=_corruption(config) if below is None else None,
+            corrupt=_corruption(config, spec) if below is None else None,
             below=below,
             below_variables=variables if below is not None else None,
             latent_noise=config.latent_noise,
@@ -165,7 +165,7 @@ def build(
         encoder=encoder,
         variables=variables if method != "scratch" else None,
         optimizer=optimizer,
-        corrupt=_corruption(config),
+        corrupt=_corruption(config, spec),
         frozen=method == "frozen",
     )
 
@@ -240,8 +240,10 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
-def _corruption(config: Config) -> Corrupt:
+def _corruption(config: Config, spec: DataSpec) -> Corrupt:
     """Shifts, and then noise."""
+    side = min(spec.shape[:2])
+    require("shift", config.shift, config.shift < side, f"less than the {side} pixels of an image")
     corrupt = corruption_of(config.noise, config.noise_level)
 
     def both(keys: PRNGKey, x: Array) -> Array:

@@ -243,6 +243,12 @@ def test_labels_that_cannot_be_are_an_error_before_a_folder_is_made(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_shifts_out_of_the_image_are_an_error_before_a_folder_is_made(tmp_path):
+    with pytest.raises(UserError, match="--shift is 12, expected less than the 12 pixels of an image"):
+        semi_supervised.run(small(methods=("m2",), shift=12), Options(name="a", out=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
