@@ -373,10 +373,21 @@ def _row(method: str, num: int, errors: list[float]) -> dict[str, Any]:
 def _draw_errors(folder: Path, config: Config, rows: list[dict[str, Any]]) -> None:
     folder.mkdir(exist_ok=True)
     if len(config.labels) > 1:
-        found = {(row["method"], row["labels"]): row.get("error", np.nan) for row in rows}
-        curves = {method: [found[method, num] for num in config.labels] for method in config.methods}
-        texts = ("error on the test part [%]", "Errors and known classes", "training images of known class")
-        viz.save_learning_curve(folder / "errors.png", list(config.labels), curves, *texts)
+        sizes = sorted(config.labels)
+        found = {(row["method"], row["labels"]): row for row in rows}
+        curves, spreads = (
+            {method: [found[method, num].get(name, np.nan) for num in sizes] for method in config.methods}
+            for name in ("error", "error_sd")
+        )
+        viz.save_learning_curve(
+            folder / "errors.png",
+            sizes,
+            curves,
+            ylabel="error on the test part [%]",
+            title="Means and standard deviations over draws",
+            xlabel="training images of known class",
+            spreads=spreads,
+        )
 
 
 if __name__ == "__main__":

@@ -253,6 +253,15 @@ def test_save_learning_curve_has_a_logarithmic_axis_with_the_sizes(drawn):
         viz.save_learning_curve("", [100, 5000], {"c": [1]}, "")
 
 
+def test_save_learning_curve_has_bars_of_the_spreads_where_there_are_any(drawn):
+    viz.save_learning_curve("", [100, 5000], {"a": [5.0, 3.0]}, "error [%]", spreads={"a": [0.5, np.nan]})
+    (bars,) = drawn[0].axes[0].collections
+    assert bars.get_segments()[0].tolist() == [[100, 4.5], [100, 5.5]]
+    assert not any(np.isfinite(segment).all() and len(segment) for segment in bars.get_segments()[1:])
+    with pytest.raises(ValueError, match="spreads of a has shape"):
+        viz.save_learning_curve("", [100, 5000], {"a": [5.0, 3.0]}, "", spreads={"a": [1.0]})
+
+
 def test_save_rows_puts_every_row_where_its_name_is(tmp_path, monkeypatch):
     placed = {}
     monkeypatch.setattr(

@@ -238,6 +238,7 @@ def save_learning_curve(
     ylabel: str,
     title: str = "Learning curve",
     xlabel: str = "training images",
+    spreads: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw results against the number of training images, which is on a logarithmic axis.
 
@@ -248,11 +249,12 @@ def save_learning_curve(
       ylabel: quantity and unit of the values.
       title: above the plot.
       xlabel: what the sizes are.
+      spreads: name -> half the length of bars at the values [P], NaN for none; None draws no bars.
     """
     sizes = np.asarray(sizes)
     check_shape("sizes", sizes, (None,))
     figure, axes = plot(title, xlabel, ylabel, width=7.0, height=4.6)
-    _lines(axes, sizes, curves)
+    _lines(axes, sizes, curves, spreads)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes.tolist()])
     axes.set_xticks([], minor=True)
@@ -262,11 +264,15 @@ def save_learning_curve(
 # ---------- private
 
 
-def _lines(axes: Any, x: np.ndarray, curves: Mapping[str, Any]) -> None:
-    """Draw values [P] of every name against x, [P]."""
+def _lines(axes: Any, x: np.ndarray, curves: Mapping[str, Any], spreads: Mapping[str, Any] | None = None) -> None:
+    """Draw values [P] of every name against x, [P], with bars of half lengths [P] at them."""
     for name, values in curves.items():
         check_shape(name, np.asarray(values), x.shape)
-        axes.plot(x, np.asarray(values), "o-", linewidth=1.5, markersize=5, label=name)
+        bars = None if spreads is None else np.asarray(spreads[name])
+        if bars is not None:
+            check_shape(f"spreads of {name}", bars, x.shape)
+        style = {"linewidth": 1.5, "markersize": 5, "capsize": 3}
+        axes.errorbar(x, np.asarray(values), bars, fmt="o-", label=name, **style)
     axes.legend(frameon=False)
 
 

@@ -290,6 +290,20 @@ def test_rows_that_were_made_are_kept_when_a_later_method_fails(tmp_path, monkey
     assert [row["method"] for row in summary["errors"]] == ["m2"]
 
 
+def test_figure_of_errors_goes_from_few_labels_to_many_with_the_spread_over_draws(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(semi_supervised, "_train", lambda method, num, *_: [num])
+    monkeypatch.setattr(semi_supervised, "_errors", lambda members, _: [30.0 / members[0], 60.0 / members[0]])
+    monkeypatch.setattr(semi_supervised, "totals", lambda *_: {})
+    monkeypatch.setattr(
+        semi_supervised.viz, "save_learning_curve", lambda *place, **texts: drawn.update(place=place, **texts)
+    )
+    semi_supervised.run(small(methods=("m2",), labels=(15, 6), num_draws=2), Options(name="a", out=tmp_path))
+    path, sizes, curves = drawn["place"]
+    assert (path.name, sizes, curves) == ("errors.png", [6, 15], {"m2": [7.5, 3.0]})
+    np.testing.assert_allclose(drawn["spreads"]["m2"], [5 / np.sqrt(2), 2 / np.sqrt(2)], atol=1e-3)
+
+
 def test_m1m2_on_an_autoencoder_is_an_error():
     module, config = module_and_config("autoencoder", net="dense", hidden=(), latent_dim=2)
     with pytest.raises(UserError, match="--encoder is a run of autoencoder, m1m2 needs one of a VAE"):
