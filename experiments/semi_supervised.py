@@ -21,12 +21,13 @@ import numpy as np
 
 from experiments import autoencoder
 from experiments.common.autoencoder import Corrupt, NoiseName, check_noise, corruption_of
-from experiments.common.classification import classifier_experiment, ladder_experiment, m2_experiment
+from experiments.common.classification import classifier_experiment, ladder_experiment
 from experiments.common.compare import half_interval
 from experiments.common.folder import FREE_FIELDS, drawing, read_json, run_record
 from experiments.common.inspection import features_of, latents_of
 from experiments.common.labels import Pool, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
 from experiments.common.loading import abstract_state, fingerprint, require_codes, require_images
+from experiments.common.m2 import m2_experiment
 from experiments.common.report import report, with_earlier, write_summary
 from experiments.common.sweep import diverged, table, totals
 from experiments.common.training import begin, train_sweep
@@ -56,6 +57,16 @@ Method = Literal["scratch", "frozen", "finetune", "m1", "m1_spread", "m2", "m1m2
 WITH_ENCODER = ("frozen", "finetune", "m1", "m1_spread", "m1m2")
 BY_SUPPORT_VECTORS = ("m1", "m1_spread")
 OF_ALL_IMAGES = ("m2", "m1m2", "ladder")  # methods that learn from images without a class
+OF_CORRUPTED_IMAGES = ("scratch", "frozen", "finetune", "m2")
+
+USED_BY = {
+    "noise": OF_CORRUPTED_IMAGES,
+    "shift": OF_CORRUPTED_IMAGES,
+    "classifier": ("m2",),
+    "latent_noise": ("m1m2",),
+}
+
+MIN_SIGMA = 0.2  # that M2 gives a latent, in its standard deviations; chosen with the settings of the README
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Config(ImageConfig):
     noise_level: float = 0.25
     """its standard deviation, or the probability that a pixel is changed"""
     shift: int = 0
-    """pixels by which the same images are moved at most"""
+    """pixels by which these images are moved at most, before they are corrupted"""
     classifier: Literal["mlp", "conv"] = "mlp"
     """q(y | x) of M2 of images: --hidden units, or two convolutions and 256 units"""
     hidden: tuple[int, ...] = (500,)
@@ -181,7 +192,7 @@ def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervis
             raise UserError(f"--encoder is a run of {below.name}, m1m2 needs one of a VAE with a Gaussian posterior.")
         state, x = abstract_state(below), jax.ShapeDtypeStruct((1, *spec.shape), np.float32)
         latents = jax.eval_shape(below.posterior, state.params, state.model_state, x).mean
-        likelihood, shape, net = gaussian_learned_scale(min_sigma=0.2), latents.shape[1:], MLP
+        likelihood, shape, net = gaussian_learned_scale(MIN_SIGMA), latents.shape[1:], MLP
     features: list[nn.Module] = [net(config.hidden, dtype=dtype)]
     if below is None and config.classifier == "conv":
         features = [ConvEncoder(dtype=dtype), MLP((256,), dtype=dtype)]
@@ -261,7 +272,11 @@ class _Codes(NamedTuple):
 def _check(
     config: Config, splits: Splits, spec: DataSpec, encoder: Finished | None, draws: dict[int, list[np.ndarray]]
 ) -> None:
-    """Raise for what would fail hours later."""
+    """Raise for what would fail hours later, or would be said for nothing."""
+    for field, methods in USED_BY.items():
+        value, default = getattr(config, field), getattr(Config, field)
+        used = value == default or bool(set(methods) & set(config.methods))
+        require(field, value, used, f"{default} without a method that uses it: {', '.join(methods)}")
     labels = splits.train.labels[known_rows(splits, config.unlabelled)]
     classes = known_classes(splits, config.unlabelled)
     for method in config.methods:
@@ -290,7 +305,7 @@ def _draw(splits: Splits, config: Config, num: int, seed: int) -> np.ndarray:
 
 
 def _shared(method: Method, config: Config, splits: Splits, encoder: Finished | None) -> Any:
-    """What all trainings of a method learn from: the pool of images, or the codes of all, or nothing more."""
+    """What all trainings of a method learn from: a pool of images or latents, the codes of all, or nothing more."""
     if method in OF_ALL_IMAGES:
         if method == "m1m2":  # encoded once, not at every visit
             assert encoder is not None

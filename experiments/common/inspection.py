@@ -52,7 +52,13 @@ def features_of(finished: Finished, splits: Splits) -> Splits:
 def latents_of(finished: Finished, dataset: Dataset) -> GaussianParams:
     """Return q(z | x) of images, as they are, of a VAE with a Gaussian posterior: [N, D]."""
     posterior = finished.experiment.posterior
-    return _of_images(finished, lambda params, state, keys, x: _posterior(posterior, params, state, x), dataset)
+    return _of_images(finished, lambda params, state, _, x: posterior_of(posterior, params, state, x), dataset)
+
+
+@functools.partial(jax.jit, static_argnums=0)  # once for all members of a sweep
+def posterior_of(posterior: Callable, params: Params, state: ModelState, x: Array) -> GaussianParams:
+    """Return q(z | x) of a batch of prepared images, jitted."""
+    return posterior(params, state, x)
 
 
 def similarity(x: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:
@@ -96,11 +102,6 @@ def _encoder(finished: Finished) -> Callable[..., tuple[Array, ...]]:
 def _features(encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
     parts = encode(params, model_state, keys, x)
     return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _posterior(posterior: Callable, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
-    return posterior(params, model_state, x)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

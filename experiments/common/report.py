@@ -1,7 +1,6 @@
 """What a finished model is judged by: the test part, once, in numbers (`summary.json`) and figures."""
 
 import datetime
-import functools
 import math
 import platform
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import numpy as np
 
 from experiments.common.figures import draw_autoencoder, draw_classifier, draw_exact, draw_vae
 from experiments.common.folder import drawing, progress_bar, read_json, write_json
-from experiments.common.inspection import Inspected, inspect, similarity
+from experiments.common.inspection import Inspected, inspect, posterior_of, similarity
 from experiments.common.judge_codec import judge_codec
 from experiments.common.loading import Finished
 from experiments.common.training import evaluation_batch
@@ -24,7 +23,7 @@ from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.training import evaluation_keys, in_batches, make_evaluator
-from jaxvae.types import Array, Batch, Dataset, Experiment, GaussianParams, ModelState, Params, Splits
+from jaxvae.types import Batch, Dataset, Experiment, Splits
 
 MI_IMAGES = 5_000
 NLL_BATCH = 100  # images at a time in importance sampling
@@ -181,7 +180,7 @@ def information(finished: Finished, inspected: Inspected) -> dict[str, float]:
     x = inspected.x[np.random.default_rng(0).permutation(len(inspected.x))[:MI_IMAGES]]
     size = min(evaluation_batch(finished.experiment.spec), len(x))
     q = in_batches(
-        lambda _, batch: _posterior(posterior, finished.params, finished.model_state, batch.x), Dataset(x, None), size
+        lambda _, batch: posterior_of(posterior, finished.params, finished.model_state, batch.x), Dataset(x, None), size
     )
     estimate = jax.jit(latents.mutual_information)(jax.random.key(0), q)
     return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
@@ -234,8 +233,3 @@ def _judge_of(experiment: Experiment) -> Callable[..., tuple[dict[str, Any], Cal
     if experiment.terms is not None:
         return judge_vae
     return judge_exact if experiment.encode is None else judge_autoencoder
-
-
-@functools.partial(jax.jit, static_argnums=0)  # once for all members of a sweep
-def _posterior(posterior: Callable, params: Params, state: ModelState, x: Array) -> GaussianParams:
-    return posterior(params, state, x)

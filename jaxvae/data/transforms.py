@@ -97,11 +97,17 @@ def shift(keys: PRNGKey, x: Array, most: int) -> Array:
     Args:
       keys: one key an example, [B].
       x: images [B, H, W, C].
-      most: pixels in each direction, at least 0.
+      most: pixels in each direction, at least 0, no traced value.
 
     Returns:
       Images of the same type, [B, H, W, C].
+
+    Raises:
+      ValueError: if the keys are not one an image, or `most` is negative.
     """
+    check_keys(keys, x.shape)
+    if most < 0:
+        raise ValueError(f"most is {most}, expected at least 0 pixels.")
 
     def one(key: PRNGKey, image: Array) -> Array:
         down, right = jax.random.randint(key, (2,), 0, 2 * most + 1)
@@ -154,14 +160,19 @@ def pixel_noise(keys: PRNGKey, shape: tuple[int, ...]) -> Array:
     Raises:
       ValueError: if the keys are not one an example.
     """
-    if keys.shape != shape[:1]:
-        raise ValueError(f"keys have shape {list(keys.shape)}, expected one an image, [{shape[0]}].")
+    check_keys(keys, shape)
     size = 1
     for length in shape[1:]:
         size *= length
     words = jax.vmap(lambda key: jax.random.bits(key, ((size + 1) // 2,), jnp.uint32))(keys)
     halves = jnp.concatenate([words & 0xFFFF, words >> 16], axis=1)
     return halves[:, :size].reshape(shape).astype(jnp.float32)
+
+
+def check_keys(keys: PRNGKey, shape: tuple[int, ...]) -> None:
+    """Raise a ValueError unless there is one key an image of that shape, [B, ...]."""
+    if keys.shape != shape[:1]:
+        raise ValueError(f"keys have shape {list(keys.shape)}, expected one an image, [{shape[0]}].")
 
 
 def _powers_of_two(num: int) -> Array:

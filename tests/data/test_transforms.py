@@ -8,6 +8,10 @@ from jaxvae.data import binarize, dequantize, flip, from_blocks, shift, to_block
 from jaxvae.data.transforms import NOISE_LEVELS, pixel_noise
 
 
+def shift_by_one(keys, x):
+    return shift(keys, x, 1)
+
+
 def _keys(num, seed=0):
     return jax.random.split(jax.random.key(seed), num)
 
@@ -128,15 +132,17 @@ def test_shift_moves_images_to_all_places_alike_and_zeros_come_in():
     assert min(counts) > 180  # 250 each, standard deviation 15
     assert max(counts) < 320
     np.testing.assert_array_equal(shift(_keys(1), jnp.asarray(x), 0), x)
+    with pytest.raises(ValueError, match="most is -1, expected at least 0 pixels"):
+        shift(_keys(1), jnp.asarray(x), -1)
 
 
-@pytest.mark.parametrize("transform", [binarize, dequantize])
+@pytest.mark.parametrize("transform", [binarize, dequantize, shift_by_one])
 def test_one_key_an_example_is_expected(transform):
     with pytest.raises(ValueError, match=r"keys have shape \[2\], expected one an image, \[3\]"):
         transform(_keys(2), jnp.zeros((3, 2, 2, 1), jnp.uint8))
 
 
-@pytest.mark.parametrize("transform", [binarize, dequantize, flip])
+@pytest.mark.parametrize("transform", [binarize, dequantize, flip, shift_by_one])
 def test_transforms_trace_once_under_jit(transform):
     x = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 5, 3, 1)), jnp.uint8)
     chex.clear_trace_counter()

@@ -6,13 +6,16 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import semi_supervised
+from experiments.common import inspection
+from experiments.common.m2 import m2_experiment
 from experiments.common.vae import split_each
 from experiments.run import Finished, Options, load
 from experiments.semi_supervised import Config
-from jaxvae.data import shift
+from jaxvae.data import gaussian_noise, shift
 from jaxvae.errors import UserError
 from jaxvae.models import ClassTerms, LadderNetwork, class_bound
 from jaxvae.training import create_train_state, evaluation_keys, make_train_step
@@ -111,6 +114,7 @@ def test_classifier_of_m2_learns_from_shifted_images_and_its_bounds_from_them_as
     want = jnp.mean(class_bound(ClassTerms(bounds, log_qy), jnp.asarray(labels)))
     assert float(metrics["bound"]) == pytest.approx(float(want), rel=1e-5)
     assert float(metrics["cross_entropy"]) == pytest.approx(float(-(log_qy[0, 0] + log_qy[2, 2]) / 2), rel=1e-4)
+    assert "conv_0" in str(jax.tree_util.tree_structure(state.params["classifier"]))
     found = experiment.classify(state.params, {}, draw, x)  # of what is to be classified nothing is moved
     np.testing.assert_allclose(found, model.apply(variables, x, method="classify"), rtol=1e-4)
 
@@ -136,7 +140,12 @@ def test_m1m2_learns_from_latents_as_from_their_images(images):
     ]
     assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
     other = experiment.init(jax.random.key(0), batch._replace(x=latents))[1]
-    np.testing.assert_allclose(other["scale"], state.model_state["scale"], rtol=1e-5)
+    for name in ("center", "scale"):
+        np.testing.assert_allclose(other[name], state.model_state[name], rtol=1e-5)
+    padded = jax.tree.map(lambda leaf: np.concatenate([leaf, np.zeros_like(leaf[:3])]), batch._replace(x=latents))
+    for name in ("center", "scale"):  # rows that only fill the batch do not count
+        found = experiment.init(jax.random.key(0), padded)[1][name]
+        np.testing.assert_allclose(found, state.model_state[name], rtol=1e-5)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
@@ -145,7 +154,7 @@ def test_latents_of_m1m2_are_standardized_and_drawn_with_part_of_their_deviation
     mean, deviation = np.asarray(latents.mean), np.exp(0.5 * np.asarray(latents.log_var))
     keys = step_keys(state, len(mean)).examples
     drawn = jax.vmap(lambda key: jax.random.normal(key, (3,)))(split_each(split_each(keys)[1])[0])
-    scale = np.maximum(mean.std(axis=0), 0.1)
+    scale = np.maximum(np.sqrt(mean.var(axis=0) + noise**2 * np.mean(deviation**2, axis=0)), 0.1)
     z = (mean + noise * deviation * np.asarray(drawn) - mean.mean(axis=0)) / scale
     model = semi_supervised.m2(small(), SPEC, m1m2_of(images)[4][0])
     terms = model.apply({"params": state.params}, split_each(split_each(keys)[1])[1], z)
@@ -170,6 +179,47 @@ def test_what_m1m2_makes_of_a_latent_is_decoded_in_the_units_of_m1(images):
     params = model.apply({"params": state.params}, style, jnp.array([1, 1]), method="decode")
     want = below.decode(*variables, keys, jax.vmap(model.likelihood.mean)(params) * scale + center)
     np.testing.assert_allclose(found[:, 1], want, rtol=1e-3, atol=1e-4)
+
+
+def test_latents_of_m1_are_those_of_images_in_their_order(images, tmp_path, monkeypatch):
+    *_, (below, variables) = m1m2_of(images)
+    monkeypatch.setattr(inspection, "evaluation_batch", lambda spec: 16)  # and 40 images
+    found = inspection.latents_of(Finished(below, None, *variables, tmp_path, {}), images.train)
+    for one, want in zip(found, below.posterior(*variables, jnp.asarray(images.train.x) / 255), strict=True):
+        np.testing.assert_allclose(one, want, rtol=1e-4, atol=1e-5)
+
+
+def test_latents_are_not_corrupted(images):
+    below = m1m2_of(images)[4][0]
+    model = semi_supervised.m2(small(), SPEC, below)
+    with pytest.raises(ValueError, match="corrupt is of images"):
+        m2_experiment(
+            name="a",
+            spec=SPEC,
+            model=model,
+            prepare=below.prepare,
+            optimizer=optax.sgd(0.1),
+            classifier_weight=1.0,
+            corrupt=lambda keys, x: x,
+            below=below,
+        )
+
+
+def test_classifier_from_scratch_learns_from_images_that_are_shifted_and_then_corrupted(images):
+    config = small(methods=("scratch",), shift=2, noise="gaussian", noise_level=0.3)
+    experiment = semi_supervised.build(config, SPEC)
+    batch = Batch(images.train.x[:8], images.train.labels[:8], np.ones(8, np.float32))
+    state = create_train_state(experiment, jax.random.key(0), batch)
+    inputs = StepInput(batch, step_keys(state, 8), state.step, {})
+    loss, _ = jax.jit(experiment.loss)(state.params, state.model_state, inputs)
+    noise, draw = split_each(inputs.keys.examples)
+    first, second = split_each(noise)
+    of_shift, of_noise = split_each(second)
+    moved = shift(of_shift, experiment.prepare(first, jnp.asarray(batch.x)), 2)
+    seen = gaussian_noise(of_noise, moved, 0.3)
+    log_q = experiment.classify(state.params, state.model_state, draw, seen)
+    want = -np.mean(np.asarray(log_q)[np.arange(8), batch.labels])
+    assert float(loss) == pytest.approx(want, rel=1e-4)
 
 
 def test_loss_of_a_ladder_weighs_the_costs_of_its_layers_from_the_image_upwards(images):
@@ -240,6 +290,24 @@ def test_settings_that_make_no_sense_are_an_error(changes, message):
 def test_labels_that_cannot_be_are_an_error_before_a_folder_is_made(tmp_path):
     with pytest.raises(UserError, match="--labels is 2, fewer than the 3 classes"):
         semi_supervised.run(small(labels=(2,)), Options(name="a", out=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"methods": ("ladder",), "noise": "masking"},
+            "--noise is masking, expected none without a method",
+        ),
+        ({"methods": ("ladder",), "shift": 1}, "--shift is 1, expected 0 without a method that uses it: scratch, "),
+        ({"methods": ("scratch",), "classifier": "conv"}, "--classifier is conv, expected mlp .* uses it: m2"),
+        ({"methods": ("m2",), "latent_noise": 1.0}, "--latent-noise is 1.0, expected 0.3 .* uses it: m1m2"),
+    ],
+)
+def test_settings_that_no_method_uses_are_an_error_before_a_folder_is_made(changes, message, images, tmp_path):
+    with pytest.raises(UserError, match=message):
+        semi_supervised.run(small(**changes), Options(name="a", out=tmp_path))
     assert not list(tmp_path.iterdir())
 
 
