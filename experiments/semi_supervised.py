@@ -63,7 +63,11 @@ USED_BY = {
     "noise": OF_CORRUPTED_IMAGES,
     "shift": OF_CORRUPTED_IMAGES,
     "classifier": ("m2",),
+    "classifier_weight": ("m2", "m1m2"),
     "latent_noise": ("m1m2",),
+    "ladder_noise": ("ladder",),
+    "ladder_costs": ("ladder",),
+    "known_fraction": OF_ALL_IMAGES,
 }
 
 MIN_SIGMA = 0.2  # that M2 gives a latent, in its standard deviations; chosen with the settings of the README
@@ -88,7 +92,7 @@ class Config(ImageConfig):
     noise_level: float = 0.25
     """its standard deviation, or the probability that a pixel is changed"""
     shift: int = 0
-    """pixels by which these images are moved at most, before they are corrupted"""
+    """pixels by which these images are moved at most, before they are corrupted; what comes in is black"""
     classifier: Literal["mlp", "conv"] = "mlp"
     """q(y | x) of M2 of images: --hidden units, or two convolutions and 256 units"""
     hidden: tuple[int, ...] = (500,)
@@ -211,6 +215,8 @@ def m2(config: Config, spec: DataSpec, below: Experiment | None) -> SemiSupervis
 def run(config: Config, options: Options) -> Path:
     """Train every method on every number of labels, with every draw of them, and print their errors."""
     refuse(options, "a comparison of methods", "sweep", "init_from")
+    if not options.resume:  # which may add methods to those that the settings of the folder are for
+        _refuse_unused(config)
     splits, spec = data.load(config.data, image_size=config.image_size)
     spec = class_spec(splits, spec, config.unlabelled)
     encoder = load(config.encoder) if config.encoder else None
@@ -264,6 +270,13 @@ def _corruption(config: Config, spec: DataSpec) -> Corrupt:
     return both
 
 
+def _refuse_unused(config: Config) -> None:
+    for field, methods in USED_BY.items():
+        value, default = getattr(config, field), getattr(Config, field)
+        used = value == default or bool(set(methods) & set(config.methods))
+        require(field, value, used, f"{default} without a method that uses it: {', '.join(methods)}")
+
+
 class _Codes(NamedTuple):
     features: Splits  # of all images
     graph: Any  # of those of the training part; None where it is not needed
@@ -272,11 +285,7 @@ class _Codes(NamedTuple):
 def _check(
     config: Config, splits: Splits, spec: DataSpec, encoder: Finished | None, draws: dict[int, list[np.ndarray]]
 ) -> None:
-    """Raise for what would fail hours later, or would be said for nothing."""
-    for field, methods in USED_BY.items():
-        value, default = getattr(config, field), getattr(Config, field)
-        used = value == default or bool(set(methods) & set(config.methods))
-        require(field, value, used, f"{default} without a method that uses it: {', '.join(methods)}")
+    """Raise for what would fail hours later."""
     labels = splits.train.labels[known_rows(splits, config.unlabelled)]
     classes = known_classes(splits, config.unlabelled)
     for method in config.methods:
@@ -399,9 +408,9 @@ def _draw_errors(folder: Path, config: Config, rows: list[dict[str, Any]]) -> No
             sizes,
             curves,
             ylabel="error on the test part [%]",
-            title="Means and standard deviations over draws",
+            title="Mean and standard deviation over draws" if config.num_draws > 1 else "Errors and known classes",
             xlabel="training images of known class",
-            spreads=spreads,
+            spreads=spreads if config.num_draws > 1 else None,
         )
 
 

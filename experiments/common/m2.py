@@ -48,11 +48,11 @@ def m2_experiment(
 
       loss = -bound(x, y or x) + weight * mean over known classes of -log q(y | x)           [nats per image, eq. 9]
 
-    Departs from the paper in that q(y | x) may see images corrupted; that a batch has more images with a class than the
-    data, by repetition, so that their bounds weigh more; that the weight is of nats of an image, where the paper's
-    alpha = 0.1 N is 0.1; and that latents are those of images as they are and standardised, and have `latent_noise` of
-    the noise of q(z | x). With less than all of it the bound is one of M2's density of such latents, none of log p(x);
-    it is in their units, which differ from draw to draw of the batch that they are standardised by.
+    Departs from the paper in that q(y | x), also within the bound of an image without a class, may be of the image
+    corrupted; that a batch has more images with a class than the data, by repetition, so that their bounds weigh more;
+    that the weight is of nats of an image, where the paper's alpha = 0.1 N is 0.1; and that latents are those of images
+    as they are, standardised, with `latent_noise` of the noise of q(z | x). The bound is then one of the log density of
+    these standardised latents, in units that differ from draw to draw, and none of log p(x).
 
     Args:
       name: of the experiment.
@@ -61,7 +61,7 @@ def m2_experiment(
       prepare: makes the images that are modelled of those of the data.
       optimizer: of the loss.
       classifier_weight: of the second term; alpha / N in the paper.
-      corrupt: what q(y | x) sees of images that it learns from, the bounds see them as they are; None for these.
+      corrupt: what q(y | x) sees of images that it learns from; all else sees them as they are. None corrupts nothing.
       below: M1, a VAE of images with a Gaussian posterior. Its latents are drawn anew at every visit and standardised
         as those of a first batch are. Training images may be given as q(z | x) of them, `GaussianParams`.
       below_variables: its parameters and state, which stay as they are; None where shapes are enough.
@@ -107,10 +107,8 @@ def m2_experiment(
         x, model_state = prepared(keys, batch.x), {}
         if below is not None:
             model_state = given_or_zeros(below, below_variables)
-            q, mean_of = (
-                latents(model_state, x),
-                functools.partial(jnp.average, axis=0, weights=batch.mask, keepdims=True),
-            )
+            q = latents(model_state, x)
+            mean_of = functools.partial(jnp.average, axis=0, weights=batch.mask, keepdims=True)
             center = mean_of(q.mean)
             # Of what M2 is of, noise included: most of a latent that says nothing of the images is noise.
             variance = mean_of(jnp.square(q.mean - center) + latent_noise**2 * jnp.exp(q.log_var))

@@ -86,7 +86,11 @@ def flip(keys: PRNGKey, x: Array) -> Array:
 
     Returns:
       Images of the same type, [B, H, W, C].
+
+    Raises:
+      ValueError: if the keys are not one an image.
     """
+    check_keys(keys, x.shape)
     coins = jax.vmap(jax.random.bernoulli)(keys)
     return jnp.where(coins[:, None, None, None], x[:, :, ::-1], x)
 

@@ -26,7 +26,7 @@ class ClassTerms(NamedTuple):
     """What M2 says of B images and each of K classes."""
 
     bounds: Array  # [B, K], lower bounds of log p(x, y), nats
-    log_qy: Array  # [B, K], log q(y | x)
+    log_qy: Array  # [B, K], log q(y | x), or of what is seen of x
 
 
 class SemiSupervisedVAE(nn.Module):

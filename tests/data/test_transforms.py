@@ -136,7 +136,7 @@ def test_shift_moves_images_to_all_places_alike_and_zeros_come_in():
         shift(_keys(1), jnp.asarray(x), -1)
 
 
-@pytest.mark.parametrize("transform", [binarize, dequantize, shift_by_one])
+@pytest.mark.parametrize("transform", [binarize, dequantize, flip, shift_by_one])
 def test_one_key_an_example_is_expected(transform):
     with pytest.raises(ValueError, match=r"keys have shape \[2\], expected one an image, \[3\]"):
         transform(_keys(2), jnp.zeros((3, 2, 2, 1), jnp.uint8))

@@ -95,7 +95,7 @@ def test_loss_of_m2_is_its_bound_and_the_weighted_cross_entropy_of_known_classes
     assert float(metrics["cross_entropy"]) == pytest.approx(float(want), rel=1e-4)
 
 
-def test_classifier_of_m2_learns_from_shifted_images_and_its_bounds_from_them_as_they_are(images):
+def test_classifier_of_m2_learns_from_shifted_images_and_all_else_from_them_as_they_are(images):
     config = small(methods=("m2",), shift=2, classifier="conv")
     experiment = semi_supervised.build(config, SPEC)
     labels = np.array([0, -1, 2, -1, -1, -1, -1, -1], np.int32)
@@ -115,7 +115,10 @@ def test_classifier_of_m2_learns_from_shifted_images_and_its_bounds_from_them_as
     assert float(metrics["bound"]) == pytest.approx(float(want), rel=1e-5)
     assert float(metrics["cross_entropy"]) == pytest.approx(float(-(log_qy[0, 0] + log_qy[2, 2]) / 2), rel=1e-4)
     assert "conv_0" in str(jax.tree_util.tree_structure(state.params["classifier"]))
-    found = experiment.classify(state.params, {}, draw, x)  # of what is to be classified nothing is moved
+    found = experiment.evaluate(state.params, {}, inputs.keys.examples, batch, {})  # where nothing is moved
+    bounds = class_bound(model.apply(variables, of_style, x), jnp.full(8, -1))
+    np.testing.assert_allclose(found["bound"], bounds, rtol=1e-4)
+    found = experiment.classify(state.params, {}, draw, x)
     np.testing.assert_allclose(found, model.apply(variables, x, method="classify"), rtol=1e-4)
 
 
@@ -189,6 +192,18 @@ def test_latents_of_m1_are_those_of_images_in_their_order(images, tmp_path, monk
         np.testing.assert_allclose(one, want, rtol=1e-4, atol=1e-5)
 
 
+def test_m1m2_trains_on_latents_that_were_encoded_once(images, tmp_path, monkeypatch):
+    *_, (below, variables) = m1m2_of(images)
+    encoder, pools = Finished(below, None, *variables, tmp_path, {}), []
+    monkeypatch.setattr(semi_supervised, "load", lambda place: encoder)
+    monkeypatch.setattr(semi_supervised, "_stage", lambda encoder: {})
+    monkeypatch.setattr(semi_supervised, "_train", lambda method, num, config, pool, *_: pools.append(pool) or [])
+    semi_supervised.run(small(methods=("m1m2",), encoder="a"), Options(name="a", out=tmp_path))
+    want = inspection.latents_of(encoder, images.train)
+    np.testing.assert_array_equal(pools[0].train.x.mean[:40], want.mean)
+    np.testing.assert_array_equal(pools[0].train.x.log_var[40:], want.log_var)
+
+
 def test_latents_are_not_corrupted(images):
     below = m1m2_of(images)[4][0]
     model = semi_supervised.m2(small(), SPEC, below)
@@ -220,6 +235,11 @@ def test_classifier_from_scratch_learns_from_images_that_are_shifted_and_then_co
     log_q = experiment.classify(state.params, state.model_state, draw, seen)
     want = -np.mean(np.asarray(log_q)[np.arange(8), batch.labels])
     assert float(loss) == pytest.approx(want, rel=1e-4)
+    first, draw = split_each(inputs.keys.examples)
+    found = experiment.evaluate(state.params, state.model_state, inputs.keys.examples, batch, {})["cross_entropy"]
+    clean = experiment.prepare(first, jnp.asarray(batch.x))
+    log_q = experiment.classify(state.params, state.model_state, draw, clean)
+    np.testing.assert_allclose(found, -np.asarray(log_q)[np.arange(8), batch.labels], rtol=1e-4)
 
 
 def test_loss_of_a_ladder_weighs_the_costs_of_its_layers_from_the_image_upwards(images):
@@ -343,6 +363,15 @@ def test_resumed_comparison_keeps_its_earlier_rows(tmp_path):
     assert all(0 <= row["error"] <= 100 for row in rows)
     for method in ("m2", "ladder"):
         assert load(folder / f"{method}_labels=6_seed=0").experiment.classify is not None
+
+
+def test_resumed_comparison_may_add_methods_that_do_not_use_its_settings(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(semi_supervised, "_train", lambda *_: [])
+    options = Options(name="a", out=tmp_path)
+    semi_supervised.run(small(methods=("scratch",), shift=2), options)
+    folder = semi_supervised.run(small(methods=("ladder",), shift=2), replace(options, resume=True))
+    rows = json.loads((folder / "summary.json").read_text())["errors"]
+    assert [row["method"] for row in rows] == ["scratch", "ladder"]
 
 
 def test_rows_that_were_made_are_kept_when_a_later_method_fails(tmp_path, monkeypatch):
