@@ -11,7 +11,7 @@ from benchmarks.options import Options
 from benchmarks.records import Record, record
 from benchmarks.timing import alternate, spread, timed
 from jaxvae.training import Member, Settings, fit, fit_sweep, make_layout
-from jaxvae.training.members import Training
+from jaxvae.training.trainer import Training
 from jaxvae.training.parallel import sweep_layout
 from jaxvae.types import Dataset, Splits
 

@@ -4,61 +4,60 @@ Dense or convolutional, its layers in pairs up and down, which may share their w
 autoencoder (Vincent et al. 2010), with `--sparsity` a sparse and with `--contraction-weight` a contractive one.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from experiments.common.autoencoder import (
-    NoiseName,
-    Penalty,
-    autoencoder_experiment,
-    check_noise,
-    corruption_of,
-    loss_of,
-)
-from experiments.common.vae import cosine_adam, network_dtype
-from experiments.run import ImageConfig, Options, at_least, main, require, run_single
+from jaxvae.likelihoods import bernoulli, squared_error
 from jaxvae.models import Autoencoder, ConvPair, DensePair
+from jaxvae.models.autoencoder import identity
 from jaxvae.penalties import contraction, kl_sparsity, l1_sparsity
-from jaxvae.types import Array, DataSpec, Experiment, Params
+from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.studies.cli import main
+from jaxvae.systems.autoencoder import autoencoder_system
+from jaxvae.systems.corruption import NoiseName, check_noise, make_corruption
+from jaxvae.systems.networks import network_dtype
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Params, System
 
 Net = Literal["dense", "conv"]
 ActivationName = Literal["relu", "sigmoid", "tanh"]
 ACTIVATIONS = {"relu": nn.relu, "sigmoid": nn.sigmoid, "tanh": nn.tanh}
+LOSSES = {"bce": bernoulli, "mse": squared_error}
 
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """What shapes a run."""
+    """Configuration of an autoencoder."""
 
     net: Net = "conv"
     """layers between the images and the code"""
     hidden: tuple[int, ...] = (32, 64)
-    """their widths: units of dense layers, channels of convolutions, which halve the image each"""
+    """widths of these layers: units of dense layers, channels of convolutions, which halve the image each"""
     latent_dim: int = 32
     """numbers of a code, by a last dense layer without activation; 0 leaves that out, and the last width is the code"""
     activation: ActivationName = "relu"
-    """after every hidden layer"""
+    """activation after every hidden layer"""
     tied: bool = False
     """whether every layer down has the weights of the layer up, transposed"""
     loss: Literal["bce", "mse"] = "bce"
     """cross-entropy of intensities, or squared errors, summed over pixels"""
     noise: NoiseName = "none"
-    """what corrupts the images that the encoder sees"""
+    """corruption of the images that the encoder sees"""
     noise_level: float = 0.25
-    """its standard deviation, or the probability that a pixel is changed"""
+    """standard deviation of the noise, or the probability that a pixel is changed"""
     sparsity: Literal["none", "l1", "kl"] = "none"
     """penalty of the code: the sum of its sizes, or how far mean activations of sigmoid units are from a target"""
     sparsity_weight: float = 0.1
-    """of that penalty"""
+    """weight of that penalty"""
     sparsity_target: float = 0.05
-    """the mean activation that is wanted"""
+    """mean activation that is wanted"""
     contraction_weight: float = 0.0
-    """of the squared Jacobian of the encoder"""
+    """weight of the squared Jacobian of the encoder"""
     last_alone: bool = False
     """only the last pair of layers learns, to bring back what those below give: a phase of stacked_autoencoder"""
     steps: int = 4_000
@@ -79,15 +78,18 @@ class Config(ImageConfig):
         return replace(self, hidden=(8,), latent_dim=4, steps=100, eval_every=50)
 
 
-def build(config: Config, spec: DataSpec, below: Params = None) -> Experiment:
-    """Put the system together, to start from the parameters of some of its pairs."""
-    return autoencoder_experiment(
+def build(config: Config, spec: DataSpec, below: Params = None) -> System:
+    """Build the system, to start from the parameters of some of its pairs.
+
+    The loss is -log p(x | code of the corrupted x) + penalty of the code.
+    """
+    return autoencoder_system(
         name="autoencoder",
         spec=spec,
         model=autoencoder(config, spec),
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        corrupt=corruption_of(config.noise, config.noise_level),
-        penalty=penalty_of(config),
+        corrupt=make_corruption(config.noise, config.noise_level),
+        penalty=functools.partial(penalty, config) if has_penalty(config) else None,
         last_alone=config.last_alone,
         below=below,
     )
@@ -103,39 +105,26 @@ def autoencoder(config: Config, spec: DataSpec) -> Autoencoder:
         pairs.append(pair)
         shape = pair.code_shape
     if config.latent_dim:
-        pairs.append(DensePair(shape, config.latent_dim, _identity, config.tied, dtype))
-    return Autoencoder(pairs, loss_of(config.loss))
+        pairs.append(DensePair(shape, config.latent_dim, identity, config.tied, dtype))
+    return Autoencoder(pairs, LOSSES[config.loss]())
 
 
-def penalty_of(config: Config) -> Penalty | None:
-    """Return the penalty of a configuration, weighted, if there is any."""
-    if config.sparsity == "none" and not config.contraction_weight:
-        return None
-
-    def penalty(encode: Callable[[Array], Array], x: Array, h: Array, axis_name: str | None) -> Array:
-        total = jnp.zeros(len(h))
-        if config.sparsity == "l1":
-            total += config.sparsity_weight * l1_sparsity(h)
-        elif config.sparsity == "kl":
-            total += config.sparsity_weight * kl_sparsity(h.reshape(len(h), -1), config.sparsity_target, axis_name)
-        if config.contraction_weight:
-            total += config.contraction_weight * contraction(encode, x)
-        return total
-
-    return penalty
+def has_penalty(config: Config) -> bool:
+    """Whether the code of a configuration has a penalty."""
+    return config.sparsity != "none" or config.contraction_weight > 0
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train, evaluate, draw."""
-    return run_single(config, build, options, "autoencoder")
-
-
-# ---------- private
-
-
-def _identity(h: Array) -> Array:
-    return h
+def penalty(config: Config, encode: Callable[[Array], Array], x: Array, h: Array, axis_name: str | None) -> Array:
+    """Return the weighted penalty of codes h of images x, [B]: of their size, of mean activations, of the Jacobian."""
+    total = jnp.zeros(len(h))
+    if config.sparsity == "l1":
+        total += config.sparsity_weight * l1_sparsity(h)
+    elif config.sparsity == "kl":
+        total += config.sparsity_weight * kl_sparsity(h.reshape(len(h), -1), config.sparsity_target, axis_name)
+    if config.contraction_weight:
+        total += config.contraction_weight * contraction(encode, x)
+    return total
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__)

@@ -1,46 +1,39 @@
-"""beta-VAEs: total = reconstruction + beta * KL over a list of betas, drawn as a rate-distortion picture.
+"""beta-VAE: reconstruction + beta * KL (Higgins et al. 2017), with its rate-distortion curve (Alemi et al. 2018).
 
-All betas are trained as one program, each is a run of its own in a sub-folder (Higgins et al. 2017; Alemi et al. 2018).
-With `--data-sizes` the same is done for parts of the training set, which gives a learning curve; with `--init-from RUN`
-as well, a second curve that starts from that run's parameters: transfer to a small data set.
+By default several values of beta are trained as one program, each a run of its own in a sub-folder. A study over
+`num_train` gives learning curves: `--sweep num_train=500,1000,2000`.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 
-from experiments.common.folder import FREE_FIELDS, run_record
-from experiments.common.loading import Finished
-from experiments.common.report import report, write_summary
-from experiments.common.sweep import combinations, diverged, name_of, require_sound, table, totals
-from experiments.common.training import begin, train_sweep
-from experiments.common.vae import (
-    Net,
-    binary_pixels,
-    closed_bound,
-    cosine_adam,
-    gaussian_vae,
-    unit_pixels,
-    vae_experiment,
-)
-from experiments.run import Config as RunConfig
-from experiments.run import Options, at_least, main, require, run_folder
-from jaxvae import data, objectives, viz
+from jaxvae import data, objectives, schedules, viz
 from jaxvae.likelihoods import bernoulli, gaussian
-from jaxvae.training import distributed
-from jaxvae.types import Dataset, DataSpec, Experiment
+from jaxvae.runs.config import VAEConfig, at_least, require
+from jaxvae.studies.cli import main
+from jaxvae.studies.experiment import Selection
+from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.networks import Net, gaussian_vae
+from jaxvae.systems.pixels import binary_pixels, unit_pixels
+from jaxvae.systems.vae import beta_elbo_score, vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
+
+SWEEP = {"beta": (0.25, 0.5, 1.0, 2.0, 4.0)}
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
-    """What shapes a run."""
+class Config(VAEConfig):
+    """Configuration of a beta-VAE."""
 
-    betas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
-    """weights of the KL, a run each"""
-    data_sizes: tuple[int, ...] = ()
-    """numbers of training images, a run each; none uses them all"""
+    beta: float = 1.0
+    """weight of the KL"""
+    num_train: int | None = None
+    """training images, drawn by the seed; by default all"""
     net: Net = "mlp"
     """networks of encoder and decoder"""
     latent_dim: int = 16
@@ -57,130 +50,68 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("betas", self.betas, _distinct(self.betas, 0) and bool(self.betas), "distinct numbers of at least 0")
-        require("data_sizes", self.data_sizes, _distinct(self.data_sizes, 1), "distinct numbers of at least 1")
+        at_least(self, 0, "beta", "warmup_steps", "free_bits")
         at_least(self, 1, "latent_dim")
+        require("num_train", self.num_train, self.num_train is None or self.num_train >= 1, "at least 1")
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
-        at_least(self, 0, "warmup_steps", "free_bits")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, betas=(1.0, 4.0), steps=100, eval_every=50, nll_samples=20)
+        return replace(self, steps=300, eval_every=100, nll_samples=20)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system of one beta together, the first of the list."""
-    (beta, *_) = config.betas
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     binary = config.likelihood == "bernoulli"
     likelihood = bernoulli() if binary else gaussian(config.sigma)
     vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
 
-    return vae_experiment(
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """E_q(z|x)[log p(x | z)] - beta KL(q(z | x) || p(z)), per image in nats (Higgins et al., eq. 4)."""
+        hparams = inputs.hparams
+        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
+        beta = hparams["beta"] * schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
+        penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)
+        value = objectives.elbo_analytic(terms.log_px, penalty, beta)
+        return value, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
+
+    return vae_system(
         name="beta_vae",
         spec=spec,
         vae=vae,
         prepare=(binary_pixels if binary else unit_pixels)(spec),
-        bound=closed_bound(vae),
-        score=lambda terms, hparams: objectives.elbo(terms, hparams["beta"]),
+        bound=bound,
+        score=beta_elbo_score,
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={
-            "beta": beta,
-            "warmup_steps": config.warmup_steps,
-            "warmup_cycles": 1,
-            "free_bits": config.free_bits,
-        },
+        hparams={name: getattr(config, name) for name in ("beta", "warmup_steps", "free_bits")},
     )
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train every beta and every data size, all of them in one program, and draw them together."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
+def select(config: Config, splits: Splits) -> Selection:
+    """Return the part of the training images that a configuration asks for."""
+    if config.num_train is None:
+        return Selection(splits)
     most = len(splits.train.x)
-    require("data_sizes", config.data_sizes, max(config.data_sizes, default=1) <= most, f"at most {most} images")
-    folder = run_folder("beta_vae", options)
-    record = run_record("beta_vae", config, spec, most, options.init_from)
-    others = combinations(config, options.sweep, build(config, spec))
-    record["sweep"] = others
-    # The parts check their own settings.
-    begin(folder, record, options.resume, FREE_FIELDS | {"betas", "data_sizes", "sweep"})
-
-    starts = {"": replace(options, init_from=None)}
-    if options.init_from:
-        starts = {"_transfer": options, **(starts if config.data_sizes else {})}
-    sizes = config.data_sizes or (most,)
-    settings = [
-        {"beta": beta, "images": size, **values} for beta in config.betas for size in sizes for values in others
-    ]
-    configs = [
-        replace(config, betas=(beta,), data_sizes=(size,), **values)
-        for beta in config.betas
-        for size in sizes
-        for values in others
-    ]
-    parts = [
-        None if one["images"] == most else data.subset_rows(most, one["images"], part.seed)
-        for one, part in zip(settings, configs, strict=True)
-    ]
-    rows: list[dict[str, Any]] = []
-    finished: list[Finished] = []
-    for suffix, start in starts.items():
-        places = [folder / f"{name_of(values)}{suffix}" for values in settings]
-        members = train_sweep(configs, build, splits, spec, places, start, parts)
-        finished.extend(members)
-        if not distributed.is_primary():
-            continue
-        for values, member, part in zip(settings, members, parts, strict=True):
-            if diverged(member):
-                continue
-            summary = report(member, splits if part is None else splits._replace(train=_rows_of(splits.train, part)))
-            rows.append({**values, "init_from": bool(suffix), **summary})
-    if not distributed.is_primary():
-        return folder
-
-    require_sound(rows, finished)
-    # Losses of different betas are no common measure; the bound is.
-    best = max(rows, key=lambda row: row["valid"]["elbo"])
-    names = (*settings[0], "init_from", "metrics", "valid")
-    compact = [{name: row[name] for name in names} for row in rows]
-    shown = ("nll", "elbo", "reconstruction", "kl", "active_units")
-    print(table([{**{n: row[n] for n in settings[0]}, **{n: row["metrics"][n] for n in shown}} for row in rows]))
-    training = {"steps": config.steps, **totals(finished, config.batch_size)}
-    write_summary(folder, "beta_vae", training, {**best["metrics"], "beta": best["beta"]}, runs=compact)
-    draw(folder, rows)
-    return folder
-
-
-def _rows_of(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    return Dataset(dataset.x[rows], None if dataset.labels is None else dataset.labels[rows])
-
-
-def _distinct(values: tuple[float, ...], minimum: float) -> bool:
-    return len(set(values)) == len(values) and all(value >= minimum for value in values)
+    require("num_train", config.num_train, config.num_train <= most, f"at most {most} images")
+    return Selection(splits, data.subset_rows(most, config.num_train, config.seed))
 
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Draw rate against distortion over the betas, and the bound against the number of training images."""
-    sizes = sorted({row["images"] for row in rows})
-    full = [row for row in rows if row["images"] == sizes[-1] and row["init_from"] == rows[0]["init_from"]]
-    if len({row["beta"] for row in rows}) > 1:
-        viz.save_rate_distortion(
-            folder / "figures" / "rate_distortion.png",
-            np.array([row["metrics"]["kl"] for row in full]),
-            np.array([row["metrics"]["reconstruction"] for row in full]),
-            [f"{row['beta']:g}" for row in full],
-        )
+    """Draw rate against distortion where beta varies, and the ELBO where the number of training images does."""
+    if len({row.get("beta") for row in rows}) > 1:
+        rates, distortions = (np.array([row["metrics"][name] for row in rows]) for name in ("kl", "reconstruction"))
+        labels = [f"\N{GREEK SMALL LETTER BETA} = {row['beta']:g}" for row in rows]
+        viz.save_rate_distortion(folder / "figures" / "rate_distortion.png", rates, distortions, labels)
+    sizes = sorted({row["num_train"] for row in rows if row.get("num_train")})
     if len(sizes) > 1:
-        measured: dict[str, dict[int, list[float]]] = {}
+        elbos: dict[str, dict[int, list[float]]] = {}
         for row in rows:
-            name = f"beta = {row['beta']:g}" + (", from another run" if row["init_from"] else "")
-            measured.setdefault(name, {}).setdefault(row["images"], []).append(row["metrics"]["elbo"])
-        viz.save_learning_curve(
-            folder / "figures" / "learning_curve.png",
-            np.array(sizes),
-            {name: np.array([np.mean(values[size]) for size in sizes]) for name, values in measured.items()},
-            "test ELBO (nats)",
-        )
+            name = f"\N{GREEK SMALL LETTER BETA} = {row['beta']:g}" if "beta" in row else "ELBO"
+            elbos.setdefault(name, {}).setdefault(row["num_train"], []).append(row["metrics"]["elbo"])
+        curves = {name: np.array([np.mean(of.get(n, [np.nan])) for n in sizes]) for name, of in elbos.items()}
+        viz.save_learning_curve(folder / "figures" / "learning_curve.png", np.array(sizes), curves, "test ELBO [nats]")
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__, sweep=SWEEP, arrays=("num_train",), select=select, draw=draw)

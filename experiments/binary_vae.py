@@ -1,4 +1,4 @@
-"""A convolutional VAE that learns binary images and generates new ones: the main job.
+"""A convolutional VAE of binary images that generates new ones: the main experiment (Kingma & Welling 2014).
 
 Images with more than two values are binarised anew at every visit, with their intensity as the probability of a one
 (Salakhutdinov & Murray 2008); binary images, such as masks, are taken as they are. The figures show sampled binary
@@ -6,19 +6,24 @@ images, not only means.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from experiments.common.vae import Net, binary_pixels, closed_bound, cosine_adam, gaussian_vae, vae_experiment
-from experiments.run import Config as RunConfig
-from experiments.run import Options, at_least, main, run_single
-from jaxvae import objectives
+import jax.numpy as jnp
+
+from jaxvae import objectives, schedules
 from jaxvae.likelihoods import bernoulli
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import VAEConfig, at_least
+from jaxvae.studies.cli import main
+from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.networks import Net, gaussian_vae
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.vae import vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
-    """What shapes a run."""
+class Config(VAEConfig):
+    """Configuration of a VAE of binary images."""
 
     net: Net = "conv"
     """networks of encoder and decoder"""
@@ -44,11 +49,11 @@ class Config(RunConfig):
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, steps=200, eval_every=100, nll_samples=50)
+        return replace(self, steps=300, warmup_steps=150, eval_every=100, nll_samples=50)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system together."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     vae = gaussian_vae(
         config.net,
         config.latent_dim,
@@ -58,27 +63,29 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         num_blocks=config.num_blocks,
         remat=config.remat,
     )
-    return vae_experiment(
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """Log p(x) >= E_q(z|x)[log p(x | z)] - KL(q(z | x) || p(z)), the KL in closed form, per image in nats."""
+        hparams = inputs.hparams
+        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
+        cyclical = schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"])
+        linear = schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
+        warmup = jnp.where(hparams["warmup_cycles"] > 1, cyclical, linear)
+        penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)
+        elbo = objectives.elbo_analytic(terms.log_px, penalty, warmup)
+        return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
+
+    return vae_system(
         name="binary_vae",
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
-        bound=closed_bound(vae),
-        score=lambda terms, hparams: objectives.elbo(terms),
+        bound=bound,
         optimizer=cosine_adam(config.learning_rate, config.steps),
-        hparams={
-            "beta": 1.0,
-            "warmup_steps": config.warmup_steps,
-            "warmup_cycles": config.warmup_cycles,
-            "free_bits": config.free_bits,
-        },
+        hparams={name: getattr(config, name) for name in ("warmup_steps", "warmup_cycles", "free_bits")},
     )
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train, evaluate, draw."""
-    return run_single(config, build, options, "binary_vae")
-
-
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__)

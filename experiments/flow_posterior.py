@@ -7,26 +7,30 @@ initial parameters but for the flow; those of the Gaussian's last layer are of o
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
-from experiments.common.vae import gaussian_vae
-from experiments.run import Options, at_least, main, require
 from jaxvae.flows import AutoregressiveFlow, PlanarFlow, RadialFlow, SylvesterFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import LatentConfig, at_least, require
+from jaxvae.studies.cli import main
+from jaxvae.systems.bounds import sampled_bound
+from jaxvae.systems.networks import gaussian_vae
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.vae import vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import DataSpec, System
 
 Posterior = Literal["gaussian", "planar", "radial", "iaf", "orthogonal", "householder", "triangular"]
+SWEEP = {"posterior": get_args(Posterior), "seed": (0, 1, 2)}
 
 
 @dataclass(frozen=True)
-class Config(ComparisonConfig):
-    """What shapes a run."""
+class Config(LatentConfig):
+    """Configuration of a VAE with a normalizing flow in its posterior."""
 
-    posteriors: tuple[Posterior, ...] = get_args(Posterior)
-    """flows to compare; gains are over the first"""
+    posterior: Posterior = "gaussian"
+    """flow on the diagonal Gaussian"""
     num_flows: int = 4
     """layers of every flow"""
     iaf_hidden: int = 320
@@ -38,8 +42,6 @@ class Config(ComparisonConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sound = 0 < len(self.posteriors) == len(set(self.posteriors))
-        require("posteriors", self.posteriors, sound, "different ones")
         at_least(self, 0, "num_flows")
         at_least(self, 1, "iaf_hidden")
         for field in ("num_columns", "num_reflections"):
@@ -48,17 +50,24 @@ class Config(ComparisonConfig):
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        names: Any = ("gaussian", "planar")
-        return replace(self, posteriors=names, num_seeds=1, num_flows=2, steps=100, eval_every=50, nll_samples=20)
+        return replace(self, num_flows=2, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system of one posterior together, the first of the list."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
-    flow = make_flow(config.posteriors[0], config)
+    flow = make_flow(config.posterior, config)
     if flow is not None:
         vae = vae.clone(posterior=FlowPosterior(vae.posterior, flow))
-    return variant_experiment("flow_posterior", config, spec, vae)
+    return vae_system(
+        name="flow_posterior",
+        spec=spec,
+        vae=vae,
+        prepare=binary_pixels(spec),
+        bound=sampled_bound(vae),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
+    )
 
 
 def make_flow(posterior: Posterior, config: Config) -> Any:
@@ -81,10 +90,5 @@ def make_flow(posterior: Posterior, config: Config) -> Any:
             return SylvesterFlow(d, k, "triangular", amortized=True)
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train every posterior with every seed and state what it gains over the first."""
-    return compare_choices("flow_posterior", config, build, options, "posteriors")
-
-
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__, sweep=SWEEP)

@@ -6,28 +6,30 @@ gradient of Tucker et al. 2019 (`dreg`).
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
 
-from experiments.common.vae import binary_pixels, cosine_adam, network_dtype, vae_experiment
-from experiments.run import Config as RunConfig
-from experiments.run import Options, at_least, main, run_single
 from jaxvae import objectives
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import VAE, HierarchicalVAE
 from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import GaussianPosterior
-from jaxvae.types import Array, DataSpec, Experiment, Metrics, Params, PRNGKey, StepInput
+from jaxvae.runs.config import VAEConfig, at_least
+from jaxvae.studies.cli import main
+from jaxvae.systems.networks import network_dtype
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.vae import elbo_score, iwae_score, vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
-    """What shapes a run."""
+class Config(VAEConfig):
+    """Configuration of an importance weighted autoencoder."""
 
     objective: Literal["vae", "iwae", "dreg"] = "iwae"
-    """the bound that is maximised, and for dreg how it is differentiated"""
+    """bound that is maximised, and for dreg how it is differentiated"""
     k: int = 5
     """latents per image in the bound"""
     num_layers: Literal[1, 2] = 1
@@ -42,36 +44,38 @@ class Config(RunConfig):
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, steps=200, eval_every=100, nll_samples=50)
+        return replace(self, steps=400, eval_every=100, nll_samples=50)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system together."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     vae = burda_vae(config.num_layers, spec, config.precision)
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        if config.objective == "dreg":
-            variables = lambda params: {"params": params}  # noqa: E731
-            value = objectives.dreg(
-                params,
-                sample=lambda params: vae.apply(variables(params), keys, x, config.k, method="draw"),
-                log_joint=lambda params, z: vae.apply(variables(params), x, z, method="log_joint"),
-                log_posterior=lambda params, z: vae.apply(variables(params), x, z, method="log_posterior"),
-            )
-            return value, {"bound": value}
-        terms = vae.apply({"params": params}, keys, x, config.k)
+        """Log p(x) >= E[log 1/k sum_i p(x, z_i) / q(z_i | x)] with z_1, ..., z_k of q(z | x), in nats (eq. 8)."""
+        terms = vae.apply({"params": params}, keys, x, config.k)  # densities [k, B]
         value = objectives.elbo(terms) if config.objective == "vae" else objectives.iwae(terms)
         return value, {"bound": value, "elbo": objectives.elbo(terms)}
 
-    return vae_experiment(
+    def dreg(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """The same bound, with the gradient of Tucker et al. 2019, eq. 10."""
+        apply = lambda params, *args, method: vae.apply({"params": params}, *args, method=method)  # noqa: E731
+        value = objectives.dreg(
+            params,
+            sample=lambda params: apply(params, keys, x, config.k, method="draw"),
+            log_joint=lambda params, z: apply(params, x, z, method="log_joint"),
+            log_posterior=lambda params, z: apply(params, x, z, method="log_posterior"),
+        )
+        return value, {"bound": value}
+
+    return vae_system(
         name="iwae",
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
-        bound=bound,
-        score=lambda terms, hparams: (objectives.elbo if config.objective == "vae" else objectives.iwae)(terms),
+        bound=dreg if config.objective == "dreg" else bound,
+        score=elbo_score if config.objective == "vae" else iwae_score,
         optimizer=cosine_adam(config.learning_rate, config.steps, eps=1e-4),
-        hparams={},
         num_samples=config.k,
     )
 
@@ -96,10 +100,5 @@ def burda_vae(num_layers: int, spec: DataSpec, precision: str = "float32") -> VA
     )
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train one cell of the table."""
-    return run_single(config, build, options, "iwae")
-
-
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__)

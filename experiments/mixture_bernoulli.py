@@ -5,44 +5,51 @@ encoder, the latent and all of the decoder but the last layer, which gives K ima
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
-from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require
 from jaxvae.likelihoods import bernoulli, bernoulli_mixture
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import LatentConfig, at_least
+from jaxvae.studies.cli import main
+from jaxvae.systems.bounds import sampled_bound
+from jaxvae.systems.networks import gaussian_vae
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.vae import vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import DataSpec, System
+
+SWEEP = {"num_components": (1, 2, 5, 10), "seed": (0, 1, 2)}
 
 
 @dataclass(frozen=True)
-class Config(ComparisonConfig):
-    """What shapes a run."""
+class Config(LatentConfig):
+    """Configuration of a VAE whose likelihood is a mixture of Bernoullis."""
 
-    num_components: tuple[int, ...] = (1, 2, 5, 10)
-    """Bernoullis to mix; gains are over the first"""
+    num_components: int = 5
+    """components K of the mixture"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sound = 0 < len(self.num_components) == len(set(self.num_components)) and min(self.num_components) >= 1
-        require("num_components", self.num_components, sound, "different numbers of at least 1")
+        at_least(self, 1, "num_components")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, num_components=(1, 2), num_seeds=1, steps=100, eval_every=50, nll_samples=20)
+        return replace(self, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system of one number of components together, the first of the list."""
-    number = config.num_components[0]
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
+    number = config.num_components
     likelihood = bernoulli() if number == 1 else bernoulli_mixture(number)
     vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
-    return variant_experiment("mixture_bernoulli", config, spec, vae)
-
-
-def run(config: Config, options: Options) -> Path:
-    """Train every number of components with every seed and state what it gains over the first."""
-    return compare_choices("mixture_bernoulli", config, build, options, "num_components", "K=")
+    return vae_system(
+        name="mixture_bernoulli",
+        spec=spec,
+        vae=vae,
+        prepare=binary_pixels(spec),
+        bound=sampled_bound(vae),
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
+    )
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__, sweep=SWEEP)

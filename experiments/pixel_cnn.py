@@ -1,50 +1,47 @@
-"""Models of images with an exact likelihood, pixel by pixel: PixelCNN, PixelRNN or a causal Transformer.
+"""Autoregressive models of images with an exact likelihood: PixelCNN, PixelRNN or a causal Transformer.
 
-p(x) = prod_i p(x_i | x_<i) (van den Oord et al. 2016, arXiv:1601.06759 and arXiv:1606.05328; Chen et al. 2020). Images
-are binarised anew at every visit, and blocks of 2x2 binary pixels are one token of 16 values, which is the same
-likelihood at a quarter of the positions; or they keep their 8 bits, under a softmax or a mixture of logistics.
+log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})   (van den Oord et al. 2016, arXiv:1601.06759 and arXiv:1606.05328;
+Chen et al. 2020). Images are binarised anew at every visit, and blocks of 2x2 binary pixels are one token of 16 values,
+which is the same likelihood at a quarter of the positions; or they keep their 8 bits, under a softmax or a mixture of
+logistics.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
+from jaxvae.studies.cli import main
 
-from experiments.common.image_model import (
-    NetName,
-    autoregressive_net,
-    block_tokens,
-    image_model_experiment,
-    pixel_tokens,
-)
-from experiments.common.pixels import pixels_of
-from experiments.common.vae import cosine_adam, network_dtype
-from experiments.run import ImageConfig, Options, at_least, main, require, run_single
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
+from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.tokens import block_tokens, pixel_tokens
+from jaxvae.training import cosine_adam
+from jaxvae.types import DataSpec, System
 
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """What shapes a run."""
+    """Configuration of an autoregressive model."""
 
-    net: NetName = "pixelcnn"
+    net: AutoregressiveNetName = "pixelcnn"
     """network over the pixels"""
     features: int = 32
     """channels of its layers"""
     num_layers: int = 6
-    """layers"""
+    """number of layers"""
     num_heads: int = 4
-    """of the transformer's attention"""
+    """heads of the transformer's attention"""
     likelihood: Literal["bernoulli", "categorical", "logistic_mixture"] = "bernoulli"
-    """of binarised images, or of 8-bit ones"""
+    """likelihood of binarised images (bernoulli), or of 8-bit images"""
     block: int = 2
     """side of the blocks of binary pixels that are one token"""
     num_components: int = 10
-    """of the mixture of logistics"""
+    """components of the mixture of logistics"""
     class_conditional: bool = False
     """model p(x | class)"""
     learning_rate: float = 2e-3
@@ -62,19 +59,20 @@ class Config(ImageConfig):
         return replace(self, features=16, num_layers=2, steps=100, eval_every=50)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system together."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     if config.class_conditional and not spec.num_classes:
         raise UserError("--class-conditional needs labels, which these data do not have: choose another --data.")
     likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components)
-    coded = config.likelihood == "bernoulli" and config.block > 1
-    tokens = block_tokens(spec, config.block) if coded else pixel_tokens(spec)
-    if coded:
+    in_blocks = config.likelihood == "bernoulli" and config.block > 1
+    tokens = block_tokens(spec, config.block) if in_blocks else pixel_tokens(spec)
+    if in_blocks:
         likelihood = likelihoods.categorical(tokens.num_codes)
-    in_features, dtype = (config.features if coded else spec.shape[-1]), network_dtype(config.precision)
+    in_features, dtype = (config.features if in_blocks else spec.shape[-1]), network_dtype(config.precision)
     size = (tokens.shape[0], tokens.shape[1])
-    decoder = AutoregressiveDecoder(
-        autoregressive_net(config.net, in_features, size, config.features, config.num_layers, config.num_heads, dtype),
+    net = autoregressive_net(config.net, in_features, size, config.features, config.num_layers, config.num_heads, dtype)
+    decoder = AutoregressiveDecoder(  # the parameters of every p(x_i | x_1, ..., x_{i-1}) in one pass
+        net,
         likelihood.param_shapes(tokens.shape),
         num_codes=tokens.num_codes,
         embed_features=in_features,
@@ -82,7 +80,7 @@ def build(config: Config, spec: DataSpec) -> Experiment:
         latent_axes=0,
         dtype=dtype,
     )
-    return image_model_experiment(
+    return autoregressive_system(  # maximises log p(x), the sum of their logarithms
         name="pixel_cnn",
         spec=spec,
         decoder=decoder,
@@ -93,10 +91,5 @@ def build(config: Config, spec: DataSpec) -> Experiment:
     )
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train, evaluate, draw."""
-    return run_single(config, build, options, "pixel_cnn")
-
-
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__)

@@ -6,25 +6,31 @@ there are a warm-up of the KL, free bits, and few layers, which see only the nei
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
+import jax.numpy as jnp
 
-from experiments.common.compare import ComparisonConfig, compare_choices, variant_experiment
-from experiments.common.pixels import pixels_of
-from experiments.common.vae import Net, closed_bound, gaussian_vae, network_dtype
-from experiments.run import Options, at_least, main, require
+from jaxvae import objectives, schedules
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import LatentConfig, at_least, require
+from jaxvae.studies.cli import main
+from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.networks import Net, gaussian_vae, network_dtype
+from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.vae import vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
+
+SWEEP = {"num_layers": (0, 2)}
 
 
 @dataclass(frozen=True)
-class Config(ComparisonConfig):
-    """What shapes a run."""
+class Config(LatentConfig):
+    """Configuration of a PixelVAE."""
 
-    num_layers: tuple[int, ...] = (0, 2)
-    """layers of the decoder's PixelCNN to compare, 0 for independent pixels; gains are over the first"""
+    num_layers: int = 2
+    """layers of the decoder's PixelCNN; 0 for independent pixels"""
     features: int = 16
     """channels of the PixelCNN, and of the map that z gives it"""
     first_reach: int = 2
@@ -32,54 +38,64 @@ class Config(ComparisonConfig):
     free_bits: float = 0.0
     """nats per dimension below which the KL is not lowered"""
     likelihood: Literal["bernoulli", "logistic_mixture"] = "bernoulli"
-    """of binarised images, or of 8-bit ones"""
+    """likelihood of binarised images, or of 8-bit ones"""
     num_components: int = 5
-    """of the mixture of logistics"""
+    """components of the mixture of logistics"""
     hidden: int = 256
     """units of the dense layer on both sides of the latent"""
-    num_seeds: int = 1
     net: Net = "conv"
     latent_dim: int = 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sound = 0 < len(self.num_layers) == len(set(self.num_layers)) and min(self.num_layers) >= 0
-        require("num_layers", self.num_layers, sound, "different numbers of at least 0")
-        same = self.net == "conv" or self.num_layers == (0,)
-        require("net", self.net, same, "conv, whose decoder makes the map under a PixelCNN")
         at_least(self, 1, "features", "first_reach", "num_components", "hidden")
-        at_least(self, 0, "free_bits")
+        at_least(self, 0, "num_layers", "free_bits")
+        same = self.net == "conv" or not self.num_layers
+        require("net", self.net, same, "conv, whose decoder makes the map under a PixelCNN")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, num_layers=(0, 1), features=4, steps=100, eval_every=50, nll_samples=5)
+        return replace(self, num_layers=1, features=8, steps=150, warmup_steps=50, eval_every=50, nll_samples=5)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system of one number of layers together, the first of the list."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components)
     vae = gaussian_vae(
         config.net, config.latent_dim, likelihood, spec, precision=config.precision, hidden=config.hidden
     )
-    if config.num_layers[0]:
+    if config.num_layers:
         dtype, size = network_dtype(config.precision), (spec.shape[0], spec.shape[1])
         to_map = [
             MLP((config.hidden,), dtype=dtype),
             ConvDecoder((64, 32), spec.shape, dtype=dtype),
             Double(config.features, size),
         ]
-        net = PixelCNN(spec.shape[-1], config.features, config.num_layers[0], config.first_reach, dtype)
+        net = PixelCNN(spec.shape[-1], config.features, config.num_layers, config.first_reach, dtype)
         shapes = likelihood.param_shapes(spec.shape)
         decoder = AutoregressiveDecoder(net, shapes, context=nn.Sequential(to_map), dtype=dtype)
         vae = vae.clone(decoder=decoder)
-    hparams = {"warmup_cycles": 1, "free_bits": config.free_bits}
-    return variant_experiment("pixel_vae", config, spec, vae, closed_bound(vae), prepare, **hparams)
 
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """Log p(x) >= E_q(z|x)[sum_i log p(x_i | x_<i, z)] - KL(q(z | x) || p(z)), per image in nats (eq. 1 and 2)."""
+        hparams = inputs.hparams
+        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
+        beta = schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
+        penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)
+        value = objectives.elbo_analytic(terms.log_px, penalty, beta)
+        return value, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
 
-def run(config: Config, options: Options) -> Path:
-    """Train every number of layers with every seed and state what it gains over the first."""
-    return compare_choices("pixel_vae", config, build, options, "num_layers", "layers=")
+    return vae_system(
+        name="pixel_vae",
+        spec=spec,
+        vae=vae,
+        prepare=prepare,
+        bound=bound,
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams={"warmup_steps": config.warmup_steps, "free_bits": config.free_bits},
+    )
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__, sweep=SWEEP, quick_sweep={"num_layers": (0, 1)})

@@ -1,83 +1,113 @@
 """Planar flows as the posterior of a VAE, of K = 0, 5 and any other number of layers (Rezende & Mohamed 2015, sec. 6).
 
-With `--per-class` one model is trained for each class of images, all classes of a K as one program; else there are
-several seeds. The table states test NLL and what each K gains over the first, class by class or seed by seed; the
-figure has the training losses of all models, whole and without their first record.
+By default K = 0 and K = 5 are trained with three seeds each; the table states what the flow gains over none, seed by
+seed. One model for each class of images: `--sweep num_flows=0,5 label=0,1,2,3,4,5,6,7,8,9`, gains class by class.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from experiments.common.compare import ComparisonConfig, Unit, classes, compare, seeds, variant_experiment
-from experiments.common.folder import read_records, writing
-from experiments.common.vae import gaussian_vae
-from experiments.run import Options, main, require, run_folder
-from jaxvae import data, viz
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae import objectives, schedules, viz
+from jaxvae.errors import UserError
 from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
-from jaxvae.training import distributed
-from jaxvae.types import DataSpec, Experiment
+from jaxvae.runs.config import LatentConfig, at_least
+from jaxvae.runs.recorder import read_records
+from jaxvae.studies.axes import name_of
+from jaxvae.studies.cli import main
+from jaxvae.studies.experiment import Selection, take_rows
+from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.networks import gaussian_vae
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.vae import vae_system
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
+
+SWEEP = {"num_flows": (0, 5), "seed": (0, 1, 2)}
+UNITS = ("seed", "label")
 
 
 @dataclass(frozen=True)
-class Config(ComparisonConfig):
-    """What shapes a run."""
+class Config(LatentConfig):
+    """Configuration of a VAE with planar flows in its posterior."""
 
-    num_flows: tuple[int, ...] = (0, 5)
-    """layers K, a model each; gains are over the first"""
-    per_class: bool = False
-    """one model for each class of images instead of one for all"""
+    num_flows: int = 5
+    """layers K of the flow; 0 is the Gaussian posterior"""
+    label: int | None = None
+    """train on the images of this class alone; by default on all"""
     amortized: bool = True
     """whether the parameters of the flow are linear in the encoder's features, or the same for all images"""
     latent_dim: int = 40
     warmup_steps: int = 1_000
     steps: int = 14_000
-    """30 epochs of MNIST"""
+    """training steps: 30 epochs of MNIST"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sound = 0 < len(self.num_flows) == len(set(self.num_flows)) and min(self.num_flows) >= 0
-        require("num_flows", self.num_flows, sound, "different numbers of at least 0")
+        at_least(self, 0, "num_flows")
 
     def quick(self) -> "Config":
         """Return a copy that ends in seconds."""
-        return replace(self, num_flows=(0, 2), num_seeds=1, steps=100, eval_every=50, nll_samples=20)
+        return replace(self, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 
-def build(config: Config, spec: DataSpec) -> Experiment:
-    """Put the system of one number of layers together, the first of the list."""
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
     vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
-    flow = PlanarFlow(config.latent_dim, config.num_flows[0], config.amortized)
+    flow = PlanarFlow(config.latent_dim, config.num_flows, config.amortized)
     vae = vae.clone(posterior=FlowPosterior(vae.posterior, flow))
-    return variant_experiment("planar_vae", config, spec, vae)
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """Log p(x) >= E[log p(x | z_K) + beta (log p(z_K) - log q_0(z_0) + sum_k log|1 + u_k^T psi_k|)] (eq. 15).
+
+        One z_K of the flow; log q_K(z_K) is log q_0(z_0) less the log-determinants of the layers.
+        """
+        terms = vae.apply({"params": params}, keys, x)  # log p(x | z_K), log p(z_K), log q_K(z_K), [1, B]
+        beta = schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo, reconstruction = objectives.elbo(terms), -jnp.mean(terms.log_px, axis=0)
+        return objectives.elbo(terms, beta), bound_metrics(reconstruction, -elbo - reconstruction)
+
+    return vae_system(
+        name="planar_vae",
+        spec=spec,
+        vae=vae,
+        prepare=binary_pixels(spec),
+        bound=bound,
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+        hparams={"warmup_steps": config.warmup_steps},
+    )
 
 
-def run(config: Config, options: Options) -> Path:
-    """Train every K for every seed or class and state what it gains over the first."""
-    splits, spec = data.load(config.data, image_size=config.image_size)
-    units = classes(splits) if config.per_class else seeds(config, splits)
-    folder = run_folder("planar_vae", options)
-    variants = {f"K={num}": replace(config, num_flows=(num,)) for num in config.num_flows}
-    compare("planar_vae", config, variants, units, build, splits, spec, folder, options)
-    if distributed.is_primary():
-        with writing(folder):
-            draw(folder, variants, units)
-    return folder
+def select(config: Config, splits: Splits) -> Selection:
+    """Return the images of the class that a configuration asks for."""
+    if config.label is None:
+        return Selection(splits)
+    if any(part.labels is None for part in splits):
+        raise UserError("--label needs labels, which these data do not have: choose another --data.")
+    rows = [np.flatnonzero(part.labels == config.label) for part in splits]
+    for name, found in zip(("training", "validation", "test"), rows, strict=True):
+        if not len(found):
+            raise UserError(f"--label {config.label} has no {name} image: choose a class that has.")
+    return Selection(splits._replace(test=take_rows(splits.test, rows[2])), rows[0], rows[1])
 
 
-def draw(folder: Path, variants: Iterable[str], units: Sequence[Unit]) -> None:
+def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Draw the training losses of every K, a curve for each of its models."""
     curves: dict[str, list[tuple[list[int], list[float]]]] = {}
-    for variant in variants:
-        for unit in units:
-            records = [r for r in read_records(folder / f"{variant}_{unit.name}") if r["part"] == "train"]
-            if len(records) > 1:
-                curves.setdefault(variant, []).append(([r["step"] for r in records], [r["loss"] for r in records]))
+    for row in rows:
+        place = name_of({name: row[name] for name in row if name in Config.__dataclass_fields__})
+        records = [r for r in read_records(folder / place) if r["part"] == "train"]
+        if len(records) > 1 and "num_flows" in row:
+            curve = [r["step"] for r in records], [r["loss"] for r in records]
+            curves.setdefault(f"K = {row['num_flows']}", []).append(curve)
     if curves:
         viz.save_losses(folder / "figures" / "losses.png", curves)
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, build, __doc__, sweep=SWEEP, arrays=("label",), units=UNITS, select=select, draw=draw)

@@ -1,23 +1,31 @@
-"""An autoencoder trained in phases, a pair of layers each, and then as a whole, beside one trained as a whole alone.
+"""Greedy layer-wise pretraining: an autoencoder in phases, a pair of layers each, beside one trained as a whole alone.
 
 Every phase learns to bring back what the pairs below make of the images (Bengio et al. 2007), from corrupted codes with
-`--noise` (Vincent et al. 2010). All parts are runs of `experiments.autoencoder`: a phase is the autoencoder of the
-pairs so far, and each has a code and images that come back from it.
+`--noise` (Vincent et al. 2010); then all pairs are trained together. All parts are runs of `experiments.autoencoder`: a
+phase is the autoencoder of the pairs so far, and each has a code and images that come back from it.
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from experiments import autoencoder
-from experiments.common.folder import drawing, read_records, run_record
-from experiments.common.report import report, write_summary
-from experiments.common.sweep import table, totals
-from experiments.common.training import begin, of_part, train
-from experiments.run import Finished, Options, at_least, main, refuse, run_folder
 from jaxvae import data, viz
 from jaxvae.errors import UserError
+from jaxvae.reports import report
+from jaxvae.reports.summary import write_summary
+from jaxvae.runs.config import at_least
+from jaxvae.runs.folder import drawing
+from jaxvae.runs.options import Options, refuse
+from jaxvae.runs.recorder import read_records
+from jaxvae.runs.records import experiment_module, header
+from jaxvae.runs.train import begin, of_part, train
+from jaxvae.runs.trained import Trained
+from jaxvae.studies.cli import main, run_folder
+from jaxvae.studies.table import table, totals
+from jaxvae.systems.corruption import NoiseName
 from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Splits
 
@@ -26,14 +34,14 @@ SHOWN = ("reconstruction", "mse", "psnr", "ssim")
 
 @dataclass(frozen=True)
 class Config(autoencoder.Config):
-    """What shapes a run; steps are those of the training as a whole that follows the phases."""
+    """Configuration of the phases; steps are those of the training as a whole that follows them."""
 
     net: autoencoder.Net = "dense"
     hidden: tuple[int, ...] = (500, 250)
     activation: autoencoder.ActivationName = "sigmoid"
-    noise: autoencoder.NoiseName = "masking"
+    noise: NoiseName = "masking"
     phase_steps: int = 2_000
-    """of every phase"""
+    """steps of every phase"""
     end_to_end: bool = True
     """also train the same autoencoder as a whole from the start, for as many steps as all phases and the whole"""
     steps: int = 2_000
@@ -70,47 +78,48 @@ def run(config: Config, options: Options) -> Path:
     refuse(options, "several trainings one after another", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("stacked_autoencoder", options)
-    record = run_record("stacked_autoencoder", config, spec, len(splits.train.x))
+    record = {**header(experiment_module(run), spec, config), "num_train": len(splits.train.x)}
     begin(folder, record, options.resume)
-    finished = train_stages(config, splits, spec, folder, options)
+    trained = train_stages(config, splits, spec, folder, options)
     if distributed.is_primary():
-        _judge(config, folder, splits, finished)
+        _compare(config, folder, splits, trained)
     return folder
 
 
-def train_stages(config: Config, splits: Splits, spec: DataSpec, folder: Path, options: Options) -> dict[str, Finished]:
+def train_stages(config: Config, splits: Splits, spec: DataSpec, folder: Path, options: Options) -> dict[str, Trained]:
     """Train all stages in a run's folder, or what is missing of them."""
-    finished: dict[str, Finished] = {}
+    trained: dict[str, Trained] = {}
     below = None
     for name, chosen in stages(config).items():
         build = functools.partial(autoencoder.build, below=None if name == "end_to_end" else below)
         place = folder / name
-        finished[name] = train(chosen, build, splits, spec, place, of_part(place, options))
-        below = finished[name].params
-    return finished
+        trained[name] = train(chosen, build, splits, spec, place, of_part(place, options))
+        below = trained[name].params
+    return trained
 
 
 # ---------- private
 
 
-def _judge(config: Config, folder: Path, splits: Splits, finished: dict[str, Finished]) -> None:
+def _compare(config: Config, folder: Path, splits: Splits, trained: Mapping[str, Trained]) -> None:
     rows: list[dict[str, Any]] = []
-    for name, one in finished.items():
+    for name, one in trained.items():
         metrics = report(one, splits)["metrics"]
         row = {"stage": name, "steps": one.training["steps"], "seconds": one.training["seconds"]}
         rows.append(row | {key: round(metrics[key], 5) for key in SHOWN if key in metrics})
     print(table(rows))
-    training = {"steps": config.steps, **totals(list(finished.values()), config.batch_size)}
-    write_summary(folder, "stacked_autoencoder", training, {"stages": len(rows)}, stages=rows)
+    training = {"steps": config.steps, **totals(list(trained.values()), config.batch_size)}
+    write_summary(folder, training, {"stages": len(rows)}, stages=rows)
     with drawing(folder):
-        _draw(folder / "figures", finished)
+        _draw(folder / "figures", trained)
 
 
-def _draw(folder: Path, finished: dict[str, Finished]) -> None:
+def _draw(folder: Path, trained: Mapping[str, Trained]) -> None:
     """Draw the error of reconstructed validation images from stage to stage, against all steps so far."""
     curves, before = {}, 0
-    for name, one in finished.items():
+    for name, one in trained.items():
         start = 0 if name == "end_to_end" else before
+        assert one.folder is not None
         records = [record for record in read_records(one.folder) if record["part"] == "valid"]
         curves[name] = [start + record["step"] for record in records], [record["reconstruction"] for record in records]
         before += one.training["steps"]
@@ -118,4 +127,4 @@ def _draw(folder: Path, finished: dict[str, Finished]) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, None, __doc__, run=run)

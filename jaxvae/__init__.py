@@ -1,6 +1,8 @@
-"""Variational autoencoders for images in JAX: pure functions of one event, thin Linen modules, one train step."""
+"""Variational autoencoders for images in JAX: pure functions, thin Linen modules, systems to be trained and used."""
 
 from jaxvae import (
+    applications,
+    capabilities,
     data,
     distributions,
     evaluation,
@@ -12,8 +14,11 @@ from jaxvae import (
     penalties,
     priors,
     quantizers,
+    reports,
+    runs,
     sampling,
     schedules,
+    systems,
     targets,
     training,
     viz,
@@ -38,6 +43,7 @@ from jaxvae.likelihoods import (
     gaussian,
     gaussian_learned_scale,
     logistic_mixture,
+    squared_error,
 )
 from jaxvae.models import (
     VAE,
@@ -97,6 +103,9 @@ from jaxvae.quantizers import (
     ResidualQuantizer,
     VectorQuantizer,
 )
+from jaxvae.runs.load import load
+from jaxvae.runs.train_system import train
+from jaxvae.runs.trained import Trained
 from jaxvae.schedules import cyclical_warmup, linear_warmup
 from jaxvae.training import Checkpoints, create_train_state, fit, make_train_step
 from jaxvae.types import (
@@ -104,12 +113,14 @@ from jaxvae.types import (
     Dataset,
     DataSpec,
     ELBOTerms,
-    Experiment,
     GaussianParams,
     Likelihood,
+    Player,
     Samples,
     Splits,
     StepInput,
+    System,
+    Trainable,
     TrainState,
 )
 
@@ -132,7 +143,6 @@ __all__ = [
     "Dataset",
     "DensePair",
     "ELBOTerms",
-    "Experiment",
     "FSQ",
     "FlowPosterior",
     "FlowPrior",
@@ -156,6 +166,7 @@ __all__ = [
     "PixelCNN",
     "PixelRNN",
     "PlanarFlow",
+    "Player",
     "RadialFlow",
     "RelaxedBernoulliPosterior",
     "ResNetDecoder",
@@ -168,16 +179,21 @@ __all__ = [
     "StepInput",
     "StraightThroughPosterior",
     "SylvesterFlow",
+    "System",
     "TrainState",
+    "Trainable",
+    "Trained",
     "Transformer",
     "UserError",
     "VAE",
     "VQVAE",
     "VampPrior",
     "VectorQuantizer",
+    "applications",
     "bernoulli",
     "bernoulli_mixture",
     "beta_binomial",
+    "capabilities",
     "categorical",
     "class_bound",
     "continuous_bernoulli",
@@ -200,6 +216,7 @@ __all__ = [
     "iwae",
     "likelihoods",
     "linear_warmup",
+    "load",
     "logistic_mixture",
     "make_train_step",
     "models",
@@ -208,11 +225,16 @@ __all__ = [
     "penalties",
     "priors",
     "quantizers",
+    "reports",
+    "runs",
     "sampling",
     "schedules",
+    "squared_error",
     "standard_normal",
     "stratified_elbo",
+    "systems",
     "targets",
+    "train",
     "training",
     "viz",
     "with_mean_image",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxvae.extrema import first_maximum
+from jaxvae.numerics import argmax
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
 LOG_VAR_LIMIT = 40.0  # the ratio of the largest and the smallest variance, exp(80), is still a float32
@@ -114,7 +114,7 @@ def bernoulli_sample(key: PRNGKey, logits: Array) -> Array:
 
 def categorical_sample(key: PRNGKey, logits: Array) -> Array:
     """Draw classes, logits [..., K] -> [...] int32, as `jax.random.categorical`, whose argmax is slow on a CPU."""
-    return first_maximum(logits + jax.random.gumbel(key, logits.shape, logits.dtype))
+    return argmax(logits + jax.random.gumbel(key, logits.shape, logits.dtype))
 
 
 def categorical_kl(log_q: Array, log_p: Array) -> Array:

@@ -1,6 +1,6 @@
 """The types that pass between the parts.
 
-Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> `LossFn` -> `TrainState`.
+Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> the `LossFn` of each `Player` -> `TrainState`.
 Model flow: a `Posterior` and a decoder give latents and parameters, a `Likelihood` and a `Prior` score them, the
 result is `ELBOTerms`, and an objective of `jaxvae.objectives` makes it one number per example.
 
@@ -82,6 +82,34 @@ class LossFn(Protocol):
     ) -> tuple[Array, tuple[ModelState, Metrics]]: ...
 
 
+def everything(name: str) -> bool:
+    """Whether a player owns an entry of the parameters: the only player of a system owns them all."""
+    return True
+
+
+class Player(NamedTuple):
+    """One of those that learn: a loss, and the parameters that it moves. Nearly every system has one player.
+
+    Two are an adversarial system's, a discriminator of the total correlation, or two gradients of one bound.
+    """
+
+    name: str
+    loss: LossFn  # of all parameters; its gradient is taken with respect to those that the player owns
+    optimizer: optax.GradientTransformation
+    owns: Callable[[str], bool] = everything  # of the names at the top level of the parameters: each has one owner
+
+
+class Trainable(NamedTuple):
+    """All that `fit` needs of a system."""
+
+    init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
+    players: tuple[Player, ...]  # in the order of their turns; () of a system that was loaded for use alone
+    # (params, model_state, keys [B], batch, hparams) -> {"loss" and others: [B]}, smaller losses are better
+    evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
+    hparams: Mapping[str, float]  # the starting values of StepInput.hparams
+    alternating: bool = False  # whether a player sees the others' parameters as this step has already left them
+
+
 class TrainState(NamedTuple):
     """All that changes from step to step, and the key, which never does."""
 
@@ -117,6 +145,13 @@ class ELBOTerms(NamedTuple):
     log_qz: Array  # [S, B, L]  log q(z | x), flow corrections included
 
 
+class Recipe(NamedTuple):
+    """How a value was made that is a record of functions: what describes it where its functions cannot."""
+
+    constructor: Callable[..., Any]  # a public function of a module
+    arguments: tuple[tuple[str, Any], ...]  # hashable, as modules hold it
+
+
 class Likelihood(NamedTuple):
     """p(x | parameters) of one image: closures without learned parameters."""
 
@@ -126,6 +161,7 @@ class Likelihood(NamedTuple):
     mean: Callable[[Any], Array]  # (params) -> E[x]
     log_pmf: Callable[[Any], Array] | None  # (params) -> [..., V], where pixels are discrete and independent
     init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
+    recipe: "Recipe | None" = None  # the constructor and its arguments, for `config.json`
 
 
 class Prior(Protocol):
@@ -193,7 +229,7 @@ class Posterior(Protocol):
         ...
 
 
-# ---------- experiments
+# ---------- systems
 
 
 class Samples(NamedTuple):
@@ -203,43 +239,45 @@ class Samples(NamedTuple):
     mean: Array | None  # [N, H, W, C], E[x | z] of the same z, where the decoder has one
 
 
-class Experiment(NamedTuple):
-    """One system, ready to be trained: what `build(config, spec)` returns.
+Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
+Corrupt = Callable[[PRNGKey, Array], Array]  # (keys [B], images or codes [B, ...]) -> what an encoder sees of them
 
-    The functions from `sample` on are what a trained model is used for; None where a system has no such thing.
-    """
+
+class Parts(Protocol):
+    """What a system is made of, and what `config.json` describes: its class and its fields, all the way down."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """Shape and values of its examples."""
+        ...
+
+    @property
+    def prepare(self) -> Prepare:
+        """What makes examples that are modelled of those of the data."""
+        ...
+
+    def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        """Return parameters and state of the shapes that a checkpoint of the system has."""
+        ...
+
+    def evaluate(
+        self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        """Return values of every example [B], `loss` among them."""
+        ...
+
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """What the system can do: records of `jaxvae.capabilities`."""
+        ...
+
+
+class System(NamedTuple):
+    """A model family ready to be trained and used: pure functions, no files, no flags."""
 
     name: str
     spec: DataSpec
-    optimizer: optax.GradientTransformation
-    hparams: Mapping[str, float]  # the starting values of StepInput.hparams
-    init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]]  # a real batch, for biases that follow the data
-    loss: LossFn
-    # (params, model_state, keys [B], batch, hparams) -> {"loss" and others: [B]}
-    evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
-    prepare: Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled
-    sample: Callable[[PRNGKey, Params, ModelState, int], Samples] | None = None  # (key, params, model_state, num)
-    # (params, model_state, keys [B], prepared x) -> E_q[z], [B, D_l]
-    encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]] | None = None
-    # (params, model_state, keys [N], z [N, D]) -> E[x | z], or one draw: images
-    decode: Callable[[Params, ModelState, PRNGKey, Array], Array] | None = None
-    # (params, model_state, keys [B], prepared x) -> one sample each
-    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms] | None = None
-    posterior: Callable[[Params, ModelState, Array], GaussianParams] | None = None  # prepared x -> q(z | x), [B, D]
-    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels;
-    # of pixels that are drawn in blocks, a block with an unknown one is drawn as a whole
-    complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array] | None = None
-    codec: "Codec | None" = None
-    # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]
-    classify: Callable[[Params, ModelState, PRNGKey, Array], Array] | None = None
-    # (params, model_state, keys [B], prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
-    analogies: Callable[[Params, ModelState, PRNGKey, Array, Array], Array] | None = None
-
-
-class Codec(NamedTuple):
-    """What a model of images through grids of codes is used for: see `jaxvae.models.VQVAE`."""
-
-    num_codes: tuple[int, ...]  # K of every grid, the coarsest first
-    encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]  # prepared x -> grids [B, h, w] or [B, h, w, G]
-    decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
-    vectors: Callable[[Params, ModelState, tuple[Array, ...]], tuple[Array, ...]]  # grids -> vectors [B, h, w, D]
+    prepare: Prepare
+    trainable: Trainable
+    use: tuple[Any, ...]  # what it can do: records of `jaxvae.capabilities`
+    parts: Parts | None = None  # what it is rebuilt from; None of one composed by hand, which `load` has to be given

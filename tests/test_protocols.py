@@ -26,6 +26,7 @@ LIKELIHOODS = {
     "gaussian": likelihoods.gaussian,
     "gaussian_learned_scale": likelihoods.gaussian_learned_scale,
     "logistic_mixture": lambda: likelihoods.logistic_mixture(2),
+    "squared_error": likelihoods.squared_error,
 }
 PRIORS = {
     "standard_normal": priors.standard_normal,

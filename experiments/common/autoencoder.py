@@ -35,7 +35,7 @@ Penalty = Callable[[Callable[[Array], Array], Array, Array, str | None], Array]
 NOISES = {"gaussian": gaussian_noise, "masking": masking_noise, "salt_and_pepper": salt_and_pepper, "dropout": dropout}
 
 
-def corruption_of(name: NoiseName, level: float) -> Corrupt:
+def make_corruption(name: NoiseName, level: float) -> Corrupt:
     """Return a corruption by its name: the level is a standard deviation or a probability."""
     if name == "none":
         return lambda keys, x: x

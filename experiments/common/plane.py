@@ -39,7 +39,7 @@ class Layer(NamedTuple):
     inverse: Step
 
 
-def undone(step: Step) -> Step:
+def inverse(step: Step) -> Step:
     """Return the map that an inverse is, with its own log-determinant."""
 
     def backwards(params: Any, z: Array) -> tuple[Array, Array]:
@@ -52,7 +52,7 @@ def undone(step: Step) -> Step:
 # The map of a planar layer is quick, its inverse a search: each objective has the map where it trains.
 LAYERS: dict[Objective, Layer] = {
     "reverse_kl": Layer(planar, planar_inverse),
-    "likelihood": Layer(undone(planar_inverse), undone(planar)),
+    "likelihood": Layer(inverse(planar_inverse), inverse(planar)),
 }
 
 

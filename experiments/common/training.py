@@ -28,7 +28,7 @@ from jaxvae.training import (
     make_layout,
     shard_large,
 )
-from jaxvae.training.members import INIT_EXAMPLES, common_step
+from jaxvae.training.trainer import INIT_EXAMPLES, common_step
 from jaxvae.training.parallel import contains_convolutions
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, DataSpec, Experiment, Splits, StepInput, TrainState

@@ -7,9 +7,9 @@ import numpy as np
 
 from jaxvae.data.decode import header, pixels
 from jaxvae.data.npz import NAMES
-from jaxvae.data.progress import progress
 from jaxvae.data.resize import resize
 from jaxvae.errors import UserError
+from jaxvae.progress import progress
 from jaxvae.types import Dataset
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")

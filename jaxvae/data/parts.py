@@ -75,13 +75,16 @@ def take(data: Dataset, rows: Any) -> Dataset:
     return Dataset(data.x[rows], None if data.labels is None else data.labels[rows])
 
 
-def _check(data: Dataset, name: str) -> Dataset:
-    """One part with images [N, H, W, C], bool, uint8 or float32, in range, and labels [N] int32 or None."""
-    x = _check_images(np.asarray(data.x), name)
-    return Dataset(x, None if data.labels is None else _check_labels(np.asarray(data.labels), len(x), name))
+def check_images(x: np.ndarray, name: str) -> np.ndarray:
+    """Return images [N, H, W, C], uint8 or float32 in [0, 1], of what can be taken for such.
 
+    Args:
+      x: [N, H, W] or [N, H, W, C]: bools, integers 0 to 255, or floats in [0, 1].
+      name: what they are, for messages.
 
-def _check_images(x: np.ndarray, name: str) -> np.ndarray:
+    Raises:
+      UserError: if they are something else.
+    """
     if x.dtype.kind not in "buif":
         raise UserError(f"{name} images are of type {x.dtype}, expected unsigned 8-bit integers, bools or floats.")
     if x.ndim not in (3, 4):
@@ -109,6 +112,12 @@ def _check_images(x: np.ndarray, name: str) -> np.ndarray:
             "scale them, or store 0 to 255 as uint8."
         )
     return x.astype(np.float32, copy=False)
+
+
+def _check(data: Dataset, name: str) -> Dataset:
+    """One part with images [N, H, W, C], bool, uint8 or float32, in range, and labels [N] int32 or None."""
+    x = check_images(np.asarray(data.x), name)
+    return Dataset(x, None if data.labels is None else _check_labels(np.asarray(data.labels), len(x), name))
 
 
 def _check_labels(labels: np.ndarray, num: int, name: str) -> np.ndarray:

@@ -1,8 +1,10 @@
 """One entry for all data: `load("digits")`, `load("idx:FOLDER")`, ..."""
 
 import os
+from typing import Any
 
 from jaxvae.data import binarized_mnist, digits, folder, idx, npz, tfds
+from jaxvae.data.arrays import load_arrays
 from jaxvae.data.parts import finish
 from jaxvae.data.resize import resize_parts
 from jaxvae.errors import UserError
@@ -12,9 +14,13 @@ SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME or binarized_m
 
 
 def load(
-    source: str, *, image_size: int | None = None, cache_dir: str | os.PathLike[str] | None = None
+    source: Any,
+    labels: Any = None,
+    *,
+    image_size: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[Splits, DataSpec]:
-    """Load the images that a source names.
+    """Load the images that a source names, or cut an array of images into parts.
 
     | source | what it is |
     | --- | --- |
@@ -24,11 +30,13 @@ def load(
     | `folder:FOLDER` | PNG, JPEG, BMP and GIF files, sub-folders are classes |
     | `tfds:NAME` | a set of tensorflow-datasets, prepared on first use |
     | `binarized_mnist:FILE_OR_FOLDER` | the static binarized MNIST of Larochelle and Murray |
+    | an array | images [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1] |
 
     The module of the same name says what each accepts and how it is cut into train, valid and test.
 
     Args:
       source: one of the above.
+      labels: of an array of images, classes [N] from 0, or None.
       image_size: side in pixels that images are brought to, as square images; see `jaxvae.data.resize`. None keeps the
         size, except that `folder:` brings images larger than 64 to 28.
       cache_dir: where arrays that are slow to make are kept; $JAXVAE_CACHE or `~/.cache/jaxvae` by default.
@@ -43,6 +51,9 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise UserError(f"The image size is {image_size}, expected at least 1 pixel.")
+    if not isinstance(source, str):
+        splits, spec = load_arrays(source, labels)
+        return resize_parts(splits, spec, image_size) if image_size else (splits, spec)
     kind, _, where = source.partition(":")
     if kind == "digits" and not where:
         parts = digits.load(cache_dir)

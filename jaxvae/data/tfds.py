@@ -8,9 +8,9 @@ import numpy as np
 
 from jaxvae.data.cache import cache_folder, cached
 from jaxvae.data.npz import NAMES
-from jaxvae.data.progress import progress
 from jaxvae.data.resize import resize
 from jaxvae.errors import UserError
+from jaxvae.progress import progress
 from jaxvae.types import Dataset
 
 LARGEST_RAW = 64  # pixels; larger images are made small one by one, so that the set fits in memory

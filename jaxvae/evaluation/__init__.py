@@ -1,6 +1,13 @@
 """What a trained model is judged by: likelihood, latents, images, features."""
 
-from jaxvae.evaluation.images import histogram_nll, intensity_histogram, pixel_histogram, psnr, ssim
+from jaxvae.evaluation.images import (
+    histogram_nll,
+    intensity_histogram,
+    pixel_histogram,
+    psnr,
+    reconstruction_metrics,
+    ssim,
+)
 from jaxvae.evaluation.latents import (
     active_units,
     activity,
@@ -12,17 +19,17 @@ from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate
 from jaxvae.evaluation.probes import (
     Probe,
     clustering_scores,
+    knn_graph,
     knn_probe,
+    label_spreading,
+    label_spreading_svm_error,
     linear_probe,
     mlp_probe,
-    neighbour_graph,
     principal_components,
-    spread_labels,
-    spread_svm_error,
     standardized,
     svm_error,
 )
-from jaxvae.evaluation.spectrum import high_frequency_power, radial_power
+from jaxvae.evaluation.spectrum import high_frequency_power, power_spectrum
 
 __all__ = [
     "LikelihoodEstimate",
@@ -41,13 +48,14 @@ __all__ = [
     "linear_probe",
     "mlp_probe",
     "mutual_information",
-    "neighbour_graph",
+    "knn_graph",
     "pixel_histogram",
     "principal_components",
     "psnr",
-    "radial_power",
-    "spread_labels",
-    "spread_svm_error",
+    "reconstruction_metrics",
+    "power_spectrum",
+    "label_spreading",
+    "label_spreading_svm_error",
     "ssim",
     "standardized",
     "svm_error",

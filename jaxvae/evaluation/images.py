@@ -141,3 +141,25 @@ def _values(x: Any, num_values: int) -> np.ndarray:
     if values.size and (values.min() < 0 or values.max() >= num_values or np.any(values != x)):
         raise ValueError(f"Pixels from {x.min()} to {x.max()}, expected integers from 0 to {num_values - 1}.")
     return values
+
+
+def reconstruction_metrics(x: Any, reconstructions: Any) -> dict[str, float]:
+    """Return how well images come back: the mean squared error, PSNR in dB and SSIM, means over images.
+
+    Args:
+      x: images [N, H, W, C] in [0, 1].
+      reconstructions: of the same shape.
+
+    Returns:
+      "mse", "psnr" and, of images of at least 3x3 pixels where scikit-image is installed, "ssim".
+    """
+    scores = {
+        "mse": float(np.mean(np.square(x - reconstructions), dtype=np.float64)),
+        "psnr": float(np.mean(psnr(x, reconstructions))),
+    }
+    if min(x.shape[1:3]) >= 3:
+        try:
+            scores["ssim"] = float(np.mean(ssim(x, reconstructions)))
+        except UserError as error:
+            print(f"warning: {error}")
+    return scores

@@ -124,7 +124,7 @@ def svm_error(train: Dataset, test: Dataset, seed: int = 0) -> float:
     return 1.0 - float(found.score(test.x, test.labels))
 
 
-def neighbour_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
+def knn_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
     """Join every example with its nearest others, by the distances of the features as they are.
 
     Args:
@@ -145,14 +145,14 @@ def neighbour_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
     return graph.maximum(graph.T)
 
 
-def spread_labels(graph: Any, labels: np.ndarray) -> np.ndarray:
+def label_spreading(graph: Any, labels: np.ndarray) -> np.ndarray:
     """Give examples without a class that of their neighbourhood, by label spreading.
 
     An example listens to its neighbours (0.99) rather than to its own label (0.01): those with a class may end with
     another.
 
     Args:
-      graph: of `neighbour_graph`, [N, N].
+      graph: of `knn_graph`, [N, N].
       labels: [N], -1 where a class is not known.
 
     Returns:
@@ -173,7 +173,7 @@ def spread_labels(graph: Any, labels: np.ndarray) -> np.ndarray:
         return model.fit(np.zeros((len(labels), 1)), labels).transduction_
 
 
-def spread_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dataset, seed: int = 0) -> float:
+def label_spreading_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dataset, seed: int = 0) -> float:
     """Fit support vectors to examples of which few have a class, after it was spread over their neighbours.
 
     The features stay as they are, C and the kernel's width are scikit-learn's defaults: nothing is chosen.
@@ -181,7 +181,7 @@ def spread_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dat
     Args:
       features: [N, D] with all labels, of which those of `known` alone are looked at.
       known: rows of examples whose class is known.
-      graph: of `features`, see `neighbour_graph`.
+      graph: of `features`, see `knn_graph`.
       test: features and labels of the test part.
       seed: of the draw of 20,000 examples that the support vectors are chosen of.
 
@@ -197,7 +197,7 @@ def spread_svm_error(features: Dataset, known: np.ndarray, graph: Any, test: Dat
     """
     labels = np.full(len(features.x), -1, np.int64)
     labels[known] = features.labels[known]
-    spread = spread_labels(graph, labels)
+    spread = label_spreading(graph, labels)
     spread[known] = features.labels[known]
     some = np.union1d(known, np.random.default_rng(seed).permutation(len(labels))[:NUM_SPREAD])
     vectors = _sklearn("svm").SVC().fit(features.x[some], spread[some])

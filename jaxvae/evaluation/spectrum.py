@@ -7,7 +7,7 @@ import numpy as np
 from jaxvae.errors import check_shape
 
 
-def radial_power(x: Any) -> np.ndarray:
+def power_spectrum(x: Any) -> np.ndarray:
     """Return the power of images at each spatial frequency, the mean over directions, images and channels.
 
       P(r) = mean_{|f| in r +- 1/2} |F(f)|^2 / (H W),    F the discrete Fourier transform,    |f| cycles an image
@@ -34,13 +34,13 @@ def radial_power(x: Any) -> np.ndarray:
 
 
 def high_frequency_power(x: Any, above: float = 0.5) -> float:
-    """Return the power of images at high frequencies, a mean as in `radial_power`.
+    """Return the power of images at high frequencies, a mean as in `power_spectrum`.
 
     Args:
       x: [N, H, W, C].
       above: the part of the Nyquist frequency from which on frequencies count, 0 to 1.
     """
-    power = radial_power(x)
+    power = power_spectrum(x)
     first = int(np.ceil(above * (len(power) - 1)))
     weights = np.arange(first, len(power))  # about as many frequencies as their radius
     return float(np.average(power[first:], weights=np.maximum(weights, 1)))

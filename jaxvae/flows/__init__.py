@@ -8,7 +8,7 @@ from jaxvae.flows.autoregressive import AutoregressiveFlow, autoregressive, auto
 from jaxvae.flows.chain import chain, chain_inverse
 from jaxvae.flows.coupling import CouplingFlow
 from jaxvae.flows.inverted import Inverted
-from jaxvae.flows.path import PathSample, path_chain, path_step, standard_normal_path
+from jaxvae.flows.path_gradient import PathSample, path_chain, path_step, standard_normal_path
 from jaxvae.flows.planar import PlanarFlow, PlanarParams, planar, planar_inverse
 from jaxvae.flows.radial import RadialFlow, RadialParams, radial, radial_inverse
 from jaxvae.flows.spline import SplineCouplingFlow, SplineKnots, spline, spline_inverse, spline_knots

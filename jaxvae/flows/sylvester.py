@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxvae.bisection import bisect
 from jaxvae.errors import check_shape
 from jaxvae.flows.chain import ChainParams, chain, chain_inverse, through_layers
+from jaxvae.numerics import bisect
 from jaxvae.types import Array
 
 _SMALLEST = 1e-30  # of a squared norm and of a determinant: their quotient and logarithm stay finite

@@ -5,10 +5,10 @@ produce and knows nothing else of the likelihood; an objective asks `log_prob`. 
 closures, and two calls give two different values to `jax.jit`.
 
 Each has one unit of x for `log_prob`, `sample`, `mean` and `init_bias` alike: zeros and ones (`bernoulli`,
-`bernoulli_mixture`), numbers in [0, 1] (`continuous_bernoulli`), any numbers (`gaussian`, `gaussian_learned_scale`), or
-the integer values 0 to V - 1 of an image or a code in any type (`categorical`, `beta_binomial`, `logistic_mixture`),
-which `sample` returns as float32. An x that is no such value has log-probability -inf there, so that images scaled to
-[0, 1] are not mistaken for it; `in_unit` makes a likelihood of images in [0, 1] of each of these.
+`bernoulli_mixture`), numbers in [0, 1] (`continuous_bernoulli`), any numbers (`gaussian`, `gaussian_learned_scale`,
+`squared_error`), or the integer values 0 to V - 1 of an image or a code in any type (`categorical`, `beta_binomial`,
+`logistic_mixture`), which `sample` returns as float32. An x that is no such value has log-probability -inf there, so
+that images scaled to [0, 1] are not mistaken for it; `in_unit` makes a likelihood of images in [0, 1] of each of these.
 
 All but `bernoulli_mixture` have pixels that are independent given the parameters, and take any number of pixel axes: a
 whole image [H, W, C], or one pixel [C] of a sampler that draws them one after another.
@@ -18,7 +18,7 @@ from jaxvae.likelihoods.bernoulli import BernoulliMixtureParams, bernoulli, bern
 from jaxvae.likelihoods.beta_binomial import BetaBinomialParams, beta_binomial
 from jaxvae.likelihoods.categorical import categorical
 from jaxvae.likelihoods.continuous_bernoulli import continuous_bernoulli
-from jaxvae.likelihoods.gaussian import gaussian, gaussian_learned_scale
+from jaxvae.likelihoods.gaussian import gaussian, gaussian_learned_scale, squared_error
 from jaxvae.likelihoods.logistic import LogisticMixtureParams, logistic_mixture
 from jaxvae.likelihoods.unit import in_unit
 
@@ -35,4 +35,5 @@ __all__ = [
     "gaussian_learned_scale",
     "in_unit",
     "logistic_mixture",
+    "squared_error",
 ]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, like_image
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 _GOLDEN = 0.618034  # multiples of it modulo 1 are spread evenly and never repeat
@@ -20,6 +21,7 @@ class BernoulliMixtureParams(NamedTuple):
     logits: Array  # of the pixels, [..., k]
 
 
+@recorded
 def bernoulli() -> Likelihood:
     """Independent Bernoulli pixels, parametrised by logits: the likelihood behind "BCE reconstruction".
 
@@ -39,6 +41,7 @@ def bernoulli() -> Likelihood:
     )
 
 
+@recorded
 def bernoulli_mixture(num_components: int) -> Likelihood:
     """A mixture of images of independent Bernoulli pixels, with weights of its own for every image.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 _LOG_LIMIT = 10.0  # of alpha and beta: next to the binomial, and next to the two ends alone
@@ -22,6 +23,7 @@ class BetaBinomialParams(NamedTuple):
     log_beta: Array  # [...], limited to +-10
 
 
+@recorded
 def beta_binomial(num_values: int = 256) -> Likelihood:
     """Independent pixels of beta-binomial values: two parameters where a softmax needs V.
 

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.beta_binomial import beta_binomial
 from jaxvae.likelihoods.pixels import check_count, is_value, like_image
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 
+@recorded
 def categorical(num_values: int = 256) -> Likelihood:
     """Independent pixels, or codes, each with a softmax over its values.
 

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxvae.bisection import bisect
 from jaxvae.likelihoods.pixels import like_image
+from jaxvae.numerics import bisect
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 _SMALL = 1.0  # logits below it go by the series, which end at 1e-8 there
@@ -12,6 +13,7 @@ _TINY = 1e-6  # the density of a smaller logit is uniform in float32
 _DARKEST = 0.01  # least mean of a new decoder: a logit of -100
 
 
+@recorded
 def continuous_bernoulli() -> Likelihood:
     """Independent pixels in [0, 1]: the density that the cross-entropy, "BCE", of grey values is a part of.
 

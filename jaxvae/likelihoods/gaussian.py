@@ -7,9 +7,11 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.likelihoods.pixels import like_image
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, GaussianParams, Likelihood, PRNGKey
 
 
+@recorded
 def gaussian(sigma: float = 1.0) -> Likelihood:
     """Independent Gaussian pixels of one fixed standard deviation: the likelihood behind "MSE reconstruction".
 
@@ -47,6 +49,22 @@ def gaussian(sigma: float = 1.0) -> Likelihood:
     )
 
 
+@recorded
+def squared_error() -> Likelihood:
+    """Squared errors, summed over the pixels: the loss of an autoencoder that has no noise model.
+
+      log_prob = -sum_i (x_i - mean_i)^2
+
+    Not a normalised density: that of `gaussian(sqrt(1/2))` without its constant, so `log_prob` is no log-probability, in
+    no nats, and is for losses alone. Parameters of one image: the mean, of the shape of the image.
+
+    Returns:
+      The likelihood; it samples as that Gaussian does, and its `log_pmf` is None.
+    """
+    return gaussian(math.sqrt(0.5))._replace(log_prob=lambda mean, x: -jnp.sum(jnp.square(x - mean)))
+
+
+@recorded
 def gaussian_learned_scale(min_sigma: float = 0.01) -> Likelihood:
     """Independent Gaussian pixels whose standard deviations the decoder gives beside their means.
 

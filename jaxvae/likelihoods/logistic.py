@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.bisection import bisect
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
+from jaxvae.numerics import bisect
+from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 _LOG_SCALE_LIMIT = 7.0
@@ -29,6 +30,7 @@ class LogisticMixtureParams(NamedTuple):
     coupling: Any  # [..., C (C - 1) / 2, k], through tanh: 1 on 0, 2 on 0, 2 on 1, ...; None for one channel
 
 
+@recorded
 def logistic_mixture(num_components: int, num_values: int = 256, num_channels: int = 1) -> Likelihood:
     """Pixels that are mixtures of discretised logistics, independent but for the channels of one pixel.
 

@@ -2,9 +2,11 @@
 
 import jax.numpy as jnp
 
+from jaxvae.recipes import recorded
 from jaxvae.types import Likelihood
 
 
+@recorded
 def in_unit(likelihood: Likelihood, num_values: int) -> Likelihood:
     """Return a likelihood of integer values 0 to V - 1 with x, samples and means in [0, 1], x / (V - 1).
 

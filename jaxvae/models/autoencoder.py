@@ -1,7 +1,7 @@
 """Autoencoders of pairs of layers: one up, towards the code, and its mirror image down.
 
-A pair is what a phase of greedy training learns (`experiments.stacked_autoencoder`), and where weights are tied. An
-autoencoder is a list of them and the likelihood that scores the images that come back.
+A pair is what a phase of greedy layer-wise training learns, and where weights are tied. An autoencoder is a list of
+them and the likelihood that scores the images that come back.
 
 References:
   Bengio et al., "Greedy Layer-Wise Training of Deep Networks", 2007.
@@ -24,6 +24,11 @@ from jaxvae.nets.mlp import Activation
 from jaxvae.types import Array, Likelihood, Params
 
 Shape = tuple[int, ...]
+
+
+def identity(h: Array) -> Array:
+    """Return h: the activation of a pair that has none."""
+    return h
 
 
 class DensePair(nn.Module):

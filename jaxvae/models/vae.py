@@ -8,8 +8,8 @@ import jax
 from jaxvae import sampling
 from jaxvae.errors import check_shape
 from jaxvae.nets import AutoregressiveDecoder
-from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePosterior
-from jaxvae.priors import BernoulliPrior, FairBernoulli, StandardNormal, standard_normal
+from jaxvae.posteriors import MixturePosterior
+from jaxvae.priors import standard_normal
 from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey, Samples
 
 
@@ -56,14 +56,14 @@ class VAE(nn.Module):
 
     @property
     def has_closed_kl(self) -> bool:
-        """Whether KL(q(z | x) || p(z)) is in closed form: of a diagonal Gaussian to N(0, I), of bits to bits."""
-        bits = isinstance(self.posterior, BernoulliPosterior) and isinstance(self.prior, FairBernoulli | BernoulliPrior)
-        return bits or (isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior, StandardNormal))
+        """Whether KL(q(z | x) || p(z)) is in closed form: the prior has a `kl` of the posterior's `family`."""
+        return getattr(self.prior, "kl_of", "") == getattr(self.posterior, "family", None)
 
     def closed_kl(self, stats: Any) -> Array:
         """Return KL(q(z | x) || p(z)) of every dimension from the posterior's statistics, [B, D], nats."""
-        if self.has_closed_kl and isinstance(self.prior, StandardNormal | FairBernoulli | BernoulliPrior):
-            return self.prior.kl(stats)
+        if self.has_closed_kl:
+            of_family: Any = self.prior
+            return of_family.kl(stats)
         pair = f"{type(self.posterior).__name__} and {type(self.prior).__name__}"
         raise ValueError(f"{pair} have no KL in closed form, expected a Gaussian and N(0, I), or bits and bits.")
 

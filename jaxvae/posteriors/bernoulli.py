@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxvae import distributions
 from jaxvae.errors import check_shape
-from jaxvae.posteriors.each import draw_each, score_each
+from jaxvae.posteriors.batching import draw_each, score_each
 from jaxvae.types import Array, PRNGKey
 
 
@@ -35,6 +35,8 @@ class BernoulliPosterior(_Logits):
     Attributes:
       latent_dim: D.
     """
+
+    family = "independent bits"  # of q(z | x), by which a prior knows whether its closed KL is of it
 
     def __call__(self, keys: PRNGKey, features: Array, num_samples: int) -> tuple[Array, Array, Array]:
         """Draw samples of the latent.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.errors import check_shape
-from jaxvae.posteriors.each import draw_each, score_each
+from jaxvae.posteriors.batching import draw_each, score_each
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
 
@@ -19,6 +19,8 @@ class GaussianPosterior(nn.Module):
     """
 
     latent_dim: int
+
+    family = "diagonal Gaussian"  # of q(z | x), by which a prior knows whether its closed KL is of it
 
     def setup(self) -> None:
         self.statistics = nn.Dense(2 * self.latent_dim)  # mean and log-variance from one matrix product

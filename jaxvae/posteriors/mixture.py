@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxvae.posteriors.each import draw_each
+from jaxvae.posteriors.batching import draw_each
 from jaxvae.types import Array, PRNGKey
 
 

@@ -15,7 +15,8 @@ from jax.typing import ArrayLike
 from jaxvae import distributions
 from jaxvae.errors import check_shape
 from jaxvae.priors.mixture import mixture_log_prob, mixture_sample
-from jaxvae.types import Array, PRNGKey
+from jaxvae.recipes import recorded
+from jaxvae.types import Array, PRNGKey, Recipe
 
 # ---------- fair coins
 
@@ -26,6 +27,9 @@ class FairBernoulli(NamedTuple):
     log_prob: Callable[[Array], Array]
     sample: Callable[[PRNGKey, tuple[int, ...]], Array]
     kl: Callable[[Array], Array]  # log-odds of q [..., D] -> KL(q || p) per dimension [..., D], nats
+    recipe: Recipe | None = None
+
+    kl_of = "independent bits"  # the `family` of the posteriors that `kl` is of
 
 
 class RelaxedFairBernoulli(NamedTuple):
@@ -35,6 +39,7 @@ class RelaxedFairBernoulli(NamedTuple):
     sample: Callable[[PRNGKey, tuple[int, ...]], Array]
 
 
+@recorded
 def fair_bernoulli() -> FairBernoulli:
     """Return the prior of bits of probability 1/2, for latents of any dimension."""
     log_prob = jnp.vectorize(lambda z: distributions.bernoulli_log_prob(jnp.zeros_like(z), z), signature="(d)->()")
@@ -78,6 +83,8 @@ class BernoulliPrior(_Logits):
     Attributes:
       latent_dim: D.
     """
+
+    kl_of = "independent bits"  # the `family` of the posteriors that `kl` is of
 
     def log_prob(self, z: Array) -> Array:
         """Return log p(z), zeros and ones z [..., D] -> [...], nats."""

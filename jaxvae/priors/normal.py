@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import distributions
-from jaxvae.types import Array, GaussianParams, PRNGKey
+from jaxvae.recipes import recorded
+from jaxvae.types import Array, GaussianParams, PRNGKey, Recipe
 
 
 class StandardNormal(NamedTuple):
@@ -16,8 +17,12 @@ class StandardNormal(NamedTuple):
     log_prob: Callable[[Array], Array]
     sample: Callable[[PRNGKey, tuple[int, ...]], Array]
     kl: Callable[[GaussianParams], Array]  # q [..., D] -> KL(q || p) per dimension [..., D], nats
+    recipe: Recipe | None = None
+
+    kl_of = "diagonal Gaussian"  # the `family` of the posteriors that `kl` is of
 
 
+@recorded
 def standard_normal() -> StandardNormal:
     """Return the prior N(0, I), for latents of any dimension."""
     log_prob = jnp.vectorize(distributions.standard_normal_log_prob, signature="(d)->()")

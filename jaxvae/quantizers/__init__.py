@@ -12,7 +12,7 @@ from jaxvae.quantizers.lfq import LFQ, bits_entropy, mean_code_probs
 from jaxvae.quantizers.residual import GroupedQuantizer, ResidualQuantizer
 from jaxvae.quantizers.straight_through import commitment, rotation_trick, straight_through
 from jaxvae.quantizers.usage import CodeUsage, QuantizerOutput, code_counts, code_usage
-from jaxvae.quantizers.vector import VectorQuantizer
+from jaxvae.quantizers.vq import VectorQuantizer
 
 __all__ = [
     "FSQ",

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from jaxvae.errors import check_shape
-from jaxvae.extrema import first_maximum
+from jaxvae.numerics import argmax
 from jaxvae.quantizers.usage import finite_rows
 from jaxvae.types import Array, PRNGKey
 
@@ -51,7 +51,7 @@ def nearest(table: Array, z: Array, *, chunk: int | None = None) -> Array:
     def of_rows(rows: Array) -> Array:
         # Full precision: GPUs and TPUs would round the products so that another code seems nearer.
         products = lax.dot_general(rows, table, (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST)
-        return first_maximum(products - half_squares[None])
+        return argmax(products - half_squares[None])
 
     num_chunks = max(1, -(-len(z) // (chunk or max(1, 2**20 // len(table)))))
     if num_chunks == 1:

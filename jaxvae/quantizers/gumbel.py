@@ -9,7 +9,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxvae.errors import check_shape, check_values
-from jaxvae.extrema import first_maximum
+from jaxvae.numerics import argmax
 from jaxvae.quantizers.usage import QuantizerOutput, batch_stats, check_map, code_counts, finite_rows
 from jaxvae.types import Array, StepKeys
 
@@ -91,14 +91,14 @@ class GumbelQuantizer(nn.Module):
                 raise ValueError("GumbelQuantizer draws codes, expected the StepKeys of the step, got None.")
             check_shape("keys", keys.examples, z.shape[:1])
             noise = jax.vmap(lambda key: jax.random.gumbel(key, logits.shape[1:]))(keys.examples)
-            codes = first_maximum(logits + noise)
+            codes = argmax(logits + noise)
             relaxed = gumbel_softmax(logits, noise, temperature)
             chosen = self.embeddings[codes]
             # Hard draws teach the embedding that was drawn alone, relaxed ones all of them.
             soft = relaxed @ (lax.stop_gradient(self.embeddings) if self.hard else self.embeddings)
             z_q = chosen + (soft - lax.stop_gradient(soft)) if self.hard else soft
         else:
-            codes = first_maximum(logits)
+            codes = argmax(logits)
             z_q = soft = chosen = self.embeddings[codes]
         counts = code_counts(codes.ravel(), self.num_codes, finite_rows(logits).ravel(), axis)
         return QuantizerOutput(z_q, codes, _kl_to_uniform(logits), batch_stats(counts, soft, chosen, axis))

@@ -10,7 +10,7 @@ from jax import lax
 
 from jaxvae.errors import check_shape, check_values
 from jaxvae.quantizers.usage import QuantizerOutput, batch_stats, check_map
-from jaxvae.quantizers.vector import THROUGH, VectorQuantizer
+from jaxvae.quantizers.vq import THROUGH, VectorQuantizer
 from jaxvae.types import Array, PRNGKey, StepKeys
 
 _LIFTED: dict[str, Any] = {"variable_axes": {"params": 0, "codebook": 0}, "split_rngs": {"params": True}}

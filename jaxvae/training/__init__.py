@@ -2,13 +2,16 @@
 
 from jaxvae.training import distributed
 from jaxvae.training.checkpoint import Best, Checkpoints, Saved
-from jaxvae.training.evaluate import evaluation_keys, in_batches, make_evaluator
+from jaxvae.training.evaluate import evaluation_batch_size, evaluation_keys, in_batches, make_evaluator
+from jaxvae.training.layouts import choose_layout
 from jaxvae.training.loop import fit
-from jaxvae.training.members import FitResult, Member, Settings, evaluated_params
-from jaxvae.training.parallel import Layout, Program, make_layout, shard_large
+from jaxvae.training.optimizers import cosine_adam
+from jaxvae.training.parallel import Layout, make_layout, shard_large
+from jaxvae.training.program import Program
 from jaxvae.training.state import create_train_state
 from jaxvae.training.step import make_train_step
 from jaxvae.training.sweep import fit_sweep
+from jaxvae.training.trainer import FitResult, Member, Settings, evaluated_params
 
 __all__ = [
     "Best",
@@ -19,9 +22,12 @@ __all__ = [
     "Program",
     "Saved",
     "Settings",
+    "choose_layout",
     "create_train_state",
     "distributed",
     "evaluated_params",
+    "cosine_adam",
+    "evaluation_batch_size",
     "evaluation_keys",
     "fit",
     "fit_sweep",

@@ -1,6 +1,7 @@
 """Values of every example of a data set, in its order, by batches of one shape."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,20 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data import padded_batches
+from jaxvae.keys import example_keys
 from jaxvae.training.parallel import AXIS, Layout, divided, local_layout, put
-from jaxvae.training.step import example_keys
-from jaxvae.types import Batch, Dataset, Experiment, Metrics, ModelState, Params, PRNGKey
+from jaxvae.types import Batch, Dataset, DataSpec, Metrics, ModelState, Params, PRNGKey, System
 
 EVALUATION = 0x6576616C  # folded into key 0: the same noise for every model and run, and none of a training's keys
 
 
 def make_evaluator(
-    experiment: Experiment, batch_size: int, layout: Layout | None = None, *, members: bool = False
+    system: System, batch_size: int, layout: Layout | None = None, *, members: bool = False
 ) -> Callable[..., dict[str, np.ndarray]]:
     """Return a function that evaluates every example of a data set once.
 
     Args:
-      experiment: gives `evaluate`.
+      system: gives `evaluate`.
       batch_size: examples at a time; the last batch is padded. It does not change the result: an example's noise
         depends on its index alone.
       layout: on whose devices; None takes one device of this process.
@@ -30,17 +31,17 @@ def make_evaluator(
 
     Returns:
       (params, model_state, dataset, hparams=None) -> {name: [N, ...]}, an entry an example; [M, N, ...] for members.
-      Without hparams, arrays by name, those of the experiment hold.
+      Without hparams, arrays by name, those of the system hold.
     """
     layout = layout or local_layout()
     size = batch_size if members else -(-batch_size // layout.mesh.size) * layout.mesh.size
     spec = () if members else (AXIS,)
-    compiled = _compiled(experiment.evaluate, size, layout, members)
+    compiled = _compiled(system.trainable.evaluate, size, layout, members)
 
     def evaluate(
         params: Params, model_state: ModelState, dataset: Dataset, hparams: Mapping[str, jax.Array] | None = None
     ) -> dict[str, np.ndarray]:
-        given = hparams or {name: np.float32(value) for name, value in experiment.hparams.items()}
+        given = hparams or {name: np.float32(value) for name, value in system.trainable.hparams.items()}
 
         def values(start: int, batch: Batch) -> Metrics:
             return compiled(params, model_state, np.int32(start), put(layout, batch, *spec), given)
@@ -70,9 +71,25 @@ def in_batches(function: Callable[[int, Batch], Any], dataset: Dataset, batch_si
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *parts)
 
 
-def evaluation_keys(start: int | jax.Array, num: int) -> PRNGKey:
-    """Return the keys [num] of evaluated examples start, start + 1, ... of a part: the same for every model and run."""
-    return example_keys(jax.random.fold_in(jax.random.key(0), EVALUATION), start + jnp.arange(num))
+def evaluation_batch_size(spec: DataSpec) -> int:
+    """Return how many examples to evaluate at a time: results do not depend on it, memory does.
+
+    500 of MNIST's size; and as many grids of 7x7 codes of 512, each of which needs as many logits.
+    """
+    per_number = 1 if len(spec.shape) == 3 else max(1, spec.num_values // 32)
+    return max(1, 392_000 // (math.prod(spec.shape) * per_number))
+
+
+def evaluation_keys(start: int | jax.Array, num: int, key: PRNGKey | None = None) -> PRNGKey:
+    """Return the keys [num] of evaluated examples start, start + 1, ... of a part.
+
+    Args:
+      start: row of the first example.
+      num: of examples.
+      key: whose noise; by default the same for every model and run.
+    """
+    key = jax.random.fold_in(jax.random.key(0), EVALUATION) if key is None else key
+    return example_keys(key, start + jnp.arange(num))
 
 
 # ---------- private

@@ -1,38 +1,44 @@
-"""`fit`: from an experiment and data to trained parameters."""
+"""`fit`: from a system and data to trained parameters."""
 
 from collections.abc import Callable
 
-from jaxvae.training.checkpoint import Best
+from jaxvae.training.checkpoint import Best, Checkpoints
 from jaxvae.training.distributed import any_process
-from jaxvae.training.members import FitResult, Member, Settings, Training
-from jaxvae.training.parallel import Layout, make_layout
-from jaxvae.types import Experiment, Splits
+from jaxvae.training.layouts import choose_layout
+from jaxvae.training.parallel import Layout
+from jaxvae.training.trainer import FitResult, Member, Report, Settings, Training
+from jaxvae.types import Splits, System
 
 
 def fit(
-    experiment: Experiment,
+    system: System,
     splits: Splits,
-    member: Member,
     settings: Settings,
     *,
+    seed: int = 0,
+    checkpoints: Checkpoints | None = None,
+    report: Report | None = None,
     layout: Layout | None = None,
     resume: bool = False,
     start: Best | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
-    """Train an experiment, with the best state on the validation part kept.
+    """Train a system, with the best state on the validation part kept.
 
     Which examples make a batch and all noise are pure functions of (seed, step), so a resumed training continues as if
     it had not stopped: bit for bit on the same layout, to float32 rounding on another.
 
     Args:
-      experiment: what to train; its `evaluate` gives `loss` among its values, smaller is better.
+      system: what to train; its `evaluate` gives `loss` among its values, smaller is better.
       splits: `train` is learnt from, `valid` decides; `test` is not touched.
-      member: seed, checkpoints, report.
       settings: how long and how.
-      layout: devices and how to run on them; None takes `make_layout()`.
+      seed: of parameters, batches and noise.
+      checkpoints: where to save; None saves nothing.
+      report: called with the steps done, "train" or "valid", and means: of the steps since the last report, and after
+        evaluations.
+      layout: devices and how to run on them; None takes what `choose_layout` chooses.
       resume: continue from the latest checkpoint, if there is one.
-      start: parameters and model state to start from instead of the experiment's initial ones, as of a `FitResult`.
+      start: parameters and model state to start from instead of the system's initial ones, as of a `FitResult`.
       stop: asked between programs; when it returns true, the state is saved and the training ends early.
 
     Returns:
@@ -41,7 +47,9 @@ def fit(
     Raises:
       UserError: if loss or gradients stop being finite: it names the step; checkpoints stay as they are.
     """
-    training = Training(experiment, splits, [member], settings, layout or make_layout(), start)
+    member = Member(seed, checkpoints=checkpoints, report=report)
+    layout = layout or choose_layout(system, splits.train, settings.batch_size)
+    training = Training(system, splits, [member], settings, layout, start)
     return train_to_end(training, resume, stop)[0]
 
 

@@ -1,12 +1,13 @@
 """One training step, the same for every model and every device layout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae.types import Array, Batch, LossFn, Metrics, PRNGKey, StepInput, StepKeys, TrainState
+from jaxvae.keys import example_keys
+from jaxvae.types import Array, Batch, Metrics, ModelState, Params, Player, StepInput, StepKeys, TrainState, everything
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
@@ -14,9 +15,9 @@ _SHARED = 0xFFFFFFFF  # an index that no example of a batch has
 
 
 def make_train_step(
-    loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    players: Sequence[Player],
     *,
+    alternating: bool = False,
     ema_decay: float = 0.0,
     clip_norm: float | None = None,
     skip_norm: float | None = None,
@@ -30,9 +31,11 @@ def make_train_step(
     (Child 2021, arXiv:2011.10650, appendix), and the metric `skipped` is 1.
 
     Args:
-      loss_fn: mean loss of the examples at hand; its metrics may not be named `loss`, `grad_norm`, `finite` or
-        `skipped`.
-      optimizer: applied to the mean gradient.
+      players: each with the mean loss of the examples at hand, whose metrics may not be named `loss`, `grad_norm`,
+        `finite` or `skipped`, and an optimizer that is applied to the mean gradient of the parameters it owns. The
+        model state goes from one to the next.
+      alternating: whether a player sees the parameters that those before it have moved in this step, or all take their
+        gradients at the same parameters.
       ema_decay: of the moving average in `state.ema_params`, (1 + t) / (10 + t) at step t while that is less; unused
         where the state keeps none.
       clip_norm: gradients of a larger global l2 norm are scaled down to it; None leaves them.
@@ -40,24 +43,33 @@ def make_train_step(
       axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
 
     Returns:
-      The step. Metrics are those of the loss, averaged over replicas, and loss, grad_norm (global l2 norm, before
-      clipping), finite and skipped.
+      The step. Metrics are those of all players, averaged over replicas, and loss (of the first player; of others,
+      loss_NAME), grad_norm (global l2 norm of all gradients, before clipping), finite and skipped.
     """
+    turns = [(player,) for player in players] if alternating else [tuple(players)]
+    places = {player.name: place for place, player in enumerate(players)}
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = step_keys(state, batch.mask.shape[0], axis_name)
         inputs = StepInput(batch, keys, state.step, state.hparams, axis_name)
-        # The gradient of the local loss, then the mean: differentiating through a mean over replicas would be wrong.
-        gradient = jax.value_and_grad(loss_fn, has_aux=True)
-        (loss, (model_state, metrics)), grads = gradient(state.params, state.model_state, inputs)
-        if axis_name:
-            loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
-
-        grad_norm = optax.tree.norm(grads)
-        if clip_norm is not None:
-            scale = jnp.minimum(1.0, clip_norm / jnp.maximum(grad_norm, jnp.finfo(jnp.float32).tiny))
-            grads = jax.tree.map(lambda grad: grad * scale, grads)
-        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+        metrics: Metrics = {}
+        at, norms, losses = state, [], []
+        for turn in turns:
+            before, moves = at, []
+            for player in turn:
+                grads, model_state, found = _gradient(player, before.params, at.model_state, inputs)
+                at = at._replace(model_state=model_state)
+                losses.append(found.pop("loss"))
+                metrics |= found | ({f"loss_{player.name}": losses[-1]} if len(losses) > 1 else {})
+                norms.append(optax.tree.norm(grads))
+                if clip_norm is not None:
+                    scale = jnp.minimum(1.0, clip_norm / jnp.maximum(norms[-1], jnp.finfo(jnp.float32).tiny))
+                    grads = jax.tree.map(lambda grad, scale=scale: grad * scale, grads)
+                moves.append((places[player.name], player, grads))
+            if turn is not turns[-1]:
+                at = _moved(at, moves)
+        grad_norm = norms[0] if len(norms) == 1 else jnp.linalg.norm(jnp.stack(norms))
+        finite = jnp.isfinite(sum(losses)) & jnp.isfinite(grad_norm)
         if skip_norm is None:
             taken, skipped = finite, jnp.zeros((), jnp.float32)
         else:
@@ -66,21 +78,68 @@ def make_train_step(
             finite = jnp.ones_like(taken)
 
         def updated(old: TrainState) -> TrainState:
-            updates, opt_state = optimizer.update(grads, old.opt_state, old.params)
-            params = optax.apply_updates(old.params, updates)
-            ema_params = old.ema_params
-            if ema_params is not None:
-                # Early on a shorter memory, so that the initial parameters are soon forgotten.
-                decay = jnp.minimum(ema_decay, (1.0 + old.step) / (10.0 + old.step))
-                ema_params = optax.incremental_update(params, ema_params, 1.0 - decay)
-            return old._replace(params=params, opt_state=opt_state, model_state=model_state, ema_params=ema_params)
+            new = _moved(at._replace(params=old.params, opt_state=old.opt_state) if len(turns) == 1 else at, moves)
+            if old.ema_params is None:
+                return new
+            # Early on a shorter memory, so that the initial parameters are soon forgotten.
+            decay = jnp.minimum(ema_decay, (1.0 + old.step) / (10.0 + old.step))
+            return new._replace(ema_params=optax.incremental_update(new.params, old.ema_params, 1.0 - decay))
 
         new_state = _where(taken, updated, state)
         new_state = new_state._replace(step=state.step + finite.astype(state.step.dtype))
         flags = {"finite": finite.astype(jnp.float32), "skipped": skipped}
-        return new_state, {**metrics, "loss": loss, "grad_norm": grad_norm, **flags}
+        return new_state, {**metrics, "loss": losses[0], "grad_norm": grad_norm, **flags}
 
     return train_step
+
+
+def _gradient(
+    player: Player, params: Params, model_state: ModelState, inputs: StepInput
+) -> tuple[Params, ModelState, Metrics]:
+    """The gradient of what a player owns, the new model state, and its loss and metrics, means over the replicas."""
+
+    def loss(owned: Params) -> tuple[Array, tuple[ModelState, Metrics]]:
+        return player.loss(_put_back(player, params, owned), model_state, inputs)
+
+    # The gradient of the local loss, then the mean: differentiating through a mean over replicas would be wrong.
+    (value, (model_state, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(_owned(player, params))
+    if inputs.axis_name:
+        value, metrics, grads = jax.lax.pmean((value, metrics, grads), inputs.axis_name)
+    return grads, model_state, {**metrics, "loss": value}
+
+
+def _moved(state: TrainState, moves: Sequence[tuple[int, Player, Params]]) -> TrainState:
+    """The state after the updates of some players: (place among all players, player, its gradient)."""
+    params, opt_states = state.params, list(state.opt_state)
+    for place, player, grads in moves:
+        owned = _owned(player, params)
+        updates, opt_states[place] = player.optimizer.update(grads, opt_states[place], owned)
+        params = _put_back(player, params, optax.apply_updates(owned, updates))
+    return state._replace(params=params, opt_state=tuple(opt_states))
+
+
+def _owned(player: Player, params: Params) -> Params:
+    if player.owns is everything:
+        return params
+    return {name: entry for name, entry in params.items() if player.owns(name)}
+
+
+def _put_back(player: Player, params: Params, owned: Params) -> Params:
+    return owned if player.owns is everything else {**params, **owned}
+
+
+def initial_opt_states(players: Sequence[Player], params: Params) -> tuple[optax.OptState, ...]:
+    """Return the state of every player's optimizer, for the parameters that it owns.
+
+    Raises:
+      ValueError: if an entry of the parameters has no owner, or several.
+    """
+    if not (len(players) == 1 and players[0].owns is everything):
+        for name in params:
+            owners = [player.name for player in players if player.owns(name)]
+            if len(owners) != 1:
+                raise ValueError(f"The parameters {name} are owned by {owners or 'no player'}, expected one of them.")
+    return tuple(player.optimizer.init(_owned(player, params)) for player in players)
 
 
 def _where(condition: Array, new: Callable[[TrainState], TrainState], old: TrainState) -> TrainState:
@@ -108,8 +167,3 @@ def step_keys(state: TrainState, num_local: int, axis_name: str | None = None) -
         examples=example_keys(key, first + jnp.arange(num_local)),
         shared=jax.random.fold_in(key, _SHARED),
     )
-
-
-def example_keys(key: PRNGKey, indices: jax.Array) -> PRNGKey:
-    """Return one key per example, key [] and indices [B] -> [B]."""
-    return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)

@@ -1,6 +1,6 @@
-"""Many trainings of one experiment as one program: seeds and hyper-parameters, by `vmap`.
+"""Many trainings of one system as one program: seeds and hyper-parameters, by `vmap`.
 
-Whatever enters the step as an array can differ: the seed (parameters, batches, noise), the experiment's `hparams`
+Whatever enters the step as an array can differ: the seed (parameters, batches, noise), the system's `hparams`
 (beta, warm-up, ...) and what its optimizer was given by `optax.inject_hyperparams` (the learning rate, ...). Shapes and
 networks cannot.
 """
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 from jaxvae.training.checkpoint import Best
 from jaxvae.training.loop import train_to_end
-from jaxvae.training.members import FitResult, Member, Settings, Training
 from jaxvae.training.parallel import sweep_layout
-from jaxvae.types import Experiment, Splits
+from jaxvae.training.trainer import FitResult, Member, Settings, Training
+from jaxvae.types import Splits, System
 
 
 def fit_sweep(
-    experiment: Experiment,
+    system: System,
     splits: Splits,
     members: Sequence[Member],
     settings: Settings,
@@ -31,7 +31,7 @@ def fit_sweep(
     parameters. Both are saved on, so that all members can be resumed together.
 
     Args:
-      experiment: what to train.
+      system: what to train.
       splits: the data, the same for all.
       members: M trainings.
       settings: as of `fit`; the batch size is that of each member.
@@ -45,5 +45,5 @@ def fit_sweep(
       A result for each member.
     """
     layout = sweep_layout(len(members), num_devices)
-    training = Training(experiment, splits, members, settings, layout, start, together=True)
+    training = Training(system, splits, members, settings, layout, start, together=True)
     return train_to_end(training, resume, stop)

@@ -14,7 +14,7 @@ from jaxvae.viz.plots import (
     save_stages,
 )
 from jaxvae.viz.spectra import save_spectra
-from jaxvae.viz.sweep import save_sweep
+from jaxvae.viz.study import save_study
 
 __all__ = [
     "save_code_maps",
@@ -35,5 +35,5 @@ __all__ = [
     "save_rows",
     "save_spectra",
     "save_stages",
-    "save_sweep",
+    "save_study",
 ]

@@ -15,7 +15,7 @@ def save_spectra(path: str | Path, data: Any, panels: Mapping[str, Mapping[str, 
 
     Args:
       path: PNG file to write.
-      data: `evaluation.radial_power` of the data, [F].
+      data: `evaluation.power_spectrum` of the data, [F].
       panels: title -> name of a model -> the same of its images, [F].
     """
     data = np.asarray(data, np.float64)

@@ -11,10 +11,10 @@ from jaxvae.evaluation import (
     knn_probe,
     linear_probe,
     mlp_probe,
-    neighbour_graph,
+    knn_graph,
     principal_components,
-    spread_labels,
-    spread_svm_error,
+    label_spreading,
+    label_spreading_svm_error,
     standardized,
     svm_error,
 )
@@ -79,26 +79,26 @@ def test_support_vectors_learn_from_few_examples_alone():
 def test_labels_spread_along_what_hangs_together():
     """Of two rings with one label each all others are found, and a wrong label of many around it is overruled."""
     x, labels = rings(400)
-    graph = neighbour_graph(x, 5)
+    graph = knn_graph(x, 5)
     assert (graph != graph.T).nnz == 0
     known = np.array([np.flatnonzero(labels == label)[0] for label in (0, 1)])
     given = np.full(400, -1)
     given[known] = labels[known]
-    np.testing.assert_array_equal(spread_labels(graph, given), labels)
+    np.testing.assert_array_equal(label_spreading(graph, given), labels)
     test = Dataset(*rings(200))
     hidden = np.where(np.isin(np.arange(400), known), labels, 1 - labels)  # other labels are not looked at
-    assert spread_svm_error(Dataset(x, hidden), known, graph, test) < 0.03
+    assert label_spreading_svm_error(Dataset(x, hidden), known, graph, test) < 0.03
     given = labels.copy()
     given[known[0]] = 1 - labels[known[0]]
-    assert spread_labels(graph, given)[known[0]] == labels[known[0]]
+    assert label_spreading(graph, given)[known[0]] == labels[known[0]]
 
 
 def test_labels_that_cannot_spread_are_an_error():
     x, labels = rings(10)
     with pytest.raises(UserError, match="graph of 10 neighbours has 10 examples"):
-        neighbour_graph(x, 10)
+        knn_graph(x, 10)
     with pytest.raises(UserError, match="none is known"):
-        spread_labels(neighbour_graph(x, 2), np.full(10, -1))
+        label_spreading(knn_graph(x, 2), np.full(10, -1))
 
 
 def test_features_are_standardized_by_the_training_part():

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from jaxvae.evaluation import high_frequency_power, radial_power
+from jaxvae.evaluation import high_frequency_power, power_spectrum
 
 
 def test_white_noise_has_its_variance_at_every_frequency():
     x = 0.3 * np.random.default_rng(0).standard_normal((400, 16, 16, 2))
-    np.testing.assert_allclose(radial_power(x), np.full(9, 0.09), rtol=0.05)
+    np.testing.assert_allclose(power_spectrum(x), np.full(9, 0.09), rtol=0.05)
     assert high_frequency_power(x) == pytest.approx(0.09, rel=0.02)
 
 
@@ -14,7 +14,7 @@ def test_white_noise_has_its_variance_at_every_frequency():
 def test_a_wave_is_at_its_frequency_alone(shape, cycles):
     side = shape[1]  # the longer one
     wave = np.cos(2 * np.pi * cycles * np.arange(side) / side)
-    power = radial_power(np.broadcast_to(wave[None, None, :, None], (1, *shape, 1)))
+    power = power_spectrum(np.broadcast_to(wave[None, None, :, None], (1, *shape, 1)))
     assert power.shape == (side // 2 + 1,)
     assert np.argmax(power) == cycles
     assert np.all(np.delete(power, cycles) < 1e-9 * power[cycles])
@@ -29,4 +29,4 @@ def test_constant_images_have_no_high_frequencies_and_blurred_ones_less():
 
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"x has shape \[3, 4\]"):
-        radial_power(np.zeros((3, 4)))
+        power_spectrum(np.zeros((3, 4)))

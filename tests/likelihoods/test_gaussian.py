@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxvae.likelihoods import gaussian, gaussian_learned_scale
+from jaxvae.likelihoods import gaussian, gaussian_learned_scale, squared_error
 from jaxvae.types import GaussianParams
 
 MEAN = np.array([0.2, -1.0, 0.7, 0.0], np.float32)
@@ -24,6 +24,16 @@ def test_gaussian_log_prob_is_half_the_squared_error_plus_a_constant():
     log_prob = jax.jit(gaussian().log_prob)
     np.testing.assert_allclose(log_prob(mean, mean), -np.log(2.0 * np.pi), rtol=1e-6)
     np.testing.assert_allclose(log_prob(mean, x) - log_prob(mean, mean), -6.5, rtol=1e-6)
+
+
+def test_squared_error_is_the_sum_over_pixels_and_a_gaussian_without_its_constant():
+    likelihood, density = squared_error(), gaussian(np.sqrt(0.5))
+    np.testing.assert_allclose(jax.jit(likelihood.log_prob)(MEAN, X), -np.sum(np.square(X - MEAN)), rtol=1e-6)
+    constant = density.log_prob(X, X)
+    np.testing.assert_allclose(likelihood.log_prob(MEAN, X), density.log_prob(MEAN, X) - constant, rtol=1e-5)
+    draws = (one.sample(jax.random.key(0), MEAN) for one in (likelihood, density))
+    np.testing.assert_array_equal(*draws)
+    assert (likelihood.recipe.constructor, likelihood.recipe.arguments) == (squared_error, ())
 
 
 def test_gaussian_of_learned_scale_equals_scipy():

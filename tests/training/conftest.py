@@ -10,15 +10,15 @@ import pytest
 
 from jaxvae.data import binarize
 from jaxvae.nets import dropout
-from jaxvae.types import Batch, Dataset, DataSpec, Experiment, Splits
+from jaxvae.types import Batch, Dataset, DataSpec, Player, Splits, System, Trainable
 
 SPEC = DataSpec(shape=(4, 4, 1), num_values=2, num_classes=0)
 LATENTS = 2
 
 
 @pytest.fixture
-def experiment() -> Experiment:
-    return make_experiment(optax.adam(3e-3))
+def system() -> System:
+    return make_system(optax.adam(3e-3))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def splits() -> Splits:
     return Splits(part(slice(0, 70)), part(slice(70, 95)), part(slice(95, 120)))
 
 
-def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1, noisy: bool = False) -> Experiment:
+def make_system(optimizer: optax.GradientTransformation, poison_at: int = -1, noisy: bool = False) -> System:
     """A linear VAE of 4x4 binary images, of few operations: these tests compile it many times.
 
     z ~ N(W^T x, I), logits W z + b. At step `poison_at` its loss is NaN; `noisy` binarises and drops pixels.
@@ -61,13 +61,5 @@ def make_experiment(optimizer: optax.GradientTransformation, poison_at: int = -1
         kernel = 0.2 * jax.random.normal(key, (math.prod(SPEC.shape), LATENTS))
         return {"kernel": kernel, "bias": jnp.zeros(math.prod(SPEC.shape))}, {}
 
-    return Experiment(
-        name="tiny",
-        spec=SPEC,
-        optimizer=optimizer,
-        hparams={"beta": 1.0},
-        init=init,
-        loss=loss,
-        evaluate=evaluate,
-        prepare=lambda keys, x: x,
-    )
+    trainable = Trainable(init, (Player("tiny", loss, optimizer),), evaluate, {"beta": 1.0})
+    return System("tiny", SPEC, lambda keys, x: x, trainable, use=())

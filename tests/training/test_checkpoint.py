@@ -14,9 +14,9 @@ from jaxvae.types import Batch, LoopState
 
 
 @pytest.fixture
-def saved(experiment, splits):
+def saved(system, splits):
     batch = Batch(jnp.asarray(splits.train.x[:8]), None, jnp.ones(8))
-    state = create_train_state(experiment, jax.random.key(0), batch, keep_ema=True)
+    state = create_train_state(system, jax.random.key(0), batch, keep_ema=True)
     best = jax.tree.map(lambda leaf: leaf + 1.0, evaluated_params(state))
     return Saved(state, best, LoopState(3.5, 4, 2, 1.5, 0))
 
@@ -55,9 +55,9 @@ def test_parameters_that_nothing_has_judged_are_not_the_best(saved, tmp_path):
             checkpoints.restore_best(abstract(saved.best))
 
 
-def test_checkpoints_save_copies_a_state_that_is_donated(experiment, splits, saved, tmp_path):
+def test_checkpoints_save_copies_a_state_that_is_donated(system, splits, saved, tmp_path):
     batch = Batch(jnp.asarray(splits.train.x[:8]), None, jnp.ones(8))
-    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer), donate_argnums=0)
+    step = jax.jit(make_train_step(system.trainable.players), donate_argnums=0)
     state = saved.state
     before = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state.params)
     with Checkpoints(tmp_path) as checkpoints:

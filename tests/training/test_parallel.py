@@ -10,12 +10,12 @@ from jax.sharding import PartitionSpec
 
 from jaxvae.data import batch_indices
 from jaxvae.errors import UserError
-from jaxvae.training import Program, create_train_state, make_layout, make_train_step, parallel, shard_large
-from jaxvae.training.members import first_batch
+from jaxvae.training import Program, create_train_state, make_layout, make_train_step, program, shard_large
 from jaxvae.training.parallel import contains_convolutions, create, shardings, take
 from jaxvae.training.step import step_keys
+from jaxvae.training.trainer import first_batch
 from jaxvae.types import Dataset, StepInput
-from tests.training.conftest import make_experiment
+from tests.training.conftest import make_system
 
 LAYOUTS = [
     ("step", 1),
@@ -30,18 +30,18 @@ LAYOUTS = [
 STEPS, BATCH = 3, 16
 
 
-def trained(experiment, splits, kind, num_devices, rule=None):
+def trained(system, splits, kind, num_devices, rule=None):
     """State and metrics after some steps, as numpy arrays."""
     layout = make_layout(kind, num_devices, rule)
     rows = batch_indices(0, len(splits.train.x), BATCH, 0, STEPS)
     start = first_batch(splits.train, np.arange(len(splits.train.x)), len(splits.train.x))
 
     def initial(key, batch):
-        return create_train_state(experiment, key, batch, keep_ema=True)
+        return create_train_state(system, key, batch, keep_ema=True)
 
     state = create(layout, initial, jax.random.key(0), start)
     make_step = lambda axis_name: make_train_step(  # noqa: E731
-        experiment.loss, experiment.optimizer, ema_decay=0.5, axis_name=axis_name
+        system.trainable.players, ema_decay=0.5, axis_name=axis_name
     )
     program = Program(layout, make_step, splits.train, BATCH)
     state, metrics = program(state, program.feed(rows))
@@ -52,10 +52,10 @@ def trained(experiment, splits, kind, num_devices, rule=None):
 @pytest.fixture
 def expected(splits):
     """Plain steps, without any of the layouts."""
-    experiment = make_experiment(optax.sgd(0.5), noisy=True)
+    system = make_system(optax.sgd(0.5), noisy=True)
     start = first_batch(splits.train, np.arange(len(splits.train.x)), len(splits.train.x))
-    state = create_train_state(experiment, jax.random.key(0), start, keep_ema=True)
-    step = jax.jit(make_train_step(experiment.loss, experiment.optimizer, ema_decay=0.5))
+    state = create_train_state(system, jax.random.key(0), start, keep_ema=True)
+    step = jax.jit(make_train_step(system.trainable.players, ema_decay=0.5))
     collected = []
     for rows in batch_indices(0, len(splits.train.x), BATCH, 0, STEPS):
         state, metrics = step(state, take(splits.train, rows))
@@ -66,7 +66,7 @@ def expected(splits):
 
 @pytest.mark.parametrize(("kind", "num_devices"), LAYOUTS)
 def test_every_layout_gives_the_same_numbers(kind, num_devices, splits, expected):
-    params, metrics, state = trained(make_experiment(optax.sgd(0.5), noisy=True), splits, kind, num_devices)
+    params, metrics, state = trained(make_system(optax.sgd(0.5), noisy=True), splits, kind, num_devices)
     chex.assert_trees_all_close(params, expected[0], rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(metrics, expected[1], rtol=1e-5, atol=1e-6)
     assert int(state.step) == STEPS
@@ -74,16 +74,16 @@ def test_every_layout_gives_the_same_numbers(kind, num_devices, splits, expected
 
 @pytest.mark.parametrize("kind", ["scan", "sharded", "pmap"])
 def test_data_fed_from_host_memory_give_the_same_numbers(kind, splits, expected, monkeypatch):
-    monkeypatch.setattr(parallel, "_fits", lambda layout, dataset: False)
+    monkeypatch.setattr(program, "_fits", lambda layout, dataset: False)
     num_devices = 1 if kind == "scan" else 8
-    params, metrics, _ = trained(make_experiment(optax.sgd(0.5), noisy=True), splits, kind, num_devices)
+    params, metrics, _ = trained(make_system(optax.sgd(0.5), noisy=True), splits, kind, num_devices)
     chex.assert_trees_all_close(params, expected[0], rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(metrics, expected[1], rtol=1e-5, atol=1e-6)
 
 
 def test_parameters_divided_among_devices_give_the_same_numbers(splits, expected):
     rule = shard_large(8, min_size=32)
-    params, metrics, state = trained(make_experiment(optax.sgd(0.5), noisy=True), splits, "sharded", 8, rule)
+    params, metrics, state = trained(make_system(optax.sgd(0.5), noisy=True), splits, "sharded", 8, rule)
     chex.assert_trees_all_close(params, expected[0], rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(metrics, expected[1], rtol=1e-5, atol=1e-6)
     assert state.params["kernel"].addressable_data(0).shape == (2, 2)  # of [16, 2]
@@ -110,15 +110,15 @@ def test_a_rule_sees_paths_and_shapes():
     assert seen == {"params.dense": (2, 3), "step": ()}
 
 
-def test_a_program_compiles_once_for_a_number_of_steps(experiment, splits):
+def test_a_program_compiles_once_for_a_number_of_steps(system, splits):
     layout = make_layout("scan")
     state = create(
-        layout, lambda key: create_train_state(experiment, key, take(splits.train, np.arange(8))), jax.random.key(0)
+        layout, lambda key: create_train_state(system, key, take(splits.train, np.arange(8))), jax.random.key(0)
     )
     traces = []
 
     def make_step(axis_name):
-        step = make_train_step(experiment.loss, experiment.optimizer, axis_name=axis_name)
+        step = make_train_step(system.trainable.players, axis_name=axis_name)
         return lambda *arguments: (traces.append(1), step(*arguments))[1]
 
     program = Program(layout, make_step, splits.train, 8)
@@ -157,11 +157,11 @@ def test_program_refuses_a_batch_that_the_devices_do_not_divide(splits):
         Program(make_layout("sharded", 8), lambda axis_name: None, splits.train, 12)
 
 
-def test_contains_convolutions_looks_into_inner_programs(experiment, splits):
+def test_contains_convolutions_looks_into_inner_programs(system, splits):
     batch = take(splits.train, np.arange(8))
-    state = create_train_state(experiment, jax.random.key(0), batch)
+    state = create_train_state(system, jax.random.key(0), batch)
     inputs = StepInput(batch, step_keys(state, 8), state.step, state.hparams)
-    assert not contains_convolutions(experiment.loss, state, inputs)
+    assert not contains_convolutions(system.trainable.players[0].loss, state, inputs)
 
     def convolved(params, model_state, inputs):
         kernel = jnp.ones((1, 1, 2, 2))

@@ -9,16 +9,25 @@ import optax
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, Member, Saved, Settings, fit, fit_sweep, parallel
+from jaxvae.training import Checkpoints, Member, Saved, Settings, fit_sweep, make_layout, program
+from jaxvae.training.loop import train_to_end
 from jaxvae.training.parallel import sweep_layout
-from tests.training.conftest import make_experiment
+from jaxvae.training.trainer import Training
+from tests.training.conftest import make_system
+
+
+def alone(system, splits, member, settings, resume=False):
+    """What `fit` does, of a member with hyper-parameters and rows of its own."""
+    training = Training(system, splits, [member], settings, make_layout())
+    return train_to_end(training, resume, None)[0]
+
 
 SETTINGS = Settings(steps=8, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
 
 
-@functools.cache  # what is one experiment has one compiled evaluation
+@functools.cache  # what is one system has one compiled evaluation
 def make_injected():
-    return make_experiment(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), noisy=True)
+    return make_system(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1), noisy=True)
 
 
 def members_of(*hparams):
@@ -40,16 +49,24 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found.loop.best, expected.loop.best, rtol=1e-5)
 
 
-@pytest.mark.parametrize("large_member", [0, parallel.LARGE_MEMBER])
+@pytest.mark.parametrize("large_member", [0, program.LARGE_MEMBER])
 def test_sweep_equals_separate_trainings_on_any_number_of_devices(large_member, splits, monkeypatch):
-    monkeypatch.setattr(parallel, "LARGE_MEMBER", large_member)  # in turn on one CPU device, or side by side
+    monkeypatch.setattr(program, "LARGE_MEMBER", large_member)  # in turn on one CPU device, or side by side
     members = members_of(*FOUR)
     members[3] = members[3]._replace(rows=np.array([4, 60, 33, 2, 18, 9], np.int32))
-    expected = [fit(make_injected(), splits, member, SETTINGS) for member in members]
+    expected = [alone(make_injected(), splits, member, SETTINGS) for member in members]
     for num_devices in (1, 4):
         found = fit_sweep(make_injected(), splits, members, SETTINGS, num_devices=num_devices)
         for one, other in zip(found, expected, strict=True):
             assert_same(one, other)
+
+
+def test_a_member_learns_from_some_rows_as_from_a_data_set_of_them(splits):
+    rows = np.array([3, 1, 40, 22, 9, 60, 17], np.int32)
+    part = splits._replace(train=jax.tree.map(lambda leaf: leaf[rows], splits.train))
+    expected = alone(make_injected(), part, Member(3), SETTINGS._replace(steps=4))
+    found = alone(make_injected(), splits, Member(3, rows=rows), SETTINGS._replace(steps=4))
+    chex.assert_trees_all_close(found.state.params, expected.state.params, rtol=1e-6)
 
 
 def test_sweep_reports_every_member(splits):
@@ -59,10 +76,10 @@ def test_sweep_reports_every_member(splits):
     ]
     fit_sweep(make_injected(), splits, members, SETTINGS)
     for seen, member in zip(reports, members, strict=True):
-        alone = []
-        fit(make_injected(), splits, member._replace(report=lambda *a, to=alone: to.append(a)), SETTINGS)
-        assert [(step, part) for step, part, _ in seen] == [(step, part) for step, part, _ in alone]
-        for (*_, found), (*_, expected) in zip(seen, alone, strict=True):
+        single = []
+        alone(make_injected(), splits, member._replace(report=lambda *a, to=single: to.append(a)), SETTINGS)
+        assert [(step, part) for step, part, _ in seen] == [(step, part) for step, part, _ in single]
+        for (*_, found), (*_, expected) in zip(seen, single, strict=True):
             assert set(found) == set(expected)
             np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
 
@@ -75,7 +92,7 @@ def test_a_member_that_diverges_freezes_alone(splits):
     assert int(found[1].state.step) < 8
     chex.assert_tree_all_finite(found[1].state.params)
     for i in (0, 2):
-        assert_same(found[i], fit(make_injected(), splits, members[i], SETTINGS))
+        assert_same(found[i], alone(make_injected(), splits, members[i], SETTINGS))
 
 
 def test_a_member_that_had_diverged_stays_so_when_resumed(splits, tmp_path):
@@ -126,7 +143,7 @@ def test_sweep_stops_each_member_as_early_as_alone(splits):
     members = members_of({"learning_rate": 0.4}, {"learning_rate": 0.8}, {"learning_rate": 0.01})
     found = fit_sweep(make_injected(), splits, members, settings)
     for member, result in zip(members, found, strict=True):
-        expected = fit(make_injected(), splits, member, settings)
+        expected = alone(make_injected(), splits, member, settings)
         chex.assert_trees_all_close(result.best, expected.best, rtol=2e-4, atol=1e-5)
         assert result.loop.best_step == expected.loop.best_step
 
@@ -154,8 +171,8 @@ def test_a_members_checkpoint_is_like_any_other(splits, tmp_path):
         members = members_of(*FOUR)
         members[1] = members[1]._replace(checkpoints=checkpoints)
         fit_sweep(make_injected(), splits, members, SETTINGS._replace(steps=4))
-        alone = fit(make_injected(), splits, members[1], SETTINGS, resume=True)
-    assert_same(alone, fit(make_injected(), splits, members_of(*FOUR)[1], SETTINGS))
+        single = alone(make_injected(), splits, members[1], SETTINGS, resume=True)
+    assert_same(single, alone(make_injected(), splits, members_of(*FOUR)[1], SETTINGS))
 
 
 def test_sweep_refuses_what_is_no_hyperparameter(splits):

@@ -1,0 +1,1 @@
+"""Pages of results: Markdown templates whose numbers come from the records in `benchmarks/results/`."""

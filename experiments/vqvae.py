@@ -1,0 +1,114 @@
+"""VQ-VAE: images through grids of discrete codes (van den Oord et al. 2017, arXiv:1711.00937), one or two (VQ-VAE-2).
+
+The first of two stages: `experiments.vqvae_prior` learns the distribution of the grids. Codes start as clusters of the
+first batch, follow moving averages of the vectors that chose them, and restart at a vector of the batch when nothing
+chooses them.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxvae.studies.cli import main
+
+from jaxvae.models import CodedTerms
+from jaxvae.quantizers import VectorQuantizer
+from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.systems.networks import network_dtype
+from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.vqvae import vqvae_system
+from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.training import cosine_adam
+from jaxvae.types import Array, DataSpec, StepInput, System
+
+
+@dataclass(frozen=True)
+class Config(ImageConfig):
+    """Configuration of a VQ-VAE."""
+
+    num_codes: int = 512
+    """codes in a codebook, K"""
+    code_dim: int = 64
+    """dimensions of a code, D"""
+    channels: tuple[int, ...] = (32, 64)
+    """channels of the encoder's layers, each of which halves the image's height and width"""
+    num_blocks: int = 0
+    """residual blocks of encoder and decoder"""
+    levels: Literal[1, 2] = 1
+    """grids of codes; the second one has half the height and width"""
+    cosine: bool = True
+    """scale codes and vectors to length 1, so that the nearest code is that of the largest cosine similarity"""
+    through: Literal["straight_through", "rotation"] = "straight_through"
+    """gradient estimator for the choice of a code"""
+    commitment_weight: float = 0.25
+    """weight of the commitment loss, beta"""
+    decay: float = 0.99
+    """decay of the moving averages that the codes are"""
+    restart_below: float = 0.5
+    """average number of vectors per batch below which a code restarts at a vector of the batch; 0 never restarts one"""
+    likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
+    """likelihood of binarised images (bernoulli), of any images (gaussian, a density), or of 8-bit images"""
+    num_components: int = 5
+    """components of the mixture of logistics"""
+    sigma: float = 0.1
+    """standard deviation of the Gaussian"""
+    learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "num_codes", "code_dim", "num_components")
+        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
+        require("decay", self.decay, 0 <= self.decay < 1, "0 to below 1")
+        at_least(self, 0, "num_blocks", "commitment_weight", "restart_below")
+        # Codes follow the vectors of the encoder as it is: an averaged one would choose among those of another.
+        require("ema_decay", self.ema_decay, self.ema_decay == 0, "0: the codes follow the parameters as they are")
+        require("sigma", self.sigma, self.sigma > 0, "more than 0")
+
+    def quick(self) -> "Config":
+        """Return a copy that ends in seconds."""
+        return replace(self, num_codes=32, code_dim=16, channels=(8, 16), steps=100, eval_every=50)
+
+
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
+    likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components, sigma=config.sigma)
+    quantizer = VectorQuantizer(
+        config.num_codes,
+        config.code_dim,
+        through=config.through,
+        cosine=config.cosine,
+        commitment_weight=config.commitment_weight,
+        decay=config.decay,
+        restart_below=config.restart_below,
+    )
+    vqvae = convolutional_vqvae(
+        spec,
+        quantizer,
+        likelihood,
+        code_dim=config.code_dim,
+        channels=config.channels,
+        num_blocks=config.num_blocks,
+        levels=config.levels,
+        dtype=network_dtype(config.precision),
+    )
+    weight = math.prod(spec.shape)  # of a mean square, beside a sum over as many pixel values
+
+    def loss(terms: CodedTerms, inputs: StepInput) -> Array:  # eq. 3, nats
+        reconstruction = -jnp.mean(terms.log_px)  # -log p(x | z_q(x)), the gradient passes straight through to z_e(x)
+        commitment = jnp.mean(terms.penalty)  # beta |z_e(x) - sg[e]|^2, a mean over positions and channels
+        return reconstruction + weight * commitment  # in place of |sg[z_e(x)] - e|^2, e is a moving average (app. A.1)
+
+    return vqvae_system(
+        name="vqvae",
+        spec=spec,
+        model=vqvae,
+        prepare=prepare,
+        loss=loss,
+        weight=weight,
+        optimizer=cosine_adam(config.learning_rate, config.steps),
+    )
+
+
+if __name__ == "__main__":
+    main(Config, build, __doc__)

@@ -1,0 +1,150 @@
+"""What a trained system can do, as small records of pure functions: reports and applications ask a system for them.
+
+Letters in the shapes: B images, N latents or draws, D latent dimensions, K classes.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from jaxvae.errors import UserError
+from jaxvae.types import Array, ELBOTerms, GaussianParams, ModelState, Params, PRNGKey, Samples, System
+
+
+class Generates(NamedTuple):
+    """Draws new images."""
+
+    sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
+
+    verb = "draw new images"
+    kinds = "VAEs, autoregressive models and priors over codes"
+
+
+class Encodes(NamedTuple):
+    """Has a vector for every image."""
+
+    # (params, model_state, keys [B], prepared x) -> E_q[z_l | x] of every group of latents, [B, D_l]
+    encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]]
+
+    verb = "encode images as vectors"
+    kinds = "VAEs and autoencoders"
+
+
+class Decodes(NamedTuple):
+    """Has an image for every vector."""
+
+    # (params, model_state, keys [N], z [N, D]) -> E[x | z], or one draw where pixels depend on each other
+    decode: Callable[[Params, ModelState, PRNGKey, Array], Array]
+
+    verb = "decode vectors"
+    kinds = "VAEs and autoencoders"
+
+
+class Infers(NamedTuple):
+    """Has a Gaussian q(z | x) in closed form."""
+
+    posterior: Callable[[Params, ModelState, Array], GaussianParams]  # prepared x -> q(z | x), [B, D]
+
+    verb = "give q(z | x) as a Gaussian"
+    kinds = "VAEs with a Gaussian posterior"
+
+
+class Scores(NamedTuple):
+    """Bounds log p(x) from below, and estimates it by importance sampling."""
+
+    # (params, model_state, keys [B], prepared x) -> terms of the bound of one sample each
+    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms]
+
+    verb = "bound log p(x)"
+    kinds = "VAEs"
+
+
+class ScoresExactly(NamedTuple):
+    """Knows log p(x)."""
+
+    # (params, model_state, prepared x, labels [B] or None) -> [B], nats
+    log_prob: Callable[[Params, ModelState, Array, Array | None], Array]
+
+    verb = "give log p(x) exactly"
+    kinds = "autoregressive models"
+
+
+class Codes(NamedTuple):
+    """Goes from images to grids of codes and back: see `jaxvae.models.VQVAE`."""
+
+    num_codes: tuple[int, ...]  # K of every grid, the coarsest first
+    encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]  # prepared x -> grids [B, h, w] or [B, h, w, G]
+    decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
+    vectors: Callable[[Params, ModelState, tuple[Array, ...]], tuple[Array, ...]]  # grids -> vectors [B, h, w, D]
+    log_px: Callable[[Params, ModelState, Array], Array]  # prepared x -> log p(x | its codes) [B], nats
+
+    verb = "encode images as grids of codes"
+    kinds = "VQ-VAEs"
+
+
+class Completes(NamedTuple):
+    """Draws the unknown pixels of images, given the known ones."""
+
+    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels;
+    # of pixels that are drawn in blocks, a block with an unknown one is drawn as a whole
+    complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array]
+
+    verb = "complete images"
+    kinds = "autoregressive models"
+
+
+class Classifies(NamedTuple):
+    """Has a probability for every class of an image."""
+
+    # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]
+    classify: Callable[[Params, ModelState, PRNGKey, Array], Array]
+
+    verb = "classify images"
+    kinds = "classifiers, M2 and ladder networks"
+
+
+class TransfersStyle(NamedTuple):
+    """Keeps the style of an image and changes its class."""
+
+    # (params, model_state, keys [B], prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
+    analogies: Callable[[Params, ModelState, PRNGKey, Array, Array], Array]
+
+    verb = "change the class of an image"
+    kinds = "M2 and M1 + M2"
+
+
+Kind = TypeVar("Kind")
+
+
+def find(system: System, kind: type[Kind]) -> Kind | None:
+    """Return what a system has of a kind of capability, None where it has none.
+
+    Args:
+      system: to ask.
+      kind: as `Encodes`.
+
+    Returns:
+      The record of functions.
+    """
+    return next((one for one in system.use if isinstance(one, kind)), None)
+
+
+def require(system: System, kind: type[Kind], name: str | None = None) -> Kind:
+    """Return what a system has of a kind of capability.
+
+    Args:
+      system: to ask.
+      kind: as `Encodes`.
+      name: what the system is to the person who asks, as "--encoder RUN"; by default its own name.
+
+    Returns:
+      The record of functions.
+
+    Raises:
+      UserError: if it has none; the message says what can.
+    """
+    found = find(system, kind)
+    if found is None:
+        of: Any = kind
+        what = f"{name} is a run of {system.name}, which" if name else f"{system.name}"
+        raise UserError(f"{what} cannot {of.verb}: expected one of {of.kinds}.")
+    return found

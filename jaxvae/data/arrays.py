@@ -1,0 +1,58 @@
+"""Images in memory: as a data set to be trained on, and as examples for a system that is trained."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxvae.data.parts import check_images, finish
+from jaxvae.errors import UserError
+from jaxvae.types import Dataset, DataSpec, Splits
+
+
+def load_arrays(images: Any, labels: Any = None) -> tuple[Splits, DataSpec]:
+    """Cut images into the parts train, valid and test, by a fixed seed: see `jaxvae.data.load`.
+
+    Args:
+      images: [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1].
+      labels: classes [N] from 0, or None.
+
+    Raises:
+      UserError: if they are something else, or too few.
+    """
+    return finish({"train": Dataset(np.asarray(images), labels)}, "the images")
+
+
+def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
+    """Return images as a trained system takes them.
+
+    Zeros and ones, and zeros and 255, are black and white, as in `jaxvae.data.load`, also for a system of grey images.
+
+    Args:
+      images: [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1].
+      spec: of the data that the system was trained on.
+
+    Returns:
+      [N, H, W, C]: integers 0 to num_values - 1, or floats in [0, 1].
+
+    Raises:
+      UserError: if they are of another shape, or grey where the system is of binary images.
+    """
+    x = check_images(np.asarray(images), "The")
+    expected: Sequence[int] = spec.shape
+    if x.shape[1:] != tuple(expected):
+        height, width, channels = x.shape[1:]
+        raise UserError(
+            f"The images are of {height}x{width} pixels and {channels} channel{'s' * (channels != 1)}, the model is of "
+            f"{expected[0]}x{expected[1]} and {expected[2]}: resize or convert them."
+        )
+    if x.dtype == np.float32:
+        if spec.num_values == 2 and not np.isin(x, (0, 1)).all():
+            raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 0.5.")
+        return x
+    white = int(x.max())
+    if white <= 1 or np.isin(x, (0, 255)).all():
+        return (x > 0).astype(np.uint8) * np.uint8(spec.num_values - 1)
+    if spec.num_values == 2:
+        raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 127.")
+    return x

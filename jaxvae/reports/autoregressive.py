@@ -1,0 +1,59 @@
+"""The report of an autoregressive model: its exact likelihood, samples and completions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae import viz
+from jaxvae.capabilities import Completes, find
+from jaxvae.reports.figures import figures_of, sample_key, save_curves, save_samples, shuffled
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Splits
+
+NUM_COMPLETED = 30
+
+
+def evaluate_autoregressive(
+    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a model that knows log p(x), and what draws its figures.
+
+    Args:
+      trained: the model.
+      splits: its data.
+      per_image: what `evaluate` gives of the test images.
+    """
+    nll = per_image["nll"].astype(np.float64)
+    metrics = {
+        "nll": float(np.mean(nll)),
+        "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
+        "bits_per_dim": float(np.mean(per_image["bits_per_dim"], dtype=np.float64)),
+    }
+    return metrics, lambda: draw_autoregressive(trained, splits)
+
+
+def draw_autoregressive(trained: Trained, splits: Splits) -> None:
+    """Draw samples, completions of the upper halves of test images, and the curves of the training."""
+    save_samples(trained, "Samples")
+    completes = find(trained.system, Completes)
+    if completes is not None:
+        x, completed = complete_upper_halves(trained, completes, splits)
+        title = "Test images over completions of their upper halves"
+        place = figures_of(trained) / "completions.png"
+        viz.save_reconstructions(place, x, completed, title, ("original", "completion"))
+    save_curves(trained)
+
+
+def complete_upper_halves(trained: Trained, completes: Completes, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+    """Return some test images and the completions of their upper halves, [N, H, W, C] in [0, 1]."""
+    shown = shuffled(trained, len(splits.test.x))[:NUM_COMPLETED]
+    keys = jax.random.split(sample_key(trained), (2, len(shown)))
+    labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])
+    x = trained.system.prepare(keys[0], jnp.asarray(splits.test.x[shown]))
+    upper = np.arange(x.shape[1]) < x.shape[1] // 4 * 2  # even: a block of 2x2 pixels is known as a whole or not
+    known = jnp.asarray(np.broadcast_to(upper[:, None], x.shape[1:3]))
+    completed = jax.jit(completes.complete)(trained.params, trained.model_state, keys[1], x, labels, known)
+    return np.clip(x, 0, 1), np.clip(completed, 0, 1)

@@ -1,0 +1,94 @@
+"""The report of a prior over codes together with its VQ-VAE, and the images that the two generate."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxvae import viz
+from jaxvae.applications.coding import encode_as_codes
+from jaxvae.evaluation.nearest import nearest_images
+from jaxvae.reports.console import print_summary
+from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
+from jaxvae.reports.report import validation_means
+from jaxvae.reports.summary import write_summary
+from jaxvae.reports.vqvae import is_discrete
+from jaxvae.runs.folder import drawing
+from jaxvae.runs.trained import Trained
+from jaxvae.training import evaluation_batch_size, make_evaluator
+from jaxvae.types import Dataset, Splits
+
+NUM_NEAREST = 24
+
+
+def report_code_prior(prior: Trained, codes: Splits, codec: Trained, images: Splits) -> dict[str, Any]:
+    """Evaluate on the test part, write `summary.json` and draw the figures.
+
+    Args:
+      prior: the prior, a run with a folder.
+      codes: its data.
+      codec: the VQ-VAE whose codes they are.
+      images: its data, whose rows are those of the codes.
+
+    Returns:
+      The summary.
+    """
+    assert prior.folder is not None
+    metrics, draw = evaluate_code_prior(prior, codes, codec, images)
+    summary = write_summary(prior.folder, prior.training, metrics, valid=validation_means(prior, codes))
+    with drawing(prior.folder):
+        draw()
+    print_summary(prior, summary, codes)
+    return summary
+
+
+def evaluate_code_prior(
+    prior: Trained, codes: Splits, codec: Trained, images: Splits
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a prior and its VQ-VAE, and what draws their figures.
+
+    The bound is log p(x) >= log p(codes) + log p(x | codes), of the codes that the encoder gives.
+
+    Args:
+      prior: the prior.
+      codes: its data.
+      codec: the VQ-VAE whose codes they are.
+      images: its data, whose rows are those of the codes.
+    """
+    unit = 1.0 / (math.prod(codec.spec.shape) * math.log(2.0))
+    nll = _per_image(prior, codes.test)["nll"]
+    given_codes = _per_image(codec, images.test)["reconstruction"]
+    bound = nll.astype(np.float64) + given_codes
+    metrics = {
+        "nll_bound": float(np.mean(bound)),
+        "nll_bound_stderr": float(np.std(bound) / np.sqrt(len(bound))),
+        "nll_of_codes": float(np.mean(nll)),
+        "nll_of_pixels_given_codes": float(np.mean(given_codes)),
+        **({"bits_per_dim": float(np.mean(bound)) * unit} if is_discrete(codec) else {}),
+        "rate_bits_per_dim": float(np.mean(nll)) * unit,
+    }
+    return metrics, lambda: draw_code_prior(prior, codec, images)
+
+
+def draw_code_prior(prior: Trained, codec: Trained, images: Splits) -> None:
+    """Draw generated images, the training images nearest to them, reconstructions and the curves of the training."""
+    folder = figures_of(prior)
+    x = np.asarray(draw_samples(prior, NUM_SAMPLES).x)
+    viz.save_grid(folder / "samples.png", x, title="Generated images: codes drawn and decoded")
+    nearest = nearest_images(x[:NUM_NEAREST], images.train.x, codec.spec.num_values)
+    title = "Generated images over the nearest training images"
+    viz.save_reconstructions(folder / "nearest.png", x[:NUM_NEAREST], nearest, title, ("generated", "nearest"))
+    shown = images.test._replace(x=images.test.x[:NUM_NEAREST], labels=None)
+    coded = encode_as_codes(codec.system, codec.params, codec.model_state, shown)
+    title = "Test images, decoded from codes"
+    viz.save_reconstructions(folder / "reconstructions.png", coded.x, coded.reconstructions, title)
+    save_curves(prior)
+
+
+# ---------- private
+
+
+def _per_image(trained: Trained, dataset: Dataset) -> dict[str, np.ndarray]:
+    evaluate = make_evaluator(trained.system, min(evaluation_batch_size(trained.spec), len(dataset.x)))
+    return evaluate(trained.params, trained.model_state, dataset)

@@ -1,0 +1,94 @@
+"""What a run says at its end: what was trained on what, the main numbers, where the pictures are, what to type next."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from jaxvae import capabilities
+from jaxvae.capabilities import find
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Splits
+
+
+class Meaning(NamedTuple):
+    """What a number is."""
+
+    name: str
+    unit: str
+    better: str  # "lower", "higher", or "" where neither is
+
+
+MAIN = {  # in the order in which they are printed
+    "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
+    "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
+    "elbo": Meaning("ELBO", "nats per image", "higher"),
+    "kl": Meaning("KL of the posterior from the prior", "nats per image", ""),
+    "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
+    "error": Meaning("classification error", "share of test images", "lower"),
+    "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
+    "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
+    "active_units": Meaning("active latent units", "", ""),
+    "used_codes": Meaning("codes used by test images", "", "higher"),
+    "perplexity": Meaning("perplexity of the codes", "", "higher"),
+    "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
+    "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
+}
+OF_ALL = {"active_units": "latent_dim", "used_codes": "num_codes"}  # numbers that are parts of others
+SHOWN = 6
+
+
+def print_summary(trained: Trained, summary: Mapping[str, Any], splits: Splits) -> None:
+    """Print what a person wants to know of a finished run."""
+    folder, training, metrics = trained.folder, trained.training, summary["metrics"]
+    shape = "x".join(map(str, trained.spec.shape))
+    num = len(splits.train.x)
+    steps = f"{training.get('steps', 0):,} steps" + (
+        f", best at {best:,}" if (best := training.get("best_step")) else ""
+    )
+    print(
+        f"\n{trained.system.name}: trained on {num:,} examples of {shape} from {trained.config.get('data', 'arrays')}, "
+        f"{steps}, {training.get('seconds', 0):.0f} s."
+    )
+    print(f"On {len(splits.test.x):,} test examples:")
+    print("\n".join(lines(metrics)))
+    if "warning" in metrics:
+        print(f"warning: {metrics['warning']}")
+    figures = sorted(path.name for path in (folder / "figures").glob("*.png")) if folder else []
+    if figures:
+        first = "samples.png" if "samples.png" in figures else figures[0]
+        print(f"Pictures: {folder}/figures/ ({len(figures)} files; begin with {first})")
+    print(f"Numbers:  {folder}/summary.json")
+    print(f"Use it:   {next_line(trained)}")
+
+
+def print_line(trained: Trained, summary: Mapping[str, Any]) -> None:
+    """Print the main numbers of one run of several."""
+    metrics = summary["metrics"]
+    shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
+    print(f"{trained.folder}: " + ", ".join(f"{name} {metrics[name]:.4g}" for name in shown))
+    if "warning" in metrics:
+        print(f"warning: {metrics['warning']}")
+
+
+def lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the main numbers, a line each, with their units and what is better."""
+    shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
+    width = max((len(MAIN[name].name) for name in shown), default=0)
+    found = []
+    for name in shown:
+        meaning, value = MAIN[name], metrics[name]
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        if f"{name}_stderr" in metrics:
+            text += f" +- {metrics[f'{name}_stderr']:.2g}"
+        if name in OF_ALL and OF_ALL[name] in metrics:
+            text += f" of {metrics[OF_ALL[name]]:,}"
+        better = f"({meaning.better} is better)" if meaning.better else ""
+        found.append("  ".join(part for part in (f"  {meaning.name:<{width}}", text, meaning.unit, better) if part))
+    return found
+
+
+def next_line(trained: Trained) -> str:
+    """Return a line of Python that uses the model."""
+    use = "sample(16)" if find(trained.system, capabilities.Generates) else "reconstruct(images)"
+    if find(trained.system, capabilities.Classifies):
+        use = "system"
+    return f"""python -c 'import jaxvae as jv; model = jv.load("{trained.folder}"); model.{use}'"""

@@ -1,0 +1,97 @@
+"""Reports of learning from few labels: support vectors on the codes of a trained system, and errors against labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxvae import viz
+from jaxvae.applications.features import features_of
+from jaxvae.evaluation import knn_graph, label_spreading_svm_error, svm_error
+from jaxvae.reports.summary import write_summary
+from jaxvae.runs.folder import read_json
+from jaxvae.runs.options import Options
+from jaxvae.runs.train import begin, of_part
+from jaxvae.runs.trained import Trained
+from jaxvae.training import distributed
+from jaxvae.types import Dataset, Splits
+
+
+def report_support_vectors(
+    encoder: Trained,
+    splits: Splits,
+    rows: Sequence[np.ndarray],
+    records: Sequence[Mapping[str, Any]],
+    folders: Sequence[Path],
+    options: Options,
+    *,
+    spread: bool,
+) -> list[dict[str, Any]]:
+    """Fit support vectors to few training images' codes, for each of several draws, and write the error of each.
+
+    Args:
+      encoder: whose codes they are.
+      splits: the images.
+      rows: of the training images whose class is known, for each draw.
+      records: what `config.json` says of each.
+      folders: of each.
+      options: how it was started.
+      spread: whether the known classes are spread to neighbouring codes first.
+
+    Returns:
+      The summaries.
+    """
+    for folder, record in zip(folders, records, strict=True):
+        begin(folder, dict(record), of_part(folder, options).resume)
+    if not distributed.is_primary():
+        return [{} for _ in folders]
+    summaries = []
+    errors = support_vector_errors(encoder, splits, rows, spread=spread)
+    for folder, error in zip(folders, errors, strict=True):
+        metrics = {"error": error, "error_stderr": (error * (1 - error) / len(splits.test.x)) ** 0.5}
+        summaries.append(write_summary(folder, {}, metrics))
+        print(f"{folder}: error on the test part {100 * error:.2f} %")
+    return summaries
+
+
+def support_vector_errors(encoder: Trained, splits: Splits, rows: Sequence[np.ndarray], *, spread: bool) -> list[float]:
+    """Return the error on the test part, 0 to 1, for each draw; arguments as `report_support_vectors`."""
+    train, _, test = features_of(encoder.system, encoder.params, encoder.model_state, splits)
+    if spread:
+        graph = knn_graph(train.x)
+        return [label_spreading_svm_error(train, known, graph, test) for known in rows]
+    return [svm_error(Dataset(train.x[known], train.labels[known]), test) for known in rows]
+
+
+def draw_errors(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the errors of methods against the number of labels, where a study has several.
+
+    Args:
+      folder: of the study.
+      rows: of its runs, with the fields that are varied and their metrics.
+    """
+    config = read_json(folder / "config.json")["config"]
+    errors: dict[str, dict[int, list[float]]] = {}
+    for row in rows:
+        of_method = errors.setdefault(row.get("method", config["method"]), {})
+        of_method.setdefault(row.get("labels", config["labels"]), []).append(100 * row["metrics"]["error"])
+    sizes = sorted({size for found in errors.values() for size in found})
+    if len(sizes) < 2:
+        return
+    several = any(len(draws) > 1 for found in errors.values() for draws in found.values())
+    mean = lambda draws: np.mean(draws) if draws else np.nan  # noqa: E731
+    deviation = lambda draws: np.std(draws, ddof=1) if len(draws) > 1 else np.nan  # noqa: E731
+    curves, spreads = (
+        {name: [function(found.get(size, [])) for size in sizes] for name, found in errors.items()}
+        for function in (mean, deviation)
+    )
+    viz.save_learning_curve(
+        folder / "figures" / "errors.png",
+        sizes,
+        curves,
+        ylabel="error on the test part [%]",
+        title="Mean and standard deviation over draws" if several else "Errors and known classes",
+        xlabel="training images of known class",
+        spreads=spreads if several else None,
+    )

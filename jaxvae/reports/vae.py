@@ -1,0 +1,131 @@
+"""The report of a VAE: likelihood, reconstructions, latents, and what its latent space looks like."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae import sampling, viz
+from jaxvae.applications.features import posterior_of
+from jaxvae.applications.likelihood import estimate_likelihood
+from jaxvae.applications.reconstruction import Reconstructed, reconstruct
+from jaxvae.capabilities import Decodes, Infers, find, require
+from jaxvae.data import to_unit
+from jaxvae.evaluation import images, latents, reconstruction_metrics
+from jaxvae.evaluation.likelihood import LikelihoodEstimate
+from jaxvae.reports.figures import figures_of, sample_key, save_codes, save_curves, save_samples
+from jaxvae.runs.trained import Trained
+from jaxvae.training import evaluation_batch_size, in_batches
+from jaxvae.types import Dataset, Splits
+
+DEFAULT_NLL_SAMPLES = 500
+MI_IMAGES = 5_000
+MANIFOLD_SIDE = 20
+INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
+CURES = ("warmup_steps", "free_bits", "beta")  # settings against posterior collapse
+
+
+def evaluate_vae(
+    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a VAE and what draws its figures, from what `evaluate` gives of the test images."""
+    model = trained.system, trained.params, trained.model_state
+    num_samples = trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES)
+    found = reconstruct(*model, splits.test)
+    metrics = {
+        **likelihood_metrics(estimate_likelihood(*model, splits.test, num_samples), num_samples),
+        **image_metrics(trained, found, splits),
+        **latent_metrics(found, per_image),
+        **information(trained, found),
+    }
+    warning = latents.diagnose_collapse(metrics["active_units"], metrics["latent_dim"], metrics["kl"])
+    if warning:
+        flags = " or ".join(f"--{name.replace('_', '-')}" for name in CURES if name in trained.config)
+        metrics["warning"] = f"{warning}; try {flags}" if flags else warning
+    return metrics, lambda: draw_vae(trained, splits, found, metrics)
+
+
+def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[str, Any]:
+    """Return the bound, its two parts and the NLL, means over images in nats."""
+    nll = -np.asarray(estimate.log_likelihood)
+    return {
+        "elbo": float(np.mean(estimate.elbo)),
+        "reconstruction": float(np.mean(estimate.reconstruction)),
+        "kl": float(np.mean(estimate.kl)),
+        "nll": float(np.mean(nll)),
+        "nll_k": num_samples,
+        "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
+    }
+
+
+def image_metrics(trained: Trained, found: Reconstructed, splits: Splits) -> dict[str, Any]:
+    """Return the quality of reconstructions, and the NLL of a model whose pixels are all drawn from one histogram."""
+    scores = reconstruction_metrics(found.x, found.reconstructions)
+    # Beside a density the floor of a discrete likelihood means nothing.
+    if trained.config.get("likelihood", "bernoulli") == "bernoulli":
+        x = np.asarray(to_unit(jnp.asarray(splits.train.x), trained.spec.num_values))
+        scores["nll_of_independent_pixels"] = float(
+            np.mean(images.histogram_nll(images.intensity_histogram(x), found.x))
+        )
+    return scores
+
+
+def latent_metrics(found: Reconstructed, per_image: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return how many units are active, of how many, layer by layer where there are several, and each unit's KL."""
+    pairs = zip(found.means, found.means_again, strict=True)
+    active = [int(np.sum(active_units(*pair))) for pair in pairs]
+    dims = [means.shape[1] for means in found.means]
+    metrics: dict[str, Any] = {"active_units": sum(active), "latent_dim": sum(dims)}
+    if len(active) > 1:
+        metrics["active_units_per_layer"] = active
+    if "kl_per_dimension" in per_image:
+        metrics["kl_per_dimension"] = [round(float(kl), 4) for kl in np.mean(per_image["kl_per_dimension"], axis=0)]
+    return metrics
+
+
+def active_units(means: np.ndarray, means_again: np.ndarray) -> np.ndarray:
+    """Return which units are active, [D]: see `evaluation.active_units`."""
+    return np.asarray(latents.active_units(jnp.asarray(means), jnp.asarray(means_again)))
+
+
+def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
+    """Return the mutual information of images and Gaussian latents; its estimate rises with the number of images."""
+    infers = find(trained.system, Infers)
+    if infers is None:
+        return {}
+    x = found.x[np.random.default_rng(0).permutation(len(found.x))[:MI_IMAGES]]
+    size = min(evaluation_batch_size(trained.spec), len(x))
+    q = in_batches(
+        lambda _, batch: posterior_of(infers.posterior, trained.params, trained.model_state, batch.x),
+        Dataset(x, None),
+        size,
+    )
+    estimate = jax.jit(latents.mutual_information)(jax.random.key(0), q)
+    return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
+
+
+def draw_vae(trained: Trained, splits: Splits, found: Reconstructed, metrics: Mapping[str, Any]) -> None:
+    """Draw everything that a VAE allows."""
+    folder, run = figures_of(trained), jax.jit(require(trained.system, Decodes).decode)
+
+    def decode(z: jax.Array) -> np.ndarray:
+        keys = jax.random.split(sample_key(trained), len(z))
+        return np.clip(run(trained.params, trained.model_state, keys, z), 0, 1)
+
+    save_samples(trained, "Samples of the prior")
+    some = save_codes(trained, splits, found, "Posterior means of test images")
+    # In the latent that is decoded, between images and not between samples of the prior.
+    pairs, steps = INTERPOLATIONS
+    ends = found.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, found.means[0].shape[1])
+    if len(ends):
+        paths = jnp.stack([sampling.spherical(a, b, steps) for a, b in ends])
+        decoded = decode(paths.reshape(-1, paths.shape[-1]))
+        viz.save_interpolations(folder / "interpolations.png", decoded.reshape(len(ends), steps, *decoded.shape[1:]))
+    if found.means[0].shape[1] == 2 and len(found.means) == 1:
+        viz.save_manifold(folder / "manifold.png", decode(sampling.manifold(MANIFOLD_SIDE)))
+    if "kl_per_dimension" in metrics:
+        active = active_units(found.means[0], found.means_again[0])
+        viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
+    save_curves(trained)

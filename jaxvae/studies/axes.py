@@ -1,0 +1,114 @@
+"""What a study varies: `--sweep FIELD=VALUE,VALUE,...`, any fields of a configuration, in all combinations."""
+
+import itertools
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from jaxvae.errors import UserError
+
+Axes = Mapping[str, tuple[Any, ...]]  # field -> its values
+WORDS = {type(None): "none", int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+NONE = "none"  # the word for no study
+
+
+def parse_axes(texts: Sequence[str], config: Any) -> dict[str, tuple[Any, ...]]:
+    """Read FIELD=VALUE,VALUE,... for each field; a tuple is written 128x128.
+
+    Args:
+      texts: of the flag `--sweep`.
+      config: whose fields they are.
+
+    Returns:
+      Field -> values, in the order given.
+
+    Raises:
+      UserError: if there is no such field, a value is not of its type, or one is given twice.
+    """
+    kinds = typing.get_type_hints(type(config))
+    axes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in kinds:
+            fields = ", ".join(sorted(kinds))
+            raise UserError(
+                f"--sweep {text} is not possible: expected FIELD=VALUE,VALUE,... with one of {fields}, or {NONE} alone."
+            )
+        if name in axes:
+            raise UserError(f"--sweep has {name} twice: give all of its values at once.")
+        values = tuple(parse_value(kinds[name], value.strip(), name) for value in listed.split(","))
+        if len(set(values)) < len(values):
+            raise UserError(f"--sweep {text} has a value twice: each is one training.")
+        axes[name] = values
+    return axes
+
+
+def parse_value(kind: Any, text: str, name: str) -> Any:
+    """Return the value of a type that a text stands for.
+
+    Raises:
+      UserError: if it stands for none; the message names the field.
+    """
+    for option in _options_of(kind):
+        try:
+            return _read(option, text)
+        except ValueError:
+            continue
+    raise UserError(f"--sweep {name}={text} is no value of --{name.replace('_', '-')}: expected {_said(kind)}.")
+
+
+def combinations(axes: Axes) -> list[dict[str, Any]]:
+    """Return all combinations of values; [{}] without any."""
+    return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
+
+
+def name_of(values: Mapping[str, Any]) -> str:
+    """Return the name of a member's folder."""
+    return "_".join(f"{name}={written(value)}" for name, value in values.items())
+
+
+def written(value: Any) -> str:
+    """Return a value as `--sweep` takes it."""
+    if isinstance(value, tuple | list):  # a list as JSON has it
+        return "x".join(map(written, value))
+    # Digits that tell all values apart.
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+# ---------- private
+
+
+def _options_of(kind: Any) -> tuple[Any, ...]:
+    """The types that a union may have, None first: it is a word that other types might take."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return tuple(sorted(typing.get_args(kind), key=lambda one: one is not type(None)))
+    return (kind,)
+
+
+def _read(kind: Any, text: str) -> Any:
+    if kind is type(None):
+        if text.lower() != "none":
+            raise ValueError
+        return None
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _fail()
+    if typing.get_origin(kind) is Literal:
+        return next((value for value in typing.get_args(kind) if str(value) == text), None) or _fail()
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        return tuple(_read(inner, part) for part in text.split("x")) if text else ()
+    return kind(text)
+
+
+def _fail() -> Any:
+    raise ValueError
+
+
+def _said(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return "numbers as 128x128"
+    return " or ".join(WORDS.get(one, str(one)) for one in _options_of(kind))

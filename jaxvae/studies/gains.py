@@ -1,0 +1,82 @@
+"""Means over seeds of every variant, and its paired gains over the first: the same seeds, data and noise."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxvae.reports.console import MAIN
+from jaxvae.studies.axes import name_of
+from jaxvae.studies.table import half_interval
+
+UNITS = ("seed",)  # fields over which means are taken; whatever else is swept is compared
+SHOWN = 5  # metrics of a variant beside the main one
+
+
+def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row for every variant: means over its units, and what it gains over the first variant, unit by unit.
+
+    `gain` is the mean improvement of the main metric, positive where the variant is better, over the units that both
+    have; `gain_within` is half the length of its 95 % interval by Student's t. `sd` is the standard deviation of the
+    main metric between units. `kl_saved` and `kl_saved_within` say the same of the KL, where there is one.
+
+    Args:
+      rows: of the runs: the swept fields, "metrics", ....
+      fields: the swept ones.
+      units: those of them over which means are taken.
+    """
+    main = main_metric([row["metrics"] for row in rows])
+    sign = -1.0 if MAIN[main].better == "higher" else 1.0
+    variants: dict[str, dict[str, Mapping[str, Any]]] = {}
+    values: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        chosen = {field: row[field] for field in fields if field not in units}
+        values[name_of(chosen)] = chosen
+        variants.setdefault(name_of(chosen), {})[name_of({f: row[f] for f in fields if f in units})] = row["metrics"]
+    first = next(iter(variants.values()))
+    summary = []
+    for name, of_units in variants.items():
+        line: dict[str, Any] = {**values[name], "runs": len(of_units), **means(list(of_units.values()), main)}
+        if len(of_units) > 1:
+            line["sd"] = float(np.std([metrics[main] for metrics in of_units.values()], ddof=1))
+        if of_units is not first:
+            both = [unit for unit in of_units if unit in first]
+            line |= _gain("gain", [sign * (first[unit][main] - of_units[unit][main]) for unit in both])
+            if main == "nll" and both and all("kl" in metrics for metrics in [*first.values(), *of_units.values()]):
+                line |= _gain("kl_saved", [first[unit]["kl"] - of_units[unit]["kl"] for unit in both])
+        summary.append({key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()})
+    return summary
+
+
+def main_metric(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first of the main numbers that all runs have and that has a better side."""
+    return next(name for name in MAIN if MAIN[name].better and all(name in one for one in metrics))
+
+
+def means(metrics: Sequence[Mapping[str, Any]], main: str) -> dict[str, float]:
+    """Return the means of the main metric and of the next ones that a person reads."""
+    others = [name for name in MAIN if name != main and all(isinstance(one.get(name), int | float) for one in metrics)]
+    return {name: float(np.mean([one[name] for one in metrics])) for name in [main, *others[:SHOWN]]}
+
+
+def validation_score(valid: Mapping[str, float]) -> float:
+    """Return what runs are compared by on the validation part, smaller is better.
+
+    The plain ELBO where there is one, since losses of different objectives and weights of the KL have no common
+    measure; else the likelihood, the reconstruction error, the cross-entropy or, last, the loss.
+    """
+    if "elbo" in valid:
+        return -valid["elbo"]
+    return next(valid[name] for name in ("nll", "reconstruction", "cross_entropy", "kl", "loss") if name in valid)
+
+
+# ---------- private
+
+
+def _gain(name: str, differences: Sequence[float]) -> dict[str, float]:
+    if not differences:
+        return {}
+    found = {name: float(np.mean(differences))}
+    if len(differences) > 1:
+        found[f"{name}_within"] = half_interval(np.array(differences))
+    return found

@@ -1,0 +1,168 @@
+"""Autoregressive models as systems: no latents, every pixel given those before it, so that the likelihood is exact.
+
+log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae import capabilities, sampling
+from jaxvae.data import to_unit
+from jaxvae.keys import split_each
+from jaxvae.nets import AutoregressiveDecoder
+from jaxvae.systems.assemble import assembled
+from jaxvae.systems.tokens import Tokens
+from jaxvae.types import (
+    Array,
+    Batch,
+    DataSpec,
+    Likelihood,
+    Metrics,
+    ModelState,
+    Params,
+    Player,
+    Prepare,
+    PRNGKey,
+    Samples,
+    StepInput,
+    System,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class AutoregressiveParts:
+    """What an autoregressive model is made of, and what it can do.
+
+    Attributes:
+      spec: of the data.
+      decoder: of tokens; its context, if it has one, is made of the labels.
+      likelihood: of the tokens.
+      tokens: what the decoder takes for pixels.
+      prepare: makes the images that are modelled of those of the data.
+    """
+
+    spec: DataSpec
+    decoder: AutoregressiveDecoder
+    likelihood: Likelihood
+    tokens: Tokens
+    prepare: Prepare
+
+    def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        """Return parameters; of pixels, the output bias is the mean image."""
+        params_key, noise = jax.random.split(key)
+        num = batch.mask.shape[0]
+        x = self.tokens.encode(self.prepare(jax.random.split(noise, num), batch.x))
+        params = self.decoder.init(params_key, self._context(jnp.zeros(num, jnp.int32)), x)["params"]
+        if self.likelihood.init_bias is not None and not self.tokens.num_codes:
+            mean = jnp.average(to_unit(batch.x, self.spec.num_values), axis=0, weights=batch.mask)
+            params = {**params, "bias": self.likelihood.init_bias(mean)}
+        return params, {}
+
+    def evaluate(
+        self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        """Return the negative log-likelihood of every image, nats, and in bits per dimension."""
+        noise, _ = split_each(keys)
+        nll = -self.log_prob(params, model_state, self.prepare(noise, batch.x), batch.labels)
+        return {"loss": nll, "nll": nll, "bits_per_dim": nll * self.bits}
+
+    @property
+    def bits(self) -> float:
+        """Bits per dimension of a nat per image."""
+        return 1.0 / (math.log(2.0) * math.prod(self.spec.shape))
+
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """What an autoregressive model can do."""
+        return (
+            capabilities.Generates(self.sample),
+            capabilities.ScoresExactly(self.log_prob),
+            capabilities.Completes(self.complete),
+        )
+
+    def log_prob(self, params: Params, model_state: ModelState, x: Array, labels: Array | None) -> Array:
+        """Return log p(x), or log p(x | class): see `capabilities.ScoresExactly`."""
+        tokens = self.tokens.encode(x)
+        of_x = self.decoder.apply({"params": params}, self._context(labels), tokens)
+        return jax.vmap(self.likelihood.log_prob)(of_x, tokens)
+
+    def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
+        """Draw images token by token, of the classes in turn: see `capabilities.Generates`."""
+        labels = jnp.arange(num) % self.spec.num_classes if self._conditional else None
+        keys = jax.random.split(key, num)
+        tokens = sampling.autoregressive(self.decoder, params, keys, self.likelihood.sample, labels)
+        return Samples(self.tokens.decode(tokens), None)
+
+    def complete(
+        self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, labels: Array | None, known: Array
+    ) -> Array:
+        """Draw the unknown pixels: see `capabilities.Completes`."""
+        given = self.tokens.encode(x)
+        height, width = given.shape[1:3]
+        side = known.shape[0] // height
+        tokens = sampling.autoregressive(
+            self.decoder,
+            params,
+            keys,
+            self.likelihood.sample,
+            self._context(labels),
+            given=given,
+            known=known.reshape(height, side, width, side).all((1, 3)),
+        )
+        return self.tokens.decode(tokens)
+
+    @property
+    def _conditional(self) -> bool:
+        return self.decoder.context is not None
+
+    def _context(self, labels: Array | None) -> Array | None:
+        return labels if self._conditional else None
+
+
+@dataclass(frozen=True, eq=False)
+class NegativeLogLikelihood:
+    """The loss: -log p(x), its mean over the batch."""
+
+    parts: AutoregressiveParts
+
+    def __call__(
+        self, params: Params, model_state: ModelState, inputs: StepInput
+    ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        noise, _ = split_each(inputs.keys.examples)
+        x = self.parts.prepare(noise, inputs.batch.x)
+        nll = jnp.mean(-self.parts.log_prob(params, model_state, x, inputs.batch.labels))
+        return nll, (model_state, {"nll": nll, "bits_per_dim": nll * self.parts.bits})
+
+
+def autoregressive_system(
+    *,
+    name: str,
+    spec: DataSpec,
+    decoder: AutoregressiveDecoder,
+    likelihood: Likelihood,
+    tokens: Tokens,
+    prepare: Prepare,
+    optimizer: optax.GradientTransformation,
+) -> System:
+    """Return the system that maximises the likelihood of images.
+
+    Args:
+      name: of the system.
+      spec: of the data.
+      decoder: of tokens; its context, if it has one, is made of the labels.
+      likelihood: of the tokens.
+      tokens: what the decoder takes for pixels.
+      prepare: makes the images that are modelled of those of the data.
+      optimizer: of the negative log-likelihood.
+
+    Returns:
+      The system.
+    """
+    parts = AutoregressiveParts(spec, decoder, likelihood, tokens, prepare)
+    return assembled(name, parts, [Player("autoregressive", NegativeLogLikelihood(parts), optimizer)])

@@ -1,0 +1,28 @@
+"""The trained model that a second stage is built on: its parameters are part of the second one's model state."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae.training.state import abstract_batch
+from jaxvae.types import Dataset, ModelState, Params, Parts
+
+
+def variables_or_zeros(parts: Parts, variables: tuple[Params, ModelState] | None) -> ModelState:
+    """Return the parameters and the state of a model that another is built on, as part of that one's state.
+
+    Args:
+      parts: of the model.
+      variables: its parameters and state; None where shapes are enough, as for restoring a checkpoint.
+
+    Returns:
+      {"params": ..., "state": ...}.
+    """
+    if variables is None:
+        variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_variables(parts))
+    return dict(zip(("params", "state"), variables, strict=True))
+
+
+def abstract_variables(parts: Parts) -> tuple[Params, ModelState]:
+    """Return shapes and types of a model's parameters and state, without computing any of it."""
+    images = Dataset(jax.ShapeDtypeStruct((1, *parts.spec.shape), jnp.uint8), None)
+    return jax.eval_shape(parts.init, jax.random.key(0), abstract_batch(images))

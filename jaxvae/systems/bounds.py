@@ -1,0 +1,63 @@
+"""Two training objectives of VAEs with the usual schedules, for systems that are not about their bound."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxvae import objectives, schedules
+from jaxvae.models import VAE
+from jaxvae.posteriors import StraightThroughPosterior
+from jaxvae.systems.vae import Bound
+from jaxvae.types import Array, Metrics, Params, PRNGKey, StepInput
+
+
+def closed_bound(vae: VAE) -> Bound:
+    """Return the ELBO with the KL in closed form, and three ways to weigh it, all read from `hparams`.
+
+    beta: weight of the KL; warmup_steps: its linear rise from 0; free_bits: nats per dimension below which the KL is
+    not lowered.
+
+    Raises:
+      ValueError: if it is not in closed form: from a Gaussian posterior to N(0, I), or from bits to independent bits.
+    """
+    if not vae.has_closed_kl:
+        got = f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
+        raise ValueError(
+            f"closed_bound is of a Gaussian posterior and the prior N(0, I) or of bits, got {got}: use sampled_bound."
+        )
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        hparams = inputs.hparams
+        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        kl: Any = vae.apply({"params": params}, q, method="closed_kl")
+        penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)  # of 0, the plain KL
+        beta = hparams["beta"] * schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
+        value = objectives.elbo_analytic(terms.log_px, penalty, beta)
+        return value, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
+
+    return bound
+
+
+def sampled_bound(vae: VAE) -> Bound:
+    """Return the ELBO of one sample, for any posterior and prior, with two weights of the KL read from `hparams`.
+
+    beta: weight of the KL; warmup_steps: its rise from 0.
+
+    Raises:
+      ValueError: if draws of the posterior have not the gradient that a sampled KL needs.
+    """
+    if isinstance(vae.posterior, StraightThroughPosterior):
+        raise ValueError("sampled_bound has a wrong gradient for a StraightThroughPosterior: use closed_bound.")
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        terms: Any = vae.apply({"params": params}, keys, x)
+        beta = inputs.hparams["beta"] * schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo, reconstruction = objectives.elbo(terms), -jnp.mean(terms.log_px, axis=0)
+        return objectives.elbo(terms, beta), bound_metrics(reconstruction, -elbo - reconstruction)
+
+    return bound
+
+
+def bound_metrics(reconstruction: Array, kl: Array) -> Metrics:
+    """Return what a training logs of an ELBO from its two parts, [B] each, nats; the weight of the KL is not in it."""
+    return {"elbo": -reconstruction - kl, "reconstruction": reconstruction, "kl": kl}

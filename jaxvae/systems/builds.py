@@ -1,0 +1,149 @@
+"""Ready systems for those who compose nothing: networks, likelihood and optimizer that suit some images."""
+
+from collections.abc import Sequence
+
+from jaxvae import likelihoods
+from jaxvae.errors import UserError
+from jaxvae.nets import AutoregressiveDecoder
+from jaxvae.quantizers import VectorQuantizer
+from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.bounds import closed_bound
+from jaxvae.systems.networks import AutoregressiveNetName, Net, autoregressive_net, gaussian_vae
+from jaxvae.systems.pixels import PixelLikelihood, binary_pixels, pixels_of
+from jaxvae.systems.tokens import block_tokens, pixel_tokens
+from jaxvae.systems.vae import beta_elbo_score, vae_system
+from jaxvae.systems.vqvae import vqvae_system
+from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.training import cosine_adam
+from jaxvae.types import DataSpec, System
+
+STEPS = 3_000  # over which the learning rate falls, unless a training says otherwise
+
+
+def vae(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 16,
+    net: Net = "conv",
+    likelihood: PixelLikelihood = "bernoulli",
+    beta: float = 1.0,
+    warmup_steps: int = 500,
+    learning_rate: float = 1e-3,
+    steps: int = STEPS,
+) -> System:
+    """Return a VAE with a Gaussian posterior and the prior N(0, I), ready for `jaxvae.train`.
+
+    Args:
+      spec: of the images, as `jaxvae.data.load` gives it.
+      latent_dim: D, dimensions of the latent.
+      net: networks of encoder and decoder, `mlp`, `conv` or `resnet`.
+      likelihood: `bernoulli`, for which grey images are binarised anew at every visit; `logistic_mixture` or
+        `categorical` of 8-bit values; `gaussian`, a density.
+      beta: weight of the KL.
+      warmup_steps: over which that weight rises from 0, against posterior collapse.
+      learning_rate: of Adam, at the first step.
+      steps: over which it falls to 2 %: those of the training.
+
+    Returns:
+      The system.
+
+    Raises:
+      UserError: if the images have not the values of the likelihood.
+    """
+    of_pixels, prepare = pixels_of(likelihood, spec)
+    model = gaussian_vae(net, latent_dim, of_pixels, spec)
+    return vae_system(
+        name="vae",
+        spec=spec,
+        vae=model,
+        prepare=prepare,
+        bound=closed_bound(model),
+        score=beta_elbo_score,
+        optimizer=cosine_adam(learning_rate, steps),
+        hparams={"beta": beta, "warmup_steps": warmup_steps, "free_bits": 0.0},
+    )
+
+
+def vqvae(
+    spec: DataSpec,
+    *,
+    num_codes: int = 512,
+    code_dim: int = 64,
+    channels: Sequence[int] = (32, 64),
+    likelihood: PixelLikelihood | None = None,
+    learning_rate: float = 2e-3,
+    steps: int = STEPS,
+) -> System:
+    """Return a VQ-VAE of one grid of codes, with a codebook of moving averages, ready for `jaxvae.train`.
+
+    Args:
+      spec: of the images, as `jaxvae.data.load` gives it.
+      num_codes: K, codes of the codebook.
+      code_dim: D, channels of a code.
+      channels: of the encoder's layers, each of which halves height and width.
+      likelihood: as of `vae`; by default `bernoulli` of binary images and `logistic_mixture` of others.
+      learning_rate: of Adam, at the first step.
+      steps: over which it falls to 2 %: those of the training.
+
+    Returns:
+      The system.
+
+    Raises:
+      UserError: if the images have not the values of the likelihood.
+    """
+    by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 else "logistic_mixture"
+    of_pixels, prepare = pixels_of(likelihood or by_default, spec, num_components=5)
+    quantizer = VectorQuantizer(num_codes, code_dim, cosine=True, restart_below=0.5)
+    model = convolutional_vqvae(spec, quantizer, of_pixels, code_dim=code_dim, channels=tuple(channels))
+    return vqvae_system(
+        name="vqvae", spec=spec, model=model, prepare=prepare, optimizer=cosine_adam(learning_rate, steps)
+    )
+
+
+def autoregressive(
+    spec: DataSpec,
+    *,
+    net: AutoregressiveNetName = "pixelcnn",
+    features: int = 32,
+    num_layers: int = 6,
+    learning_rate: float = 2e-3,
+    steps: int = STEPS,
+) -> System:
+    """Return a PixelCNN, PixelRNN or Transformer of binarised pixels, whose likelihood is exact.
+
+    Args:
+      spec: of the images, as `jaxvae.data.load` gives it.
+      net: network over the pixels; blocks of 2x2 of them are one token where they divide the images.
+      features: channels of its layers.
+      num_layers: of it.
+      learning_rate: of Adam, at the first step.
+      steps: over which it falls to 2 %: those of the training.
+
+    Returns:
+      The system.
+
+    Raises:
+      UserError: if the images have several channels.
+    """
+    height, width, channels = spec.shape
+    if channels > 1:
+        raise UserError(f"autoregressive is of images of one channel, these have {channels}: take vae or vqvae.")
+    tokens = pixel_tokens(spec) if height % 2 or width % 2 else block_tokens(spec, 2)
+    likelihood = likelihoods.categorical(tokens.num_codes) if tokens.num_codes else likelihoods.bernoulli()
+    in_features = features if tokens.num_codes else channels
+    decoder = AutoregressiveDecoder(
+        autoregressive_net(net, in_features, (tokens.shape[0], tokens.shape[1]), features, num_layers, num_heads=4),
+        likelihood.param_shapes(tokens.shape),
+        num_codes=tokens.num_codes,
+        embed_features=in_features,
+        latent_axes=0,
+    )
+    return autoregressive_system(
+        name="autoregressive",
+        spec=spec,
+        decoder=decoder,
+        likelihood=likelihood,
+        tokens=tokens,
+        prepare=binary_pixels(spec),
+        optimizer=cosine_adam(learning_rate, steps),
+    )

@@ -1,0 +1,100 @@
+"""Networks by name: what `--net` and `--prior` choose from."""
+
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxvae.models import VAE
+from jaxvae.nets import (
+    MLP,
+    ConvDecoder,
+    ConvEncoder,
+    ImageDecoder,
+    MLPEncoder,
+    PixelCNN,
+    PixelRNN,
+    ResNetDecoder,
+    ResNetEncoder,
+    Transformer,
+)
+from jaxvae.nets.gemm import Pair
+from jaxvae.posteriors import GaussianPosterior
+from jaxvae.types import DataSpec, Likelihood
+
+Net = Literal["mlp", "conv", "resnet"]
+AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
+
+
+def network_dtype(precision: str) -> Any:
+    """Return the type in which networks compute, by the name of a precision: `float32` or `bf16`."""
+    return jnp.bfloat16 if precision == "bf16" else None
+
+
+def gaussian_vae(
+    net: Net,
+    latent_dim: int,
+    likelihood: Likelihood,
+    spec: DataSpec,
+    *,
+    precision: str = "float32",
+    hidden: int = 256,
+    num_blocks: int = 1,
+    remat: bool = False,
+) -> VAE:
+    """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
+
+    Args:
+      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2 and a dense layer, without
+        which samples of the prior fall apart into strokes; `resnet`, residual blocks.
+      latent_dim: D.
+      likelihood: of the images.
+      spec: of the data.
+      precision: of the networks' arithmetic, `float32` or `bf16`.
+      hidden: units of the dense layer of `conv`.
+      num_blocks: residual blocks in every stage of `resnet`.
+      remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
+
+    Returns:
+      The model, whose prior is N(0, I).
+    """
+    shapes = likelihood.param_shapes(spec.shape)
+    dtype = network_dtype(precision)
+    encoder: nn.Module
+    decoder: nn.Module
+    if net == "mlp":
+        encoder, decoder = MLPEncoder((400, 400), dtype=dtype), MLP((400, 400), dtype=dtype)
+    elif net == "conv":
+        encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((hidden,), dtype=dtype)])
+        decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])
+    else:
+        encoder = ResNetEncoder(num_blocks=num_blocks, dtype=dtype, remat=remat)
+        decoder = ResNetDecoder(spec.shape, num_blocks=num_blocks, dtype=dtype, remat=remat)
+    return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
+
+
+def autoregressive_net(
+    name: AutoregressiveNetName,
+    in_features: int,
+    size: Pair,
+    features: int,
+    num_layers: int,
+    num_heads: int,
+    dtype: Any = None,
+) -> nn.Module:
+    """Return a network over pixels or codes.
+
+    Args:
+      name: which.
+      in_features: channels of its inputs.
+      size: (H, W) of the images or grids.
+      features: channels of its layers.
+      num_layers: of them.
+      num_heads: of a transformer's attention.
+      dtype: of the computation.
+    """
+    if name == "pixelcnn":
+        return PixelCNN(in_features, features, num_layers, dtype=dtype)
+    if name == "pixelrnn":
+        return PixelRNN(in_features, features, num_layers, dtype=dtype)
+    return Transformer(in_features, size, features, num_layers, num_heads, dtype)

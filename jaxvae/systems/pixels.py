@@ -1,0 +1,61 @@
+"""Images as a model sees them, and the likelihoods that go with each: what `--likelihood` chooses from."""
+
+import functools
+from typing import Literal
+
+from jaxvae import likelihoods
+from jaxvae.data import binarize, to_unit
+from jaxvae.errors import UserError
+from jaxvae.types import Array, DataSpec, Likelihood, Prepare, PRNGKey
+
+PixelLikelihood = Literal["bernoulli", "categorical", "gaussian", "logistic_mixture"]
+
+
+def binary_pixels(spec: DataSpec) -> Prepare:
+    """Return the function that binarises images anew at every visit, with their intensity as the probability of 1."""
+    return functools.partial(binarize, num_values=spec.num_values)
+
+
+def unit_pixels(spec: DataSpec) -> Prepare:
+    """Return the function that scales images to [0, 1]."""
+    return functools.partial(scaled, num_values=spec.num_values)
+
+
+def scaled(keys: PRNGKey, x: Array, num_values: int) -> Array:
+    """Return images in [0, 1]; the keys are not used."""
+    del keys
+    return to_unit(x, num_values)
+
+
+def unchanged(keys: PRNGKey, x: Array) -> Array:
+    """Return examples as they are, as codes; the keys are not used."""
+    del keys
+    return x
+
+
+def pixels_of(
+    name: PixelLikelihood, spec: DataSpec, *, num_components: int = 10, sigma: float = 0.1
+) -> tuple[Likelihood, Prepare]:
+    """Return a likelihood of images in [0, 1] and what makes these of the data.
+
+    Args:
+      name: `bernoulli`, of images that are binarised anew at every visit; `categorical` and `logistic_mixture`, of the
+        integers that pixels are; `gaussian`, a density.
+      spec: of the data.
+      num_components: of the mixture of logistics.
+      sigma: of the Gaussian.
+
+    Raises:
+      UserError: if the images have not the values that it is of.
+    """
+    if name == "bernoulli":
+        return likelihoods.bernoulli(), binary_pixels(spec)
+    if name == "gaussian":
+        return likelihoods.gaussian(sigma), unit_pixels(spec)
+    if spec.num_values == 2:
+        raise UserError(f"--likelihood {name} is of images with more than two values: choose bernoulli.")
+    if name == "categorical":
+        of_integers = likelihoods.categorical(spec.num_values)
+    else:
+        of_integers = likelihoods.logistic_mixture(num_components, spec.num_values, spec.shape[-1])
+    return likelihoods.in_unit(of_integers, spec.num_values), unit_pixels(spec)

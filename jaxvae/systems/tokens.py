@@ -1,0 +1,71 @@
+"""Tokens: what an autoregressive model takes for the pixels of images, one after another."""
+
+from dataclasses import dataclass
+
+from jaxvae.data import from_blocks, to_blocks
+from jaxvae.errors import UserError
+from jaxvae.types import Array, DataSpec
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Pixels or codes as they are.
+
+    Attributes:
+      shape: of the tokens of an example, (H, W, C) of pixels and (h, w) of codes.
+      num_codes: values that a token takes; 0 of pixels, which are numbers.
+    """
+
+    shape: tuple[int, ...]
+    num_codes: int
+
+    def encode(self, x: Array) -> Array:
+        """Return the tokens [B, *shape] of examples."""
+        return x
+
+    def decode(self, tokens: Array) -> Array:
+        """Return the examples of tokens [B, *shape]."""
+        return tokens
+
+
+@dataclass(frozen=True)
+class BlockTokens(Tokens):
+    """Blocks of binary pixels as codes.
+
+    Attributes:
+      size: side of a block in pixels.
+      channels: of the images.
+    """
+
+    size: int
+    channels: int
+
+    def encode(self, x: Array) -> Array:
+        """Return the codes [B, h, w] of images [B, H, W, C]."""
+        return to_blocks(x, self.size)
+
+    def decode(self, tokens: Array) -> Array:
+        """Return the images [B, H, W, C] of codes [B, h, w]."""
+        return from_blocks(tokens, self.size, self.channels)
+
+
+def pixel_tokens(spec: DataSpec) -> Tokens:
+    """Return the pixels themselves, in [0, 1]."""
+    return Tokens(spec.shape, 0)
+
+
+def block_tokens(spec: DataSpec, size: int) -> BlockTokens:
+    """Return the blocks of size x size pixels of binary images as codes.
+
+    Raises:
+      UserError: if blocks do not divide the images.
+    """
+    height, width, channels = spec.shape
+    if height % size or width % size:
+        raise UserError(f"--block is {size}, which does not divide images of {height}x{width}: choose 1.")
+    return BlockTokens((height // size, width // size), 2 ** (size * size * channels), size, channels)
+
+
+def code_tokens(shape: tuple[int, ...], num_codes: int) -> Tokens:
+    """Return grids of codes, which are tokens as they are."""
+    return Tokens(shape, num_codes)

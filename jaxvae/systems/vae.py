@@ -1,0 +1,187 @@
+"""VAEs as systems, with one group of latents or several: a bound is maximised, whichever an experiment writes down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvae import capabilities, objectives
+from jaxvae.data import to_unit
+from jaxvae.keys import split_each
+from jaxvae.models import VAE, HierarchicalVAE, draw_images, with_output_bias
+from jaxvae.posteriors import GaussianPosterior
+from jaxvae.systems.assemble import assembled
+from jaxvae.types import (
+    Array,
+    Batch,
+    DataSpec,
+    ELBOTerms,
+    GaussianParams,
+    Metrics,
+    ModelState,
+    Params,
+    Player,
+    Prepare,
+    PRNGKey,
+    Samples,
+    StepInput,
+    System,
+)
+
+MEAN_SAMPLES = 100  # of q(z | x) for its mean, where that has no closed form
+# (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []
+Bound = Callable[[Params, PRNGKey, Array, StepInput], tuple[Array, Metrics]]
+Score = Callable[[ELBOTerms, Mapping[str, Array]], Array]  # (terms [S, B], hparams) -> [B]
+
+
+def elbo_score(terms: ELBOTerms, hparams: Mapping[str, Array]) -> Array:
+    """Return the ELBO: what validation images are scored by, larger is better."""
+    del hparams
+    return objectives.elbo(terms)
+
+
+def beta_elbo_score(terms: ELBOTerms, hparams: Mapping[str, Array]) -> Array:
+    """Return the ELBO with the KL weighted by `beta`."""
+    return objectives.elbo(terms, hparams["beta"])
+
+
+def iwae_score(terms: ELBOTerms, hparams: Mapping[str, Array]) -> Array:
+    """Return the importance weighted bound."""
+    del hparams
+    return objectives.iwae(terms)
+
+
+@dataclass(frozen=True, eq=False)
+class VAEParts:
+    """What a VAE is made of, and what it can do.
+
+    Attributes:
+      spec: of the data.
+      vae: the model.
+      prepare: makes what the likelihood scores of the images.
+      score: what the validation part is scored by, larger is better.
+      num_samples: S, latents per example in validation.
+    """
+
+    spec: DataSpec
+    vae: VAE | HierarchicalVAE
+    prepare: Prepare
+    score: Score = elbo_score
+    num_samples: int = 1
+
+    def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        """Return parameters whose output bias is the mean image."""
+        params_key, draw = jax.random.split(key)
+        x = to_unit(batch.x, self.spec.num_values)
+        params = self.vae.init(params_key, jax.random.split(draw, batch.mask.shape[0]), x)["params"]
+        mean = jnp.average(x, axis=0, weights=batch.mask)
+        return with_output_bias(params, self.vae.likelihood, mean), {}
+
+    def evaluate(
+        self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
+    ) -> Metrics:
+        """Return the score and the parts of the ELBO of every image, nats."""
+        noise, draw = split_each(keys)
+        x = self.prepare(noise, batch.x)
+        metrics = {}
+        if isinstance(self.vae, VAE) and self.vae.has_closed_kl:
+            sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
+            metrics["kl_per_dimension"] = self._apply(params, q, method="closed_kl")
+        else:
+            sampled = self._apply(params, draw, x, self.num_samples)
+        elbo = objectives.elbo(sampled)
+        reconstruction = -jnp.mean(sampled.log_px, axis=0)
+        return {
+            **metrics,
+            "loss": -self.score(sampled, hparams),
+            "elbo": elbo,
+            "reconstruction": reconstruction,
+            "kl": -elbo - reconstruction,
+        }
+
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """What a VAE can do."""
+        common = (
+            capabilities.Generates(self.sample),
+            capabilities.Encodes(self.encode),
+            capabilities.Decodes(self.decode),
+            capabilities.Scores(self.terms),
+        )
+        gaussian = isinstance(self.vae, VAE) and isinstance(self.vae.posterior, GaussianPosterior)
+        return (*common, capabilities.Infers(self.posterior)) if gaussian else common
+
+    def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
+        """Draw images of the prior: see `capabilities.Generates`."""
+        latents, pixels = split_each(jax.random.split(key, num))
+        return draw_images(self.vae, params, pixels, self._apply(params, latents, method="prior_latents"))
+
+    def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+        """Return posterior means: see `capabilities.Encodes`."""
+        return self._apply(params, keys, x, MEAN_SAMPLES, method="latent_means")
+
+    def decode(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
+        """Return images of latents: see `capabilities.Decodes`."""
+        images = draw_images(self.vae, params, keys, z)
+        return images.x if images.mean is None else images.mean
+
+    def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
+        """Return the terms of the bound: see `capabilities.Scores`."""
+        return self._apply(params, keys, x)
+
+    def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
+        """Return q(z | x): see `capabilities.Infers`."""
+        return self._apply(params, x, method="encode")
+
+    def _apply(self, params: Params, *args: Any, **options: Any) -> Any:
+        return self.vae.apply({"params": params}, *args, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class NegativeBound:
+    """The loss of a bound, of images as they are prepared: its mean over the batch, negative."""
+
+    prepare: Prepare
+    bound: Bound
+
+    def __call__(
+        self, params: Params, model_state: ModelState, inputs: StepInput
+    ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        noise, draw = split_each(inputs.keys.examples)
+        value, metrics = self.bound(params, draw, self.prepare(noise, inputs.batch.x), inputs)
+        return -jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
+
+
+def vae_system(
+    *,
+    name: str,
+    spec: DataSpec,
+    vae: VAE | HierarchicalVAE,
+    prepare: Prepare,
+    bound: Bound,
+    optimizer: optax.GradientTransformation,
+    hparams: Mapping[str, float] | None = None,
+    score: Score = elbo_score,
+    num_samples: int = 1,
+) -> System:
+    """Return the system that maximises a bound of a VAE.
+
+    Args:
+      name: of the system.
+      spec: of the data.
+      vae: the model.
+      prepare: makes what the likelihood scores of the images.
+      bound: the training objective.
+      optimizer: of the negative bound.
+      hparams: starting values of what the bound reads from `StepInput.hparams`.
+      score: what the validation part is scored by.
+      num_samples: S, latents per example in validation.
+
+    Returns:
+      The system.
+    """
+    parts = VAEParts(spec, vae, prepare, score, num_samples)
+    return assembled(name, parts, [Player("vae", NegativeBound(prepare, bound), optimizer)], hparams=hparams)
