@@ -22,7 +22,7 @@ def compilation(options: Options) -> Iterator[Record]:
     """Lower and compile the step of each model, with the caches of JAX cleared before."""
     for name in options.chosen(tuple(MODELS)):
         model = make_model(name)
-        step = make_train_step(model.experiment.loss, model.experiment.optimizer)
+        step = make_train_step(model.system.trainable.players)
         arguments = abstract_arguments(model, options.batch_size)
         lowering, compiling = [], []
         for _ in range(1 if options.quick else 5):
@@ -48,11 +48,11 @@ def compilation(options: Options) -> Iterator[Record]:
 
 def abstract_arguments(model: Model, batch_size: int) -> tuple[TrainState, Batch]:
     """Return shapes and types of a state and a batch, which is all that compilation needs."""
-    experiment = model.experiment
+    system = model.system
 
     def make(key: PRNGKey) -> tuple[TrainState, Batch]:
-        batch = Batch(jnp.zeros((batch_size, *experiment.spec.shape)), None, jnp.ones(batch_size))
-        return create_train_state(experiment, key, batch), batch
+        batch = Batch(jnp.zeros((batch_size, *system.spec.shape)), None, jnp.ones(batch_size))
+        return create_train_state(system, key, batch), batch
 
     return jax.eval_shape(make, jax.random.key(0))
 

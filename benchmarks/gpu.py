@@ -20,7 +20,7 @@ from benchmarks.steps import Steps, training_record
 from benchmarks.sweeps import make_members, make_splits, make_training
 from benchmarks.timing import alternate, gemm_ceiling, spread, timed
 from jaxvae.errors import UserError
-from jaxvae.training import Checkpoints, Member, Settings, fit, make_layout
+from jaxvae.training import Checkpoints, Settings, fit, make_layout
 from jaxvae.training.parallel import Kind
 from jaxvae.types import Dataset, Splits
 
@@ -162,9 +162,7 @@ def _fit(name: str, options: Options, ceilings: dict[str, float]) -> Iterator[Re
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         with Checkpoints(folder) as checkpoints:
-            result = fit(
-                model.experiment, splits, Member(0, checkpoints=checkpoints), settings, layout=make_layout("scan")
-            )
+            result = fit(model.system, splits, settings, checkpoints=checkpoints, layout=make_layout("scan"))
         seconds = time.perf_counter() - began
     rate = result.images_per_second
     yield record(

@@ -12,7 +12,8 @@ from benchmarks.models import MODELS, TWO_STAGES, Model, likelihood_of, make_mod
 from benchmarks.options import Options
 from benchmarks.records import Record, record, share
 from benchmarks.timing import Measure, alternate, gemm_ceiling, spread, timed
-from experiments.common.vae import likelihood_estimator
+from jaxvae.applications.likelihood import likelihood_estimator
+from jaxvae.capabilities import Generates, require
 from jaxvae.data import padded_batches
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.sampling import autoregressive
@@ -77,11 +78,12 @@ def grids_at_a_time(name: str, model: Model, ceiling: float, options: Options) -
 def sampler(model: Model, num: int) -> Measure:
     """Return the measure of drawing some images, other ones at every call."""
     params, model_state = initial(model)
+    generate = require(model.system, Generates).sample
     numbers = itertools.count()
 
     @jax.jit
     def draw(number: Array, params: Params, model_state: ModelState) -> Samples:
-        return model.experiment.sample(jax.random.key(number), params, model_state, num)
+        return generate(jax.random.key(number), params, model_state, num)
 
     return timed(lambda: draw(np.uint32(next(numbers)), params, model_state))
 
@@ -117,7 +119,7 @@ def nll_record(
     """
     params, model_state = initial(model)
     images = bumps(options.nll_images, seed=2)
-    estimate = likelihood_estimator(model.experiment, options.nll_samples, chunk_size)
+    estimate = likelihood_estimator(model.system, options.nll_samples, chunk_size)
     size = min(batch_size, len(images))
     in_part = size * -(-len(images) // (size * PARTS))  # whole batches
     parts = [images[start : start + in_part] for start in range(0, len(images), in_part)]
@@ -152,4 +154,4 @@ def nll_record(
 def initial(model: Model) -> tuple[Params, ModelState]:
     """Return untrained parameters: the speed does not depend on their values."""
     batch = next(padded_batches(Dataset(model.data(100), None), 100))[1]
-    return jax.jit(model.experiment.init)(jax.random.key(0), jax.tree.map(jnp.asarray, batch))
+    return jax.jit(model.system.trainable.init)(jax.random.key(0), jax.tree.map(jnp.asarray, batch))

@@ -1,4 +1,4 @@
-"""The models that are timed, each as the `Experiment` that a training takes.
+"""The models that are timed, each as the `System` that a training takes.
 
 `mlp` and `conv` are the nets of the usual PyTorch examples, made of the library's modules: 784-400-20 and back, and
 4x4 kernels of stride 2 with 32 and 64 channels around 16 latents. They differ from those in one thing, a bias of the
@@ -25,11 +25,6 @@ from flax.typing import Dtype
 
 from benchmarks import flops
 from benchmarks.data import CODES_SIDE, NUM_CODES, SIDE, bumps, codes
-from experiments.common.code_prior import code_prior_experiment, code_spec, grid_shapes
-from experiments.common.codec import codec_experiment
-from experiments.common.image_model import code_tokens, image_model_experiment, pixel_tokens
-from experiments.common.vae import binary_pixels, closed_bound, sampled_bound, unit_pixels, vae_experiment
-from jaxvae import objectives
 from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli, categorical, gaussian
 from jaxvae.models import VAE, VQVAE
@@ -48,7 +43,14 @@ from jaxvae.nets import (
 )
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.types import Array, Batch, DataSpec, Experiment, Likelihood
+from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.bounds import closed_bound, sampled_bound
+from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
+from jaxvae.systems.pixels import binary_pixels, unchanged, unit_pixels
+from jaxvae.systems.tokens import code_tokens, pixel_tokens
+from jaxvae.systems.vae import vae_system
+from jaxvae.systems.vqvae import VQVAEParts, vqvae_system
+from jaxvae.types import Array, Batch, DataSpec, Likelihood, System
 
 SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)
 
@@ -57,7 +59,7 @@ class Model(NamedTuple):
     """A model and what it costs."""
 
     name: str
-    experiment: Experiment
+    system: System
     flops: flops.Flops  # an image
     data: Callable[[int], np.ndarray]  # num -> examples
 
@@ -66,22 +68,21 @@ def make_model(name: str, dtype: Dtype | None = None) -> Model:
     """Return a model by its name in `MODELS`, its networks computing in `dtype`; None is float32."""
     vae = MODELS[name](dtype)
     if isinstance(vae, AutoregressiveDecoder):
-        return _image_model(name, vae)
+        return _autoregressive(name, vae)
     if isinstance(vae, VQVAE):
         prepare, optimizer = unit_pixels(SPEC), optax.adam(1e-3)
-        experiment = codec_experiment(name=name, spec=SPEC, model=vae, prepare=prepare, optimizer=optimizer)
-        return Model(name, experiment, flops.of_codec(vae, SPEC.shape), bumps)
-    experiment = vae_experiment(
+        system = vqvae_system(name=name, spec=SPEC, model=vae, prepare=prepare, optimizer=optimizer)
+        return Model(name, system, flops.of_codec(vae, SPEC.shape), bumps)
+    system = vae_system(
         name=name,
         spec=SPEC,
         vae=vae,
         prepare=(binary_pixels if name == "burda" else unit_pixels)(SPEC),
         bound=(closed_bound if vae.has_closed_kl else sampled_bound)(vae),
-        score=lambda terms, hparams: objectives.elbo(terms),
         optimizer=optax.adam(1e-3),
-        hparams={"beta": 1.0, "warmup_steps": 0, "warmup_cycles": 1, "free_bits": 0.0},
+        hparams={"beta": 1.0, "warmup_steps": 0, "free_bits": 0.0},
     )
-    return Model(name, experiment, flops.of_vae(vae, SPEC.shape), bumps)
+    return Model(name, system, flops.of_vae(vae, SPEC.shape), bumps)
 
 
 def mlp(dtype: Dtype | None) -> VAE:
@@ -192,17 +193,19 @@ class PlainDecoder(nn.Module):
 def two_stages() -> Model:
     """Return `gated_pixelcnn` as the prior over the codes of `vq_vae`."""
     codec, prior = make_model("vq_vae"), make_model("gated_pixelcnn")
-    experiment = code_prior_experiment(
+    parts = codec.system.parts
+    assert isinstance(parts, VQVAEParts)
+    system = code_prior_system(
         name=TWO_STAGES,
-        spec=code_spec(codec.experiment),
+        spec=code_spec(parts),
         decoders=[gated_pixelcnn(None)],
-        shapes=grid_shapes(codec.experiment),
-        codec=codec.experiment,
+        shapes=grid_shapes(parts),
+        codec=parts,
         codec_variables=None,
         optimizer=optax.adam(1e-3),
     )
     cost = flops.Flops(codec.flops.encoding, prior.flops.decoding + codec.flops.decoding, prior.flops.training)
-    return Model(TWO_STAGES, experiment, cost, lambda num: codes(num).reshape(num, -1))
+    return Model(TWO_STAGES, system, cost, lambda num: codes(num).reshape(num, -1))
 
 
 def likelihood_of(decoder: AutoregressiveDecoder) -> Likelihood:
@@ -213,23 +216,23 @@ def likelihood_of(decoder: AutoregressiveDecoder) -> Likelihood:
 def num_params(model: Model) -> int:
     """Return how many numbers a model learns."""
     batch = Batch(jnp.asarray(model.data(1)), None, jnp.ones(1))
-    params, _ = jax.eval_shape(model.experiment.init, jax.random.key(0), batch)
+    params, _ = jax.eval_shape(model.system.trainable.init, jax.random.key(0), batch)
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def _image_model(name: str, decoder: AutoregressiveDecoder) -> Model:
+def _autoregressive(name: str, decoder: AutoregressiveDecoder) -> Model:
     coded = decoder.num_codes > 0
     spec = DataSpec((CODES_SIDE, CODES_SIDE), NUM_CODES, 0) if coded else SPEC
-    experiment = image_model_experiment(
+    system = autoregressive_system(
         name=name,
         spec=spec,
         decoder=decoder,
         likelihood=likelihood_of(decoder),
         tokens=code_tokens(spec.shape, NUM_CODES) if coded else pixel_tokens(spec),
-        prepare=(lambda keys, x: x) if coded else binary_pixels(spec),
+        prepare=unchanged if coded else binary_pixels(spec),
         optimizer=optax.adam(1e-3),
     )
-    return Model(name, experiment, flops.of_decoder(decoder, spec.shape), codes if coded else bumps)
+    return Model(name, system, flops.of_decoder(decoder, spec.shape), codes if coded else bumps)
 
 
 def _vae(encoder: nn.Module, latent_dim: int, net: nn.Module, dtype: Dtype | None) -> VAE:

@@ -19,14 +19,14 @@ class Steps:
     """Training steps of a model, one program of them a call, fed as `fit` feeds them."""
 
     def __init__(self, model: Model, layout: Layout, num_images: int, batch_size: int, num_steps: int) -> None:
-        experiment, dataset = model.experiment, Dataset(model.data(num_images), None)
+        system, dataset = model.system, Dataset(model.data(num_images), None)
         self.model, self.layout = model, layout
         self.batch_size, self.num_images = batch_size, batch_size * num_steps
         self._rows = lambda start: batch_indices(0, num_images, batch_size, start, num_steps)
-        make_step = functools.partial(make_train_step, experiment.loss, experiment.optimizer)
+        make_step = functools.partial(make_train_step, system.trainable.players)
         self._program = Program(layout, lambda axis_name: make_step(axis_name=axis_name), dataset, batch_size)
         batch = next(padded_batches(dataset, min(1000, num_images)))[1]
-        self._state = create(layout, functools.partial(create_train_state, experiment), jax.random.key(0), batch)
+        self._state = create(layout, functools.partial(create_train_state, system), jax.random.key(0), batch)
         self._done, self._num_steps = 0, num_steps
         self._chunk = self._program.feed(self._rows(0))
 

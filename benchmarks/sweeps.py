@@ -11,9 +11,9 @@ from benchmarks.options import Options
 from benchmarks.records import Record, record
 from benchmarks.timing import alternate, spread, timed
 from jaxvae.training import Member, Settings, fit, fit_sweep, make_layout
-from jaxvae.training.trainer import Training
 from jaxvae.training.parallel import sweep_layout
-from jaxvae.types import Dataset, Splits
+from jaxvae.training.trainer import Training
+from jaxvae.types import Dataset, Splits, System
 
 ENDLESS = 10**9  # steps, of trainings that are only measured on their way
 
@@ -52,13 +52,14 @@ def sweep(options: Options) -> Iterator[Record]:
 
     def whole_sweep() -> list:
         jax.clear_caches()
-        return [result.best for result in fit_sweep(model.experiment, splits, members, settings)]
+        return [result.best for result in fit_sweep(model.system, splits, members, settings)]
 
     def whole_separate() -> list:
         results = []
         for member in members:
             jax.clear_caches()  # each traces and compiles all of its programs, as a process of its own would
-            results.append(fit(model.experiment, splits, member, settings, layout=make_layout("scan")).best)
+            system = with_hparams(model, member)
+            results.append(fit(system, splits, settings, seed=member.seed, layout=make_layout("scan")).best)
         return results
 
     whole = {"sweep": timed(whole_sweep), "separate": timed(whole_separate)}
@@ -82,6 +83,12 @@ def make_members(options: Options) -> list[Member]:
     return [Member(seed, {"beta": beta}) for beta, seed in itertools.product(betas, range(options.num_seeds))]
 
 
+def with_hparams(model: Model, member: Member) -> System:
+    """Return the system that trains as a member of a sweep does."""
+    trainable = model.system.trainable
+    return model.system._replace(trainable=trainable._replace(hparams={**trainable.hparams, **member.hparams}))
+
+
 def make_splits(num_images: int) -> Splits:
     """Return synthetic images: a tenth as many to validate and test."""
     sizes = (num_images, max(num_images // 10, 1), max(num_images // 10, 1))
@@ -93,4 +100,4 @@ def make_training(model: Model, splits: Splits, members: list[Member], options: 
     settings = Settings(ENDLESS, options.batch_size, eval_every=ENDLESS, log_every=options.num_steps)
     together = len(members) > 1
     layout = sweep_layout(len(members)) if together else make_layout("scan")
-    return Training(model.experiment, splits, members, settings, layout, together=together)
+    return Training(model.system, splits, members, settings, layout, together=together)

@@ -16,7 +16,7 @@ from benchmarks.peers import PEER_MODELS, Torch
 from benchmarks.records import Record, compared, record
 from benchmarks.steps import Steps, training_record
 from benchmarks.timing import alternate, gemm_ceiling, spread, timed
-from jaxvae.training import Checkpoints, Member, Settings, fit, make_layout, shard_large
+from jaxvae.training import Checkpoints, Settings, fit, make_layout, shard_large
 from jaxvae.training.parallel import Kind
 from jaxvae.types import Dataset, Splits
 
@@ -149,6 +149,6 @@ def _report_times(model: Model, splits: Splits, num_programs: int, programs: int
                 times.append(time.perf_counter())
 
         with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
-            member = Member(seed=0, checkpoints=checkpoints, report=report)
-            fit(model.experiment, splits, member, settings, layout=make_layout("scan"))
+            layout = make_layout("scan")
+            fit(model.system, splits, settings, checkpoints=checkpoints, report=report, layout=layout)
     return times

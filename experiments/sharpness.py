@@ -1,4 +1,4 @@
-"""Do VAEs blur, and PixelCNN decoders and VQ-VAEs not? Three models of equal size, and the sharpness of their images.
+"""Sample sharpness: do VAEs blur, and PixelCNN decoders and VQ-VAEs not? Three models of equal size, compared.
 
 Blur is power that is missing at high spatial frequencies (`jaxvae.evaluation.high_frequency_power`): divided by that of
 the test images it is 1 where images are as sharp as these, less where they are blurred, more where there is noise that
@@ -14,23 +14,28 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from experiments import pixel_vae, vq_prior, vq_vae
-from experiments.common.code_prior import code_spec
-from experiments.common.figures import draw_samples
-from experiments.common.folder import FREE_FIELDS, drawing, run_record
-from experiments.common.inspection import inspect
-from experiments.common.judge_codec import coded
-from experiments.common.judge_prior import report_prior
-from experiments.common.loading import Finished, abstract_state
-from experiments.common.report import report, write_summary
-from experiments.common.sweep import table, totals
-from experiments.common.training import begin, of_part, train
-from experiments.run import ImageConfig, Options, at_least, main, refuse, run_folder
+from experiments import pixel_vae, vqvae, vqvae_prior
 from jaxvae import data, viz
+from jaxvae.applications.coding import encode_as_codes
+from jaxvae.applications.reconstruction import reconstruct
 from jaxvae.errors import UserError
 from jaxvae.evaluation import high_frequency_power, images, power_spectrum
+from jaxvae.reports import report
+from jaxvae.reports.code_prior import report_code_prior
+from jaxvae.reports.figures import draw_samples
+from jaxvae.reports.summary import write_summary
+from jaxvae.runs.config import ImageConfig, at_least
+from jaxvae.runs.folder import FREE_FIELDS, drawing
+from jaxvae.runs.options import Options, refuse
+from jaxvae.runs.records import experiment_module, header
+from jaxvae.runs.train import begin, of_part, train
+from jaxvae.runs.trained import Trained
+from jaxvae.studies.cli import main, run_folder
+from jaxvae.studies.table import table, totals
+from jaxvae.systems.below import abstract_variables
+from jaxvae.systems.code_prior import code_spec
 from jaxvae.training import distributed
-from jaxvae.types import Dataset, DataSpec, Experiment, Splits
+from jaxvae.types import Dataset, DataSpec, Splits, System
 
 NUM_IMAGES = 1_000  # of each kind, whose spectrum is measured
 NUM_SHOWN = 16
@@ -38,24 +43,24 @@ NUM_SHOWN = 16
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """What shapes a run; steps are those of every training, and all but the codec, as in vq_vae, learn at one rate."""
+    """Configuration of the comparison; steps are those of every training, all but the VQ-VAE have the learning rate."""
 
     likelihood: Literal["bernoulli", "logistic_mixture"] = "logistic_mixture"
-    """of binarised images, or of 8-bit ones"""
+    """likelihood of binarised images, or of 8-bit ones"""
     latent_dim: int = 32
     """dimensions of the latent of the VAEs"""
     warmup_steps: int = 500
     """steps over which the weight of their KL rises from 0 to 1"""
     num_layers: int = 2
-    """of the PixelCNN of the PixelVAE"""
+    """layers of the PixelCNN of the PixelVAE"""
     features: int = 16
-    """channels of these"""
+    """channels of these layers"""
     num_codes: int = 512
-    """of the VQ-VAE"""
+    """codes in the codebook of the VQ-VAE"""
     prior_layers: int = 6
-    """of the PixelCNN over the codes"""
+    """layers of the PixelCNN over the codes"""
     prior_features: int = 64
-    """channels of these; the dense layers of the VAEs are as large as makes all models of one size"""
+    """channels of these layers; the dense layers of the VAEs are as large as makes all models of one size"""
     nll_samples: int = 50
     """importance samples per test image for the NLL of the VAEs"""
     ema_decay: float = 0.999
@@ -96,7 +101,7 @@ def vae_config(config: Config, spec: DataSpec, num_layers: int) -> pixel_vae.Con
         latent_dim=config.latent_dim,
         warmup_steps=config.warmup_steps,
         nll_samples=config.nll_samples,
-        num_layers=(num_layers,),
+        num_layers=num_layers,
         features=config.features,
     )
     one, two = (num_params(pixel_vae.build(replace(chosen, hidden=hidden), spec)) for hidden in (1, 2))
@@ -110,9 +115,9 @@ def vae_config(config: Config, spec: DataSpec, num_layers: int) -> pixel_vae.Con
     return replace(chosen, hidden=hidden)
 
 
-def prior_config(config: Config) -> vq_prior.Config:
+def prior_config(config: Config) -> vqvae_prior.Config:
     """Return the configuration of the VQ-VAE and its prior."""
-    return vq_prior.Config(
+    return vqvae_prior.Config(
         **_shared(config),
         likelihood=config.likelihood,
         num_codes=config.num_codes,
@@ -122,37 +127,38 @@ def prior_config(config: Config) -> vq_prior.Config:
     )
 
 
-def coded_systems(config: Config, spec: DataSpec) -> tuple[Experiment, Experiment]:
+def coded_systems(config: Config, spec: DataSpec) -> tuple[System, System]:
     """Return the VQ-VAE and its prior."""
     of_prior = prior_config(config)
-    codec = vq_vae.build(vq_prior.codec_config(of_prior), spec)
-    return codec, vq_prior.build(of_prior, code_spec(codec), codec)
+    codec: Any = vqvae.build(vqvae_prior.codec_config(of_prior), spec)
+    return codec, vqvae_prior.build(of_prior, code_spec(codec.parts), codec.parts)
 
 
-def num_params(experiment: Experiment) -> int:
+def num_params(system: System) -> int:
     """Return how many numbers a model learns, codebooks that follow averages among them."""
-    state = abstract_state(experiment)
-    codebook = state.model_state.get("codebook", {})
+    params, state = abstract_variables(system.parts)
+    codebook = state.get("codebook", {})
     embeddings = [leaf for path, leaf in jax.tree.leaves_with_path(codebook) if path[-1].key == "embeddings"]
-    return sum(leaf.size for leaf in [*jax.tree.leaves(state.params), *embeddings])
+    return sum(leaf.size for leaf in [*jax.tree.leaves(params), *embeddings])
 
 
 def run(config: Config, options: Options) -> Path:
     """Train the three models, measure their images, print the table."""
     refuse(options, "a comparison of models", "sweep", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
-    folder = run_folder("blur", options)
+    folder = run_folder("sharpness", options)
     # Codes are of one codec: neither it nor what is compared with it may be trained on.
-    begin(folder, run_record("blur", config, spec, len(splits.train.x)), options.resume, FREE_FIELDS - {"steps"})
+    record = {**header(experiment_module(run), spec, config), "num_train": len(splits.train.x)}
+    begin(folder, record, options.resume, FREE_FIELDS - {"steps"})
     vaes = {}
     for name, num_layers in (("VAE", 0), ("PixelVAE", config.num_layers)):
         place = folder / name.lower()
         chosen = vae_config(config, spec, num_layers)
         vaes[name] = train(chosen, pixel_vae.build, splits, spec, place, of_part(place, options))
-    place = folder / "vq_vae"
-    stages = vq_prior.train_stages(prior_config(config), splits, spec, place, of_part(place, options))
+    place = folder / "vqvae"
+    stages = vqvae_prior.train_stages(prior_config(config), splits, spec, place, of_part(place, options))
     if distributed.is_primary():
-        _judge(config, folder, splits, vaes, *stages)
+        _compare(config, folder, splits, vaes, *stages)
     return folder
 
 
@@ -164,33 +170,34 @@ def _shared(config: Config) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in fields(ImageConfig)}
 
 
-def _judge(
+def _compare(
     config: Config,
     folder: Path,
     splits: Splits,
-    vaes: dict[str, Finished],
-    prior: Finished,
+    vaes: dict[str, Trained],
+    prior: Trained,
     codes: Splits,
-    codec: Finished,
+    codec: Trained,
 ) -> None:
     chosen = np.random.default_rng(config.seed).permutation(len(splits.test.x))[:NUM_IMAGES]
     some = Dataset(splits.test.x[chosen], None)
-    unit = 1.0 / (math.log(2.0) * math.prod(codec.experiment.spec.shape))
+    unit = 1.0 / (math.log(2.0) * math.prod(codec.spec.shape))
     shown: dict[str, Shown] = {}
     bits: dict[str, float] = {}
     for name, vae in vaes.items():
-        metrics = report(vae, splits)["metrics"]
-        drawn, inspected = draw_samples(vae, NUM_IMAGES), inspect(vae, some)
-        shown[name] = Shown(inspected.reconstructions, drawn.x if drawn.mean is None else drawn.mean)
+        metrics = report(vae, splits, brief=True)["metrics"]
+        drawn = jax.tree.map(np.asarray, draw_samples(vae, NUM_IMAGES))
+        found = reconstruct(vae.system, vae.params, vae.model_state, some)
+        shown[name] = Shown(found.reconstructions, drawn.x if drawn.mean is None else drawn.mean)
         if drawn.mean is not None:
             shown[f"{name}, pixels drawn"] = Shown(None, drawn.x)
         bits[name] = -metrics["elbo"] * unit
-    bits["VQ-VAE"] = report_prior(prior, codes, codec, splits)["metrics"]["bits_per_dim"]
-    x, _, reconstructions = coded(codec, some)
-    shown["VQ-VAE"] = Shown(reconstructions, draw_samples(prior, NUM_IMAGES).x)
+    bits["VQ-VAE"] = report_code_prior(prior, codes, codec, splits)["metrics"]["bits_per_dim"]
+    x, _, reconstructions = encode_as_codes(codec.system, codec.params, codec.model_state, some)
+    shown["VQ-VAE"] = Shown(reconstructions, np.asarray(draw_samples(prior, NUM_IMAGES).x))
 
-    sizes = {name: num_params(vae.experiment) for name, vae in vaes.items()}
-    sizes["VQ-VAE"] = num_params(codec.experiment) + num_params(prior.experiment)
+    sizes = {name: num_params(vae.system) for name, vae in vaes.items()}
+    sizes["VQ-VAE"] = num_params(codec.system) + num_params(prior.system)
     rows = []
     for name, of_model in shown.items():
         row: dict[str, Any] = {"model": name}
@@ -201,7 +208,7 @@ def _judge(
         rows.append({**row, "samples": _sharpness(of_model.samples, x)})
     print(table(rows))
     training = {"steps": config.steps, **totals([*vaes.values(), codec, prior], config.batch_size)}
-    write_summary(folder, "blur", training, {"images": len(x)}, models=rows)
+    write_summary(folder, training, {"images": len(x)}, models=rows)
     with drawing(folder):
         _draw_figures(folder / "figures", x, shown)
 
@@ -226,4 +233,4 @@ def _draw_figures(folder: Path, x: np.ndarray, shown: dict[str, Shown]) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, run, __doc__)
+    main(Config, None, __doc__, run=run)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from benchmarks.records import Record, newest
+from jaxvae.studies.table import half_interval
 
 TRAIN_IMAGES = {
     "idx": 59_600,
@@ -72,6 +72,5 @@ def _gains(errors: list[Record]) -> list[Record]:
     gains = []
     for labels in sorted({labels for method, labels in of if method == "finetune" and ("scratch", labels) in of}):
         saved = np.array(of["scratch", labels]) - np.array(of["finetune", labels])
-        within = t.ppf(0.975, len(saved) - 1) * np.std(saved, ddof=1) / math.sqrt(len(saved))
-        gains.append({"labels": labels, "gain": float(np.mean(saved)), "within": float(within)})
+        gains.append({"labels": labels, "gain": float(np.mean(saved)), "within": half_interval(saved)})
     return gains

@@ -5,6 +5,7 @@ looked at once. Regression and network see features of mean 0 and standard devia
 and clusters go by the distances of the features as they are. Everything is scikit-learn's.
 """
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -267,8 +268,6 @@ def _best(splits: Splits, settings: Iterable[float], make: Callable[[Any], Any])
 
 
 def _sklearn(name: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(f"sklearn.{name}")
     except ImportError as error:

@@ -21,7 +21,7 @@ from jaxvae.runs.folder import FREE_FIELDS, drawing
 from jaxvae.runs.options import Options
 from jaxvae.runs.recorder import read_records
 from jaxvae.runs.records import experiment_module, header
-from jaxvae.runs.train import begin, of_part, train, train_sweep
+from jaxvae.runs.train import begin, of_part, refuse_layouts, train, train_sweep
 from jaxvae.runs.trained import Trained
 from jaxvae.studies.axes import Axes, combinations, name_of, written
 from jaxvae.studies.experiment import Experiment, Row, Selection, array_fields
@@ -57,6 +57,8 @@ def run_study(
     if experiment.check is not None:
         experiment.check(configs, options, splits, spec)
     groups = grouped(experiment, configs, spec)
+    if any(len(group) > 1 for group in groups):
+        refuse_layouts(options)
     assert experiment.build is not None
     record = {
         **header(experiment_module(experiment.build), spec, config),

@@ -2,7 +2,7 @@
 
 import jax
 
-from jaxvae.training.parallel import Kind, Layout, contains_convolutions, make_layout, shard_large
+from jaxvae.training.parallel import Kind, Layout, check_divides, contains_convolutions, make_layout, shard_large
 from jaxvae.training.state import abstract_batch, abstract_state
 from jaxvae.training.step import step_keys
 from jaxvae.types import Dataset, StepInput, System
@@ -28,13 +28,16 @@ def choose_layout(
       shard_params: whether to divide large parameters among the devices.
 
     Raises:
-      UserError: as `make_layout`.
+      UserError: as `make_layout`; if the devices do not divide the batch evenly.
     """
     if shard_params:
         size = make_layout(kind or "sharded", num_devices).mesh.size
-        return make_layout(kind or "sharded", size, shard_large(size))
-    convolves = jax.default_backend() == "cpu" and _convolves(system, dataset, batch_size)
-    return make_layout(kind, num_devices, uses_convolutions=convolves)
+        layout = make_layout(kind or "sharded", size, shard_large(size))
+    else:
+        convolves = jax.default_backend() == "cpu" and _convolves(system, dataset, batch_size)
+        layout = make_layout(kind, num_devices, uses_convolutions=convolves)
+    check_divides(layout, batch_size)
+    return layout
 
 
 def _convolves(system: System, dataset: Dataset, batch_size: int) -> bool:

@@ -137,6 +137,15 @@ def contains_convolutions(loss: LossFn, state: Any, inputs: StepInput) -> bool:
     return "conv_general_dilated[" in str(jax.make_jaxpr(loss)(state.params, state.model_state, inputs))
 
 
+def check_divides(layout: Layout, batch_size: int) -> None:
+    """Raise a `UserError` unless the devices of a layout divide a batch evenly."""
+    if batch_size % layout.mesh.size:
+        raise UserError(
+            f"A batch of {batch_size} cannot be divided evenly among {layout.mesh.size} devices: choose a multiple of "
+            f"{layout.mesh.size}, or fewer devices."
+        )
+
+
 # ---------- arrays
 
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxvae.errors import UserError
-from jaxvae.training.parallel import AXIS, Layout, divided, put, take
+from jaxvae.training.parallel import AXIS, Layout, check_divides, divided, put, take
 from jaxvae.training.step import TrainStep
 from jaxvae.types import Array, Batch, Dataset, Metrics, TrainState
 
@@ -43,11 +42,7 @@ class Program:
     def __init__(
         self, layout: Layout, make_step: MakeStep, dataset: Dataset, batch_size: int, *, members: bool = False
     ) -> None:
-        if batch_size % layout.mesh.size:
-            raise UserError(
-                f"A batch of {batch_size} cannot be divided evenly among {layout.mesh.size} devices: choose a multiple "
-                f"of {layout.mesh.size}, or fewer devices."
-            )
+        check_divides(layout, batch_size)
         self.layout = layout
         self._members = members
         self.compile_seconds = 0.0

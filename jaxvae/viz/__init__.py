@@ -1,17 +1,15 @@
 """Every figure: functions that take arrays and a path and write a PNG."""
 
 from jaxvae.viz.codes import save_code_maps, save_code_usage
+from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions, save_rows
 from jaxvae.viz.plots import (
-    save_curves,
     save_kl_per_dimension,
     save_latents,
     save_learning_curve,
-    save_losses,
     save_noise_levels,
     save_rate_distortion,
-    save_stages,
 )
 from jaxvae.viz.spectra import save_spectra
 from jaxvae.viz.study import save_study

@@ -5,15 +5,19 @@ import re
 import runpy
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
+from benchmarks import pictures
 from jaxvae.studies import cli
+from jaxvae.studies.experiment import Experiment
 
 OTHER = ("pip", "python3 -m venv", "mkdocs", "python -m benchmarks")  # commands that are checked elsewhere
 OLD_NAMES = {"vqvae": "vq_vae", "vqvae_prior": "vq_prior", "sharpness": "blur", "learned_priors": "flow_prior"}
 # Beside a result without a record of their own: models that other commands use, and what was not run yet.
 WITHOUT_RECORD = {"conv32", "denoising32", "cifar10", "not run yet"}
+UNCOMPARED = {"data", "encoder", "codec", "runs", "seed", "log_every"}  # places, and what changes no result
 
 
 def commands(text):
@@ -37,6 +41,7 @@ def pytest_generate_tests(metafunc):
             for command in commands(path.read_text())
             if "-m experiments." in command and "experiments.NAME" not in command
         ]
+        found += [(Path("pictures.py"), shlex.join(pictures.command(one))) for one in pictures.PICTURES]
         metafunc.parametrize(("page", "command"), found, ids=[f"{page.stem}-{i}" for i, (page, _) in enumerate(found)])
 
 
@@ -48,22 +53,21 @@ def parsed(monkeypatch):
         words = shlex.split(command[command.index("-m experiments.") :])
         captured = []
 
-        class Asked(cli.Experiment):
-            def __new__(cls, *args, **options):
-                made = cli.Experiment(*args, **options)
-                if made.run is None:
-                    return made
-                return made._replace(run=lambda config, chosen: captured.append((made, config, {})))
+        def asked(*args, **options):
+            made = Experiment(*args, **options)
+            if made.run is None:
+                return made
+            return made._replace(run=lambda config, chosen: captured.append((made, config, {})))
 
         monkeypatch.setattr(sys, "argv", [words[1], *words[2:]])
         monkeypatch.setattr(cli, "_keep_compiled_programs", lambda: None)
         monkeypatch.setattr(cli.distributed, "initialize", lambda *args: None)
+        monkeypatch.setattr(cli, "Experiment", asked)
         monkeypatch.setattr(
             cli, "run_experiment", lambda made, config, options, axes: captured.append((made, config, axes))
         )
-        with monkeypatch.context() as patch:
-            patch.setattr(cli, "Experiment", Asked)
-            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        monkeypatch.delitem(sys.modules, words[1], raising=False)  # imported by another one
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         return captured[0]
 
     return parse
@@ -103,12 +107,12 @@ def test_commands_beside_results_are_those_of_a_record(request, records, parsed)
 
 
 def differing(config, axes, record):
-    """The settings of a command that are not those of a record, of fields that both have as one value."""
+    """The settings of a command that are not those of a record, of fields that both have as one value; None is open."""
     found = []
     for field, value in vars(config).items():
         of_record = record.get(field)
         plain = not isinstance(of_record, list) or isinstance(value, tuple)
-        if field in axes or field in ("data", "encoder", "codec", "runs", "seed") or field not in record or not plain:
+        if value is None or field in axes or field in UNCOMPARED or field not in record or not plain:
             continue
         if (list(value) if isinstance(value, tuple) else value) != of_record:
             found.append((field, value, of_record))

@@ -1,6 +1,9 @@
-"""Small images for every source, and small configurations of every experiment."""
+"""Small images for every source, small configurations of every experiment, and commands in this process."""
 
 import importlib
+import runpy
+import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from jaxvae import data
 from jaxvae.types import Dataset, DataSpec, Splits
 
 SPEC = DataSpec(shape=(12, 12, 1), num_values=256, num_classes=3)
+SMALL = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3, "codec_steps": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +38,32 @@ def images(monkeypatch):
 
 
 def module_and_config(name, **changes):
+    """An experiment's module and its quick configuration, of two steps."""
     module = importlib.import_module(f"experiments.{name}")
-    small = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3, "codec_steps": 2}
-    small |= {"latent_dim": 4, "num_columns": 2, "num_reflections": 2} if name == "flow_posterior" else {}
-    small |= {"num_codes": 32} if name == "vq_prior" and "codec" not in changes else {}
+    small = SMALL | ({"latent_dim": 4, "num_columns": 2, "num_reflections": 2} if name == "flow_posterior" else {})
+    small |= {"num_codes": 32} if name == "vqvae_prior" and "codec" not in changes else {}
     quick = module.Config().quick()
     small = {field: value for field, value in small.items() if hasattr(quick, field)}  # exact likelihoods take no k
     return module, replace(quick, **small | changes)
+
+
+def run_command(name, *flags, out, small=True):
+    """Run `python -m experiments.NAME FLAGS` in this process and return the folder of the run "a".
+
+    What ends a command with a sentence raises `SystemExit` of it.
+    """
+    fields = importlib.import_module(f"experiments.{name}").Config.__dataclass_fields__
+    flags = tuple(map(str, flags))
+    given = [flag.partition("=")[0] for flag in flags]
+    sizes = {f"--{field.replace('_', '-')}": str(value) for field, value in SMALL.items() if field in fields and small}
+    words = [word for flag, value in sizes.items() if flag not in given for word in (flag, value)]
+    run_name = [] if "--name" in flags else ["--name", "a"]
+    line = [f"experiments.{name}", "--quick", *words, "--out", str(out), *run_name, *flags]
+    before, sys.argv = sys.argv, line
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*found in sys.modules")  # a test has imported it, as others do
+            runpy.run_module(f"experiments.{name}", run_name="__main__", alter_sys=True)
+    finally:
+        sys.argv = before
+    return Path(out) / name / (flags[flags.index("--name") + 1] if "--name" in flags else "a")

@@ -11,10 +11,8 @@ from jaxvae.types import Batch, DataSpec, Player, System, Trainable
 
 RATE = 0.1
 BATCH = Batch(jnp.zeros((2, 1, 1, 1)), None, jnp.ones(2))
-FIRST = Player("first", lambda params, state, inputs: loss_of(params, state, 1.0), optax.sgd(RATE), owns=lambda n: n == "u")
-SECOND = Player(
-    "second", lambda params, state, inputs: loss_of(params, state, -1.0), optax.sgd(RATE), lambda n: n == "w"
-)
+FIRST = Player("first", lambda p, state, inputs: loss_of(p, state, 1.0), optax.sgd(RATE), owns=lambda n: n == "u")
+SECOND = Player("second", lambda p, state, inputs: loss_of(p, state, -1.0), optax.sgd(RATE), owns=lambda n: n == "w")
 
 
 def loss_of(params, model_state, sign):

@@ -6,9 +6,10 @@ import resource
 
 import pytest
 
-from experiments.common import folder as folders
-from experiments.common.folder import Recorder, open_folder, read_records, write_json
 from jaxvae.errors import UserError
+from jaxvae.runs import recorder as recorders
+from jaxvae.runs.folder import open_folder, write_json
+from jaxvae.runs.recorder import Recorder, read_records
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
@@ -23,7 +24,7 @@ def test_json_on_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
 @pytest.fixture
 def largest_file(monkeypatch):
     """Return a function that limits the size of files, as a full disk or a quota does."""
-    monkeypatch.setattr(folders, "_event_writer", lambda *_: None)  # it has a thread that would be hit as well
+    monkeypatch.setattr(recorders, "_event_writer", lambda *_: None)  # it has a thread that would be hit as well
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -48,9 +49,9 @@ def test_a_folder_that_was_only_begun_can_be_begun_again(tmp_path):
 
 
 def test_settings_of_stages_are_compared_one_by_one(tmp_path):
-    record = {"config": {"steps": 2, "seed": 0}, "codec": {"config": {"eval_every": 2, "num_codes": 8}}}
+    record = {"config": {"steps": 2, "seed": 0}, "stage": {"config": {"eval_every": 2, "num_codes": 8}}}
     open_folder(tmp_path / "run", record, resume=False)
     write_json(tmp_path / "run" / "config.json", record)
-    open_folder(tmp_path / "run", record | {"codec": {"config": {"eval_every": 9, "num_codes": 8}}}, resume=True)
+    open_folder(tmp_path / "run", record | {"stage": {"config": {"eval_every": 9, "num_codes": 8}}}, resume=True)
     with pytest.raises(UserError, match="was started with --num-codes 8, now it is 4"):
-        open_folder(tmp_path / "run", record | {"codec": {"config": {"eval_every": 2, "num_codes": 4}}}, resume=True)
+        open_folder(tmp_path / "run", record | {"stage": {"config": {"eval_every": 2, "num_codes": 4}}}, resume=True)

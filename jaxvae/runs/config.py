@@ -1,0 +1,103 @@
+"""Configurations that experiments extend: fields are flags of the command line and are written to `config.json`."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxvae.errors import UserError
+from jaxvae.systems.networks import Net
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Configuration of every training."""
+
+    seed: int = 0
+    """seed of parameters, batches and noise"""
+    steps: int = 3_000
+    """training steps; a resumed run may ask for more, over which its learning rate then falls anew"""
+    batch_size: int = 128
+    """examples per step"""
+    learning_rate: float = 1e-3
+    """learning rate at the start, which falls to 2 % by a cosine"""
+    ema_decay: float = 0.0
+    """decay of a moving average of the parameters, which is then what is evaluated; 0 keeps none"""
+    eval_every: int = 500
+    """steps between evaluations on the validation part, each with a checkpoint"""
+    log_every: int = 100
+    """steps between lines in metrics.jsonl"""
+    patience: int = 0
+    """evaluations without improvement after which training stops; 0 never stops early"""
+    clip_norm: float | None = None
+    """largest global norm of the gradient; larger ones are scaled down to it"""
+    skip_norm: float | None = None
+    """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "steps", "batch_size", "eval_every", "log_every")
+        require("learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
+        require("ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
+        at_least(self, 0, "patience")
+        for field in ("clip_norm", "skip_norm"):
+            value = getattr(self, field)
+            require(field, value, value is None or value > 0, "more than 0")
+        require("seed", self.seed, 0 <= self.seed < 2**32, "0 to 2^32 - 1")
+
+
+@dataclass(frozen=True)
+class ImageConfig(TrainingConfig):
+    """Configuration of every training on images."""
+
+    data: str = "digits"
+    """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME or binarized_mnist:FILE"""
+    image_size: int | None = None
+    """side in pixels that images are resized to; by default a folder's images larger than 64 become 28, others stay"""
+    precision: Literal["float32", "bf16"] = "float32"
+    """arithmetic of the networks; parameters, log-densities and sums over pixels stay float32"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
+class VAEConfig(ImageConfig):
+    """Configuration of every training of a model with latents."""
+
+    nll_samples: int = 500
+    """importance samples per test image for the NLL"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "nll_samples")
+
+
+@dataclass(frozen=True)
+class LatentConfig(VAEConfig):
+    """Configuration of VAEs that are compared under one protocol."""
+
+    net: Net = "mlp"
+    """networks of encoder and decoder"""
+    latent_dim: int = 32
+    """dimensions of the latent"""
+    warmup_steps: int = 2_000
+    """steps over which the weight of the KL rises from 0 to 1"""
+    steps: int = 20_000
+    eval_every: int = 1_000
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "latent_dim")
+        at_least(self, 0, "warmup_steps")
+
+
+def at_least(config: Any, least: int, *fields: str) -> None:
+    """Raise a `UserError` that names the flag of the first field below a number."""
+    for field in fields:
+        require(field, getattr(config, field), getattr(config, field) >= least, f"at least {least}")
+
+
+def require(field: str, value: Any, holds: bool, expected: str) -> None:
+    """Raise a `UserError` that names the flag of a field unless its value is possible."""
+    if not holds:
+        raise UserError(f"--{field.replace('_', '-')} is {value}, expected {expected}.")

@@ -1,0 +1,58 @@
+"""How a run is started: flags that every experiment has, none of which changes what is learnt but `init_from`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxvae.errors import UserError
+from jaxvae.runs.config import at_least, require
+from jaxvae.training.parallel import Kind
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is started."""
+
+    name: str | None = None
+    """name of the run, whose folder is OUT/EXPERIMENT/NAME; by default date and time"""
+    out: Path = Path("runs")
+    """folder of all runs"""
+    resume: bool = False
+    """continue the run called NAME from its latest checkpoint"""
+    sweep: tuple[str, ...] = ()
+    """train all combinations of FIELD=VALUE,VALUE,... and compare them; none trains the one model of the other flags"""
+    init_from: Path | None = None
+    """folder of a finished run of the same model, whose parameters to start from"""
+    keep: int = 2
+    """latest checkpoints to keep"""
+    save_every: int = 0
+    """steps between checkpoints; 0 saves at every evaluation"""
+    layout: Kind | None = None
+    """how steps run on devices; by default sharded over several, scan on one"""
+    devices: int | None = None
+    """number of devices; by default all of a GPU or TPU machine, one of a CPU"""
+    shard_params: bool = False
+    """divide large parameters and the optimizer's moments among the devices"""
+    distributed: bool = False
+    """join the other processes of the same training; a cluster that JAX knows needs none of the next three flags"""
+    coordinator: str | None = None
+    """HOST:PORT of process 0"""
+    num_processes: int | None = None
+    """processes of the training"""
+    process_id: int | None = None
+    """number of this process, from 0"""
+    timeout: int = 300
+    """seconds to wait for the other processes"""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "keep", "timeout")
+        at_least(self, 0, "save_every")
+        for field in ("coordinator", "num_processes", "process_id"):
+            value = getattr(self, field)
+            require(field, value, value is None or self.distributed, "none without --distributed")
+
+
+def refuse(options: Options, kind: str, *fields: str) -> None:
+    """Raise a `UserError` if options are given that a kind of run has no use for."""
+    for field in fields:
+        if getattr(options, field):
+            raise UserError(f"--{field.replace('_', '-')} is not for {kind}: leave it out.")

@@ -1,0 +1,64 @@
+"""Means and paired gains, by hand."""
+
+import numpy as np
+import pytest
+
+from jaxvae.studies.gains import main_metric, summarize, validation_score
+from jaxvae.studies.table import half_interval, table
+
+
+def row(name, seed, nll, kl):
+    return {"posterior": name, "seed": seed, "metrics": {"nll": nll, "elbo": -nll - 1.0, "kl": kl, "other": "x"}}
+
+
+ROWS = [
+    row("gaussian", 0, 10.0, 4.0),
+    row("gaussian", 1, 12.0, 5.0),
+    row("planar", 0, 9.0, 3.0),
+    row("planar", 1, 9.0, 4.5),
+    row("radial", 0, 11.0, 4.0),  # its other seed diverged
+]
+
+
+def test_gains_are_paired_seed_by_seed():
+    gaussian, planar, radial = summarize(ROWS, ["posterior", "seed"], ["seed"])
+    assert "gain" not in gaussian
+    assert (gaussian["posterior"], gaussian["runs"], gaussian["nll"], gaussian["kl"]) == ("gaussian", 2, 11.0, 4.5)
+    np.testing.assert_allclose(gaussian["sd"], 2**0.5, atol=1e-4)
+    # Differences 1 and 3: mean 2, standard deviation sqrt(2), and 12.706 standard errors of 1.
+    assert (planar["nll"], planar["gain"], planar["kl_saved"]) == (9.0, 2.0, 0.75)
+    np.testing.assert_allclose(planar["gain_within"], 12.7062, atol=1e-3)
+    np.testing.assert_allclose(planar["kl_saved_within"], 12.7062 * 0.25, atol=1e-3)
+    assert (radial["runs"], radial["gain"]) == (1, -1.0)
+    assert "gain_within" not in radial
+    assert "sd" not in radial
+
+
+def test_a_gain_is_positive_where_a_variant_is_better_whichever_side_is():
+    rows = [{"net": name, "metrics": {"psnr": value, "mse": 1.0}} for name, value in (("mlp", 20.0), ("conv", 23.0))]
+    assert main_metric([one["metrics"] for one in rows]) == "psnr"
+    assert summarize(rows, ["net"], [])[1]["gain"] == 3.0
+
+
+def test_half_interval_is_students():
+    values = np.array([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(half_interval(values), 4.302653 * values.std(ddof=1) / 3**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("valid", "expected"),
+    [
+        ({"loss": 5.0, "elbo": -7.0, "reconstruction": 1.0}, 7.0),
+        ({"loss": 5.0, "reconstruction": 1.0}, 1.0),
+        ({"loss": 5.0, "cross_entropy": 2.0, "error": 0.1}, 2.0),
+        ({"loss": 5.0, "nll": 3.0}, 3.0),
+        ({"loss": 5.0}, 5.0),
+    ],
+)
+def test_runs_are_compared_by_the_bound_where_there_is_one(valid, expected):
+    assert validation_score(valid) == expected
+
+
+def test_table_has_a_column_for_every_number_and_short_word():
+    text = table([{"name": "a", "nll": 1.23456789, "long": "x" * 40, "list": [1]}, {"name": "bc", "gain": 2}])
+    assert text == "name     nll  gain\n   a  1.2346      \n  bc             2"

@@ -1,0 +1,118 @@
+"""Autoregressive models as systems: probabilities of all images, tokens, samples and completions."""
+
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxvae.capabilities import Completes, Generates, ScoresExactly, require
+from jaxvae.errors import UserError
+from jaxvae.likelihoods import bernoulli, categorical
+from jaxvae.nets import AutoregressiveDecoder, PixelCNN
+from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.tokens import block_tokens, code_tokens, pixel_tokens
+from jaxvae.training import Settings, fit, make_layout
+from jaxvae.types import Batch, Dataset, DataSpec, Splits
+
+SPEC = DataSpec(shape=(2, 4, 1), num_values=2, num_classes=3)
+EVERY_IMAGE = np.array(list(itertools.product((0, 1), repeat=8)), np.float32).reshape(-1, *SPEC.shape)
+
+
+def system_of(tokens, *, conditional=False):
+    likelihood = categorical(tokens.num_codes) if tokens.num_codes else bernoulli()
+    decoder = AutoregressiveDecoder(
+        PixelCNN(4 if tokens.num_codes else 1, 4, 1),
+        likelihood.param_shapes(tokens.shape),
+        num_codes=tokens.num_codes,
+        embed_features=4,
+        context=nn.Embed(SPEC.num_classes, 4) if conditional else None,
+        latent_axes=0,
+    )
+    return autoregressive_system(
+        name="autoregressive",
+        spec=SPEC,
+        decoder=decoder,
+        likelihood=likelihood,
+        tokens=tokens,
+        prepare=binary_pixels(SPEC),
+        optimizer=optax.adam(3e-2),
+    )
+
+
+def random_params(system, num=4):
+    batch = Batch(EVERY_IMAGE[:num].astype(np.uint8), np.zeros(num, np.int32), np.ones(num, np.float32))
+    shapes, _ = jax.eval_shape(system.trainable.init, jax.random.key(0), batch)
+    generator = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: 0.5 * generator.standard_normal(leaf.shape, np.float32), shapes)
+
+
+TOKENS = {"pixels": pixel_tokens(SPEC), "blocks": block_tokens(SPEC, 2)}
+
+
+@pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
+def test_probabilities_of_all_images_sum_to_one_for_every_class(tokens):
+    system = system_of(tokens, conditional=True)
+    params, log_prob = random_params(system), require(system, ScoresExactly).log_prob
+    of_class = [log_prob(params, {}, jnp.asarray(EVERY_IMAGE), jnp.full(256, label)) for label in (0, 1)]
+    for values in of_class:
+        assert float(jnp.sum(jnp.exp(values))) == pytest.approx(1.0, rel=1e-5)
+    assert not np.allclose(*of_class)
+
+
+def test_evaluation_has_nats_and_bits_of_every_image():
+    system = system_of(TOKENS["pixels"])
+    params, labels = random_params(system), jnp.zeros(256, jnp.int32)
+    batch = Batch(EVERY_IMAGE.astype(np.uint8), labels, jnp.ones(256))
+    found = system.trainable.evaluate(params, {}, jax.random.split(jax.random.key(0), 256), batch, {})
+    exact = require(system, ScoresExactly).log_prob(params, {}, jnp.asarray(EVERY_IMAGE), None)
+    np.testing.assert_allclose(found["nll"], -exact, rtol=1e-5)
+    np.testing.assert_array_equal(found["loss"], found["nll"])
+    np.testing.assert_allclose(found["bits_per_dim"], found["nll"] / (8 * np.log(2.0)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
+def test_completion_keeps_known_pixels_and_draws_others(tokens):
+    system = system_of(tokens)
+    params, complete = random_params(system), jax.jit(require(system, Completes).complete)
+    known = jnp.asarray(np.broadcast_to(np.array([True, True, False, True]), (2, 4)))
+    keys = jax.random.split(jax.random.key(0), 256)
+    x = complete(params, {}, keys, jnp.asarray(EVERY_IMAGE), None, known)
+    drawn = np.any(np.asarray(x) != EVERY_IMAGE, axis=(0, 1, 3))
+    # A block is drawn as a whole.
+    np.testing.assert_array_equal(drawn, [False, False, True, tokens.num_codes > 0])
+
+
+def test_output_starts_at_the_mean_image():
+    system = system_of(TOKENS["pixels"])
+    x = np.concatenate([EVERY_IMAGE[:1], EVERY_IMAGE[-3:]])  # of three quarters of the images the first pixel is white
+    params, _ = system.trainable.init(jax.random.key(0), Batch(x.astype(np.uint8), None, np.ones(4, np.float32)))
+    np.testing.assert_allclose(jax.nn.sigmoid(params["bias"]), np.mean(x, axis=0), atol=0.02)
+
+
+def test_training_learns_the_images_of_a_class_and_samples_the_classes_in_turn():
+    system = system_of(TOKENS["blocks"], conditional=True)
+    labels = np.arange(30, dtype=np.int32) % 3
+    x = np.where(labels[:, None, None, None] == 1, 1, 0) * np.ones((30, *SPEC.shape))
+    part = Dataset(x.astype(np.uint8), labels)
+    settings = Settings(steps=120, batch_size=15, eval_every=120, log_every=60, eval_batch_size=30)
+    best = fit(system, Splits(part, part, part), settings, layout=make_layout("scan")).best
+    draw = jax.jit(require(system, Generates).sample, static_argnums=3)
+    samples = draw(jax.random.key(0), best.params, best.model_state, 9).x
+    np.testing.assert_array_equal(samples.mean(axis=(1, 2, 3)).round(), np.arange(9) % 3 == 1)
+
+
+def test_tokens_are_undone():
+    blocks = TOKENS["blocks"]
+    assert (blocks.shape, blocks.num_codes) == ((1, 2), 16)
+    codes = blocks.encode(jnp.asarray(EVERY_IMAGE))
+    assert codes.shape == (256, 1, 2)
+    np.testing.assert_array_equal(blocks.decode(codes), EVERY_IMAGE)
+    grids = code_tokens((3, 3), 5)
+    np.testing.assert_array_equal(grids.decode(grids.encode(codes)), codes)
+    with pytest.raises(UserError, match="--block is 2, which does not divide images of 3x4: choose 1"):
+        block_tokens(DataSpec((3, 4, 1), 2, 0), 2)
