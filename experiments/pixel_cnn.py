@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import flax.linen as nn
-from jaxvae.studies.cli import main
 
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.studies.cli import main
 from jaxvae.systems.autoregressive import autoregressive_system
 from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
 from jaxvae.systems.pixels import pixels_of

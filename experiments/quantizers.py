@@ -125,7 +125,8 @@ def build(config: Config, spec: DataSpec) -> System:
         dtype=network_dtype(config.precision),
     )
     gumbel = config.quantizer == "gumbel"
-    weight = config.kl_weight if gumbel else math.prod(spec.shape)  # of a sum in nats as log p(x | codes), or of a mean
+    # gumbel's penalty is a sum in nats as log p(x | codes), those of the others are means over positions and channels.
+    weight = config.kl_weight if gumbel else math.prod(spec.shape)
 
     def loss(terms: CodedTerms, inputs: StepInput) -> Array:  # nats
         return -jnp.mean(terms.log_px) + weight * jnp.mean(terms.penalty)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxvae.studies.cli import main
 
 from jaxvae.models import CodedTerms
 from jaxvae.quantizers import VectorQuantizer
 from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.studies.cli import main
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import pixels_of
 from jaxvae.systems.vqvae import vqvae_system
@@ -92,12 +92,12 @@ def build(config: Config, spec: DataSpec) -> System:
         levels=config.levels,
         dtype=network_dtype(config.precision),
     )
-    weight = math.prod(spec.shape)  # of a mean square, beside a sum over as many pixel values
+    weight = math.prod(spec.shape)  # a mean over positions and channels beside a sum over as many pixel values
 
-    def loss(terms: CodedTerms, inputs: StepInput) -> Array:  # eq. 3, nats
-        reconstruction = -jnp.mean(terms.log_px)  # -log p(x | z_q(x)), the gradient passes straight through to z_e(x)
-        commitment = jnp.mean(terms.penalty)  # beta |z_e(x) - sg[e]|^2, a mean over positions and channels
-        return reconstruction + weight * commitment  # in place of |sg[z_e(x)] - e|^2, e is a moving average (app. A.1)
+    def loss(terms: CodedTerms, inputs: StepInput) -> Array:  # nats, eq. 3
+        reconstruction = -jnp.mean(terms.log_px)  # -log p(x | z_q(x)), whose gradient passes the codes on to z_e(x)
+        commitment = jnp.mean(terms.penalty)  # beta |z_e(x) - sg[e]|^2
+        return reconstruction + weight * commitment  # without |sg[z_e(x)] - e|^2: e is a moving average (appendix A.1)
 
     return vqvae_system(
         name="vqvae",

@@ -22,13 +22,16 @@ def sample(system: System, params: Params, model_state: ModelState, key: PRNGKey
       num: of images.
 
     Returns:
-      Images [num, H, W, C] in [0, 1] as numpy arrays, and their means where the pixels are independent.
+      Images [num, H, W, C] in [0, 1] as numpy arrays, and their means where the pixels are independent; points of a
+      flow in the plane, [num, 2], as they are.
 
     Raises:
       UserError: if the system cannot draw images.
     """
-    drawn = _sample(require(system, Generates).sample, key, params, model_state, num)
-    return jax.tree.map(lambda x: np.clip(np.asarray(x), 0, 1), drawn)
+    drawn = jax.tree.map(np.asarray, _sample(require(system, Generates).sample, key, params, model_state, num))
+    if len(system.spec.shape) < 3:
+        return drawn
+    return jax.tree.map(lambda x: np.clip(x, 0, 1), drawn)
 
 
 # ---------- private

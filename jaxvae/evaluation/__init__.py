@@ -1,4 +1,4 @@
-"""What a trained model is judged by: likelihood, latents, images, features."""
+"""Measures of trained models: likelihood, latents, images, features, sharpness."""
 
 from jaxvae.evaluation.images import (
     histogram_nll,

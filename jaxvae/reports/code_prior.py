@@ -9,7 +9,7 @@ import numpy as np
 from jaxvae import viz
 from jaxvae.applications.coding import encode_as_codes
 from jaxvae.evaluation.nearest import nearest_images
-from jaxvae.reports.console import print_summary
+from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
 from jaxvae.reports.report import validation_means
 from jaxvae.reports.summary import write_summary
@@ -22,7 +22,9 @@ from jaxvae.types import Dataset, Splits
 NUM_NEAREST = 24
 
 
-def report_code_prior(prior: Trained, codes: Splits, codec: Trained, images: Splits) -> dict[str, Any]:
+def report_code_prior(
+    prior: Trained, codes: Splits, codec: Trained, images: Splits, *, brief: bool = False
+) -> dict[str, Any]:
     """Evaluate on the test part, write `summary.json` and draw the figures.
 
     Args:
@@ -30,6 +32,7 @@ def report_code_prior(prior: Trained, codes: Splits, codec: Trained, images: Spl
       codes: its data.
       codec: the VQ-VAE whose codes they are.
       images: its data, whose rows are those of the codes.
+      brief: whether one line is printed, as of a run of a study, instead of the summary.
 
     Returns:
       The summary.
@@ -39,7 +42,7 @@ def report_code_prior(prior: Trained, codes: Splits, codec: Trained, images: Spl
     summary = write_summary(prior.folder, prior.training, metrics, valid=validation_means(prior, codes))
     with drawing(prior.folder):
         draw()
-    print_summary(prior, summary, codes)
+    print_line(prior, summary) if brief else print_summary(prior, summary, codes)
     return summary
 
 

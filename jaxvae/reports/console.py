@@ -30,6 +30,9 @@ MAIN = {  # in the order in which they are printed
     "used_codes": Meaning("codes used by test images", "", "higher"),
     "perplexity": Meaning("perplexity of the codes", "", "higher"),
     "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
+    "sharpness": Meaning("sharpness of samples, 1 for the data's", "", ""),
+    "sharpness_of_reconstructions": Meaning("sharpness of reconstructions", "", ""),
+    "parameters": Meaning("parameters", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
 OF_ALL = {"active_units": "latent_dim", "used_codes": "num_codes"}  # numbers that are parts of others

@@ -12,11 +12,13 @@ from jaxvae.reports.autoencoder import evaluate_autoencoder
 from jaxvae.reports.autoregressive import evaluate_autoregressive
 from jaxvae.reports.classifier import evaluate_classifier
 from jaxvae.reports.console import print_line, print_summary
+from jaxvae.reports.flow_density import evaluate_flow_density
 from jaxvae.reports.summary import read_summary, write_summary
 from jaxvae.reports.vae import evaluate_vae
 from jaxvae.reports.vqvae import evaluate_vqvae
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
+from jaxvae.systems.flow_density import FitsDensity
 from jaxvae.training import evaluation_batch_size, make_evaluator
 from jaxvae.types import Splits, System
 
@@ -30,6 +32,7 @@ EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
     (capabilities.Scores, evaluate_vae),
     (capabilities.ScoresExactly, evaluate_autoregressive),
     (capabilities.Encodes, evaluate_autoencoder),
+    (FitsDensity, evaluate_flow_density),
 )
 
 

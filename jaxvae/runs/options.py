@@ -22,6 +22,8 @@ class Options:
     """train all combinations of FIELD=VALUE,VALUE,... and compare them; none trains the one model of the other flags"""
     init_from: Path | None = None
     """folder of a finished run of the same model, whose parameters to start from"""
+    imports: tuple[str, ...] = ()
+    """modules of your own that define parts of the models that are loaded"""
     keep: int = 2
     """latest checkpoints to keep"""
     save_every: int = 0

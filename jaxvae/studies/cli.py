@@ -17,6 +17,7 @@ from jaxvae.data.cache import cache_folder
 from jaxvae.errors import UserError
 from jaxvae.reports.report import report
 from jaxvae.runs.config import TrainingConfig
+from jaxvae.runs.names import import_listed
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import experiment_module
 from jaxvae.runs.train import Build, train
@@ -59,6 +60,7 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
         given = _given(sys.argv[1:])
         if chosen.distributed:
             distributed.initialize(chosen.coordinator, chosen.num_processes, chosen.process_id, chosen.timeout)
+        import_listed(chosen.imports)
         if experiment.run is not None:
             experiment.run(config, chosen)
         else:
@@ -146,7 +148,7 @@ def _introduction(module: str, description: str, experiment: Experiment) -> str:
     """What `--help` opens with: what the experiment is, and lines to type."""
     example = f"python -m {module}"
     lines = [description.strip(), "", "Examples:", f"  {example} --quick"]
-    if experiment.run is None:
+    if experiment.run is None and experiment.load is None:
         lines.append(f"  {example} --data folder:MY_IMAGES --name mine")
     if experiment.sweep:
         fields = " ".join(f"{name}={','.join(map(str, values))}" for name, values in experiment.sweep.items())

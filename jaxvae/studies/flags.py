@@ -12,7 +12,8 @@ from jaxvae.runs.config import ImageConfig, TrainingConfig
 from jaxvae.runs.options import Options
 
 FIRST = ("data", "image_size", "steps", "seed", "name", "out", "resume", "sweep")  # what people use first
-SAVING = ("init_from", "keep", "save_every")
+SAVING = ("init_from", "imports", "keep", "save_every")
+NAMES = {"imports": "import"}  # of fields whose flag is no name in Python
 QUICK = "a run of seconds, to see what the experiment does"
 
 
@@ -95,7 +96,11 @@ def _dataclass(name: str, fields: Mapping[str, Any], kinds: Mapping[str, Any], h
     return dataclasses.make_dataclass(
         name,
         [
-            (field, Annotated[kinds[field], tyro.conf.arg(help=helps.get(field, ""))], dataclasses.field(default=value))
+            (
+                field,
+                Annotated[kinds[field], tyro.conf.arg(name=NAMES.get(field), help=helps.get(field, ""))],
+                dataclasses.field(default=value),
+            )
             for field, value in fields.items()
         ],
     )

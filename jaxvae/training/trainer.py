@@ -31,7 +31,7 @@ class Member(NamedTuple):
     seed: int  # of parameters, batches and noise
     hparams: Mapping[str, float] = {}  # what differs from the system's own, or from its optimizers'
     rows: np.ndarray | None = None  # of the training examples that it learns from; None takes all
-    valid_rows: np.ndarray | None = None  # of the validation examples that judge it; None takes all
+    valid_rows: np.ndarray | None = None  # of the validation examples that it is evaluated on; None takes all
     checkpoints: Checkpoints | None = None  # where to save; None saves nothing
     report: Report | None = None  # called with means of the steps since the last report, and after evaluations
 

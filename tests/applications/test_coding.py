@@ -31,7 +31,7 @@ SYSTEM = vqvae_system(
 
 @pytest.fixture(scope="module")
 def variables():
-    return SYSTEM.trainable.init(jax.random.key(0), batch_of_squares())
+    return jax.jit(SYSTEM.trainable.init)(jax.random.key(0), batch_of_squares())
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def expected(variables):
     """Test images as evaluation binarises them, their codes, and what these decode to."""
     noise, _ = split_each(evaluation_keys(0, 10))
     x, codes = SYSTEM.prepare(noise, jnp.asarray(squares().test.x)), require(SYSTEM, Codes)
-    grids = codes.encode(*variables, x)
-    return x, grids, codes.decode(*variables, grids)
+    grids = jax.jit(codes.encode)(*variables, x)
+    return x, grids, jax.jit(codes.decode)(*variables, grids)
 
 
 def test_images_are_coded_as_evaluation_sees_them(variables, expected):

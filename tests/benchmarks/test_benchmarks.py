@@ -17,9 +17,10 @@ from benchmarks.options import QUICK
 from benchmarks.peers import Torch
 from benchmarks.records import newest, record, tables
 from benchmarks.timing import Spread, alternate, spread
+from jaxvae import capabilities
 from jaxvae.errors import UserError
 from jaxvae.training import create_train_state, make_train_step
-from jaxvae.types import Batch, ELBOTerms, Experiment, Samples
+from jaxvae.types import Batch, ELBOTerms, Player, Samples, System, Trainable
 
 FIELDS = {"suite", "case", "quick", "device", "devices", "cores", "load_average", "versions", "date"}
 
@@ -45,19 +46,16 @@ def tiny(monkeypatch):
         log_px = -jnp.sum(jnp.square(x - params["mean"][None]), axis=(1, 2, 3))[None]
         return ELBOTerms(log_px, log_px[..., None], log_px[..., None])
 
-    experiment = Experiment(
-        name="tiny",
-        spec=models.SPEC,
-        optimizer=optax.sgd(0.1),
-        hparams={"beta": 1.0},
+    trainable = Trainable(
         init=lambda key, batch: ({"mean": jnp.zeros(models.SPEC.shape)}, {}),
-        loss=loss,
+        players=(Player("tiny", loss, optax.sgd(0.1)),),
         evaluate=lambda params, model_state, keys, batch, hparams: {"loss": jnp.zeros(len(batch.mask))},
-        sample=lambda key, params, model_state, num: Samples(jnp.zeros((num, *models.SPEC.shape)), None),
-        prepare=lambda keys, x: x / 255.0,
-        terms=terms,
+        hparams={"beta": 1.0},
     )
-    one = models.Model("tiny", experiment, flops.Flops(2, 2, 6), bumps)
+    sample = lambda key, params, model_state, num: Samples(jnp.zeros((num, *models.SPEC.shape)), None)  # noqa: E731
+    use = (capabilities.Generates(sample), capabilities.Scores(terms))
+    system = System("tiny", models.SPEC, lambda keys, x: x / 255.0, trainable, use)
+    one = models.Model("tiny", system, flops.Flops(2, 2, 6), bumps)
     for module in (gpu_suite, sweeps, training):
         monkeypatch.setattr(module, "make_model", lambda name, dtype=None: one)
 
@@ -91,8 +89,8 @@ def test_every_model_has_a_step(name):
     batch = Batch(model.data(4), None, np.ones(4, np.float32))
 
     def step(key):
-        state = create_train_state(model.experiment, key, batch)
-        return make_train_step(model.experiment.loss, model.experiment.optimizer)(state, batch)
+        state = create_train_state(model.system, key, batch)
+        return make_train_step(model.system.trainable.players)(state, batch)
 
     assert jax.eval_shape(step, jax.random.key(0))[1]["loss"].shape == ()
 

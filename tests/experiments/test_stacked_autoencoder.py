@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.run import Options, load
-from experiments.stacked_autoencoder import Config, stages
+from experiments.stacked_autoencoder import Config, run, stages
 from jaxvae.errors import UserError
+from jaxvae.runs.load import load
+from jaxvae.runs.options import Options
 from tests.experiments.conftest import module_and_config
 
 pytestmark = pytest.mark.usefixtures("images")
@@ -29,8 +30,8 @@ def test_stages_are_phases_of_growing_depth_the_whole_and_its_rival():
 
 @pytest.mark.slow
 def test_stages_hand_their_parameters_on_and_resume(tmp_path):
-    module, config = module_and_config("stacked_autoencoder", hidden=(6,), phase_steps=2, end_to_end=False)
-    folder = module.run(config, Options(name="a", out=tmp_path))
+    _, config = module_and_config("stacked_autoencoder", hidden=(6,), phase_steps=2, end_to_end=False)
+    folder = run(config, Options(name="a", out=tmp_path))
     rows = json.loads((folder / "summary.json").read_text())["stages"]
     assert [row["stage"] for row in rows] == ["phase_1", "phase_2", "together"]
     assert [row["steps"] for row in rows] == [2, 2, 2]
@@ -44,7 +45,7 @@ def test_stages_hand_their_parameters_on_and_resume(tmp_path):
         load(folder)
 
     before = (folder / "phase_1" / "metrics.jsonl").read_text()
-    module.run(replace(config, steps=3), Options(name="a", out=tmp_path, resume=True))
+    run(replace(config, steps=3), Options(name="a", out=tmp_path, resume=True))
     assert (folder / "phase_1" / "metrics.jsonl").read_text() == before
     rows = json.loads((folder / "summary.json").read_text())["stages"]
     assert [row["steps"] for row in rows] == [2, 2, 3]

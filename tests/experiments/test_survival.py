@@ -1,5 +1,7 @@
 """Real runs that are killed at any moment and go on as if nothing had happened."""
 
+import importlib
+import json
 import os
 import signal
 import socket
@@ -12,16 +14,16 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.common.folder import read_records
-from experiments.common.loading import abstract_state, load
+from jaxvae.runs.recorder import read_records
 from jaxvae.training import Checkpoints, Saved, evaluated_params
 from jaxvae.training.parallel import abstract, local_layout
-from jaxvae.types import LoopState
+from jaxvae.training.state import abstract_batch, abstract_state
+from jaxvae.types import Dataset, DataSpec, LoopState
 
 SIZE = ("--batch-size", "8", "--steps", "600", "--eval-every", "150", "--log-every", "20")
 SIZE_OF = {
     "iwae": ("--nll-samples", "2", "--ema-decay", "0.5"),
-    "vq_vae": ("--num-codes", "6", "--code-dim", "3", "--channels", "4", "--likelihood", "bernoulli"),
+    "vqvae": ("--num-codes", "6", "--code-dim", "3", "--channels", "4", "--likelihood", "bernoulli"),
 }
 SECONDS = 240
 
@@ -59,9 +61,13 @@ def ended(process):
 
 def final(folder):
     """The whole state after the last step, its best parameters, and the means of every report."""
-    run = load(folder)
-    state = abstract_state(run.experiment)
-    if run.config.ema_decay:
+    record = json.loads((folder / "config.json").read_text())
+    module = importlib.import_module(record["experiment"])
+    config = module.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()})
+    spec = DataSpec(**{**record["spec"], "shape": tuple(record["spec"]["shape"])})
+    dataset = Dataset(jax.ShapeDtypeStruct((1, *spec.shape), np.uint8), None)
+    state = abstract_state(module.build(config, spec), abstract_batch(dataset))
+    if config.ema_decay:
         state = state._replace(ema_params=state.params)
     state = abstract(local_layout(), state)
     like = Saved(state, evaluated_params(state), LoopState(0, 0, 0, 0, 0))
@@ -157,12 +163,12 @@ FEW = ("--steps", "20", "--eval-every", "10", "--log-every", "10")  # rounding g
 def test_two_processes_equal_one(start):
     """Of a model with more than gradients to agree on: clusters of the first batch, averages and restarts of codes."""
     started, folder = start
-    folder = folder.with_name("vq_vae")
-    code, output = ended(started("one", *FEW, experiment="vq_vae"))
+    folder = folder.with_name("vqvae")
+    code, output = ended(started("one", *FEW, experiment="vqvae"))
     assert code == 0, output
     _, expected_best, expected_reports = final(folder / "one")
     for layout in ("sharded", "pmap"):
-        for code, output in started_together(started, layout, "--layout", layout, *FEW, experiment="vq_vae"):
+        for code, output in started_together(started, layout, "--layout", layout, *FEW, experiment="vqvae"):
             assert code == 0, output
         _, best, reports = final(folder / layout)  # read by one process: another number of devices
         chex.assert_trees_all_close(best, expected_best, rtol=1e-3, atol=1e-4)

@@ -57,7 +57,7 @@ TOKENS = {"pixels": pixel_tokens(SPEC), "blocks": block_tokens(SPEC, 2)}
 @pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
 def test_probabilities_of_all_images_sum_to_one_for_every_class(tokens):
     system = system_of(tokens, conditional=True)
-    params, log_prob = random_params(system), require(system, ScoresExactly).log_prob
+    params, log_prob = random_params(system), jax.jit(require(system, ScoresExactly).log_prob)
     of_class = [log_prob(params, {}, jnp.asarray(EVERY_IMAGE), jnp.full(256, label)) for label in (0, 1)]
     for values in of_class:
         assert float(jnp.sum(jnp.exp(values))) == pytest.approx(1.0, rel=1e-5)
@@ -68,8 +68,8 @@ def test_evaluation_has_nats_and_bits_of_every_image():
     system = system_of(TOKENS["pixels"])
     params, labels = random_params(system), jnp.zeros(256, jnp.int32)
     batch = Batch(EVERY_IMAGE.astype(np.uint8), labels, jnp.ones(256))
-    found = system.trainable.evaluate(params, {}, jax.random.split(jax.random.key(0), 256), batch, {})
-    exact = require(system, ScoresExactly).log_prob(params, {}, jnp.asarray(EVERY_IMAGE), None)
+    found = jax.jit(system.trainable.evaluate)(params, {}, jax.random.split(jax.random.key(0), 256), batch, {})
+    exact = jax.jit(require(system, ScoresExactly).log_prob)(params, {}, jnp.asarray(EVERY_IMAGE), None)
     np.testing.assert_allclose(found["nll"], -exact, rtol=1e-5)
     np.testing.assert_array_equal(found["loss"], found["nll"])
     np.testing.assert_allclose(found["bits_per_dim"], found["nll"] / (8 * np.log(2.0)), rtol=1e-6)
@@ -90,7 +90,9 @@ def test_completion_keeps_known_pixels_and_draws_others(tokens):
 def test_output_starts_at_the_mean_image():
     system = system_of(TOKENS["pixels"])
     x = np.concatenate([EVERY_IMAGE[:1], EVERY_IMAGE[-3:]])  # of three quarters of the images the first pixel is white
-    params, _ = system.trainable.init(jax.random.key(0), Batch(x.astype(np.uint8), None, np.ones(4, np.float32)))
+    params, _ = jax.jit(system.trainable.init)(
+        jax.random.key(0), Batch(x.astype(np.uint8), None, np.ones(4, np.float32))
+    )
     np.testing.assert_allclose(jax.nn.sigmoid(params["bias"]), np.mean(x, axis=0), atol=0.02)
 
 

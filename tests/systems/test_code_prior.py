@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
 from jaxvae.capabilities import Generates, ScoresExactly, require
 from jaxvae.likelihoods import bernoulli, categorical
@@ -82,7 +81,8 @@ def test_two_grids_have_a_prior_each_the_second_given_the_first():
     nll = found["nll"]
     np.testing.assert_array_equal(found["loss"], nll)
     np.testing.assert_allclose(found["rate_bits_per_dim"], nll / (144 * np.log(2.0)), rtol=1e-6)
-    exact = require(system, ScoresExactly).log_prob(params, {}, jnp.asarray(batch.x), jnp.asarray(batch.labels))
+    log_prob = jax.jit(require(system, ScoresExactly).log_prob)
+    exact = log_prob(params, {}, jnp.asarray(batch.x), jnp.asarray(batch.labels))
     np.testing.assert_allclose(exact, -nll, rtol=1e-5)
 
     def changed(column=None, label=None):
@@ -98,24 +98,9 @@ def test_two_grids_have_a_prior_each_the_second_given_the_first():
         np.testing.assert_array_equal(change, [True, False, False, False, False])
 
 
-def test_probabilities_of_the_first_code_sum_to_one():
-    """Given that those after it are of any values, which is seen by summing over the last grid's last place."""
-    system = prior_of(levels=1)
-    rows = np.repeat(random_codes(1, 9), NUM_CODES, axis=0)
-    rows[:, -1] = np.arange(NUM_CODES)
-    batch = Batch(rows, np.zeros(NUM_CODES, np.int32), np.ones(NUM_CODES, np.float32))
-    params = random_like(jax.eval_shape(system.trainable.init, jax.random.key(0), batch)[0])
-    log_prob = require(system, ScoresExactly).log_prob
-    labels = jnp.zeros(NUM_CODES, jnp.int32)
-    both = [jax.nn.logsumexp(log_prob(params, {}, jnp.asarray(some), labels)) for some in (rows, rows[:, :9])]
-    assert both[0] == pytest.approx(float(both[1]))
-    one_place = [log_prob(params, {}, jnp.asarray(rows), labels)]
-    assert np.ptp(one_place) > 0
-
-
 def test_training_leaves_the_model_below_as_it_is_and_samples_are_its_images():
     codec = CODECS[1]
-    variables = codec.init(jax.random.key(3), batch_of_squares())
+    variables = jax.jit(codec.init)(jax.random.key(3), batch_of_squares())
     system = prior_of(1, variables)
     part = Dataset(np.full((20, 9), 5, np.uint16), np.arange(20, dtype=np.int32) % 3)
     settings = Settings(steps=60, batch_size=10, eval_every=60, log_every=60, eval_batch_size=10)
@@ -138,7 +123,7 @@ def test_training_leaves_the_model_below_as_it_is_and_samples_are_its_images():
 
 def test_without_the_model_below_there_are_zeros_of_its_shapes():
     codec = CODECS[1]
-    variables = codec.init(jax.random.key(3), batch_of_squares())
+    variables = jax.jit(codec.init)(jax.random.key(3), batch_of_squares())
     zeros = variables_or_zeros(codec, None)
     found = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (zeros["params"], zeros["state"]))
     assert found == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), variables)

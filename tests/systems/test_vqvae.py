@@ -49,20 +49,23 @@ def first_step(system, batch):
 
 
 def terms_of(system, state, inputs, **options):
-    noise, draw = split_each(inputs.keys.examples)
-    terms, _ = system.parts.model.apply(
-        {"params": state.params, **state.model_state},
-        system.prepare(noise, jnp.asarray(inputs.batch.x)),
-        StepKeys(draw, inputs.keys.shared),
-        train=True,
-        mutable=list(state.model_state),
-        **options,
-    )
-    return terms
+    @jax.jit
+    def terms(state, inputs):
+        noise, draw = split_each(inputs.keys.examples)
+        return system.parts.model.apply(
+            {"params": state.params, **state.model_state},
+            system.prepare(noise, inputs.batch.x),
+            StepKeys(draw, inputs.keys.shared),
+            train=True,
+            mutable=list(state.model_state),
+            **options,
+        )[0]
+
+    return terms(state, inputs)
 
 
 def loss_of(system, state, inputs):
-    return system.trainable.players[0].loss(state.params, state.model_state, inputs)
+    return jax.jit(system.trainable.players[0].loss)(state.params, state.model_state, inputs)
 
 
 # ---------- losses
@@ -83,22 +86,21 @@ def test_given_loss_is_that_of_the_terms_and_its_mean_is_taken():
     seen = []
 
     def loss(terms, inputs):
-        seen.append((terms.log_px.shape, terms.penalty.shape, inputs.step))
-        return 2.0 * terms.penalty
+        seen.append((terms.log_px.shape, terms.penalty.shape))
+        return 2.0 * terms.penalty + inputs.step
 
     system = system_of_squares(loss=loss, weight=5.0)
     state, inputs = first_step(system, batch_of_squares())
     value, _ = loss_of(system, state, inputs)
-    assert seen == [((8,), (8,), 3)]
-    assert float(value) == pytest.approx(2.0 * float(jnp.mean(terms_of(system, state, inputs).penalty)), rel=1e-5)
+    assert seen == [((8,), (8,))]
+    assert float(value) == pytest.approx(3 + 2.0 * float(jnp.mean(terms_of(system, state, inputs).penalty)), rel=1e-5)
 
 
 def test_evaluation_has_the_loss_and_its_terms_of_every_image():
     system, batch = system_of_squares(weight=5.0), batch_of_squares()
     state, _ = first_step(system, batch)
-    found = system.trainable.evaluate(
-        state.params, state.model_state, jax.random.split(jax.random.key(1), 8), batch, {}
-    )
+    keys = jax.random.split(jax.random.key(1), 8)
+    found = jax.jit(system.trainable.evaluate)(state.params, state.model_state, keys, batch, {})
     assert all(value.shape == (8,) for value in found.values())
     np.testing.assert_allclose(found["loss"], found["reconstruction"] + 5.0 * found["penalty"], rtol=1e-6)
     log_px = require(system, Codes).log_px(state.params, state.model_state, jnp.asarray(batch.x) / 255)
@@ -108,10 +110,13 @@ def test_evaluation_has_the_loss_and_its_terms_of_every_image():
 def test_temperature_is_that_of_the_step():
     system = system_of_squares(GumbelQuantizer(7, 3), weight=0.1, temperature=lambda step: 0.5 ** (step / 3))
     state, inputs = first_step(system, batch_of_squares())
-    terms, other = (terms_of(system, state, inputs, temperature=value) for value in (0.5, 1.0))
-    value, _ = loss_of(system, state, inputs)
-    assert float(value) == pytest.approx(float(jnp.mean(-terms.log_px + 0.1 * terms.penalty)), rel=1e-5)
-    assert not np.allclose(terms.log_px, other.log_px)
+    cold, warm = (terms_of(system, state, inputs, temperature=value) for value in (0.5, 1.0))
+    value, (_, metrics) = loss_of(system, state, inputs)
+    assert float(value) == pytest.approx(float(jnp.mean(-cold.log_px + 0.1 * cold.penalty)), rel=1e-5)
+    # A hard draw does not change with the temperature, its distance from the soft one does.
+    errors = [float(terms.stats[0]["quantization_error"]) for terms in (cold, warm)]
+    assert float(metrics["quantization_error"]) == pytest.approx(errors[0], rel=1e-5)
+    assert errors[0] < 0.8 * errors[1]
 
 
 # ---------- what it can do
@@ -119,7 +124,7 @@ def test_temperature_is_that_of_the_step():
 
 def test_output_starts_at_the_mean_image():
     batch = batch_of_squares()
-    params, state = system_of_squares(likelihood=bernoulli()).trainable.init(jax.random.key(0), batch)
+    params, state = jax.jit(system_of_squares(likelihood=bernoulli()).trainable.init)(jax.random.key(0), batch)
     np.testing.assert_allclose(
         jax.nn.sigmoid(params["decoder"]["bias"]), np.clip(np.mean(batch.x / 255, axis=0), 1e-2, 1 - 1e-2), atol=0.02
     )
@@ -132,15 +137,15 @@ def test_two_grids_are_encoded_and_decoded_the_coarse_one_first():
     codes, variables = require(system, Codes), (state.params, state.model_state)
     assert codes.num_codes == (7, 7)
     x = jnp.asarray(batch.x) / 255
-    grids = codes.encode(*variables, x)
+    grids = jax.jit(codes.encode)(*variables, x)
     assert [grid.shape for grid in grids] == [(8, 3, 3), (8, 6, 6)]
     assert [vectors.shape for vectors in codes.vectors(*variables, grids)] == [(8, 3, 3, 3), (8, 6, 6, 3)]
-    images = codes.decode(*variables, grids)
+    images = jax.jit(codes.decode)(*variables, grids)
     assert images.shape == x.shape
     # Of a Gaussian, log p(x | codes) is the squared distance from the image of the codes.
     distance = jnp.sum(jnp.square(x - images), axis=(1, 2, 3)) / (2 * 0.25)
     constant = -144 * (np.log(0.5) + 0.5 * np.log(2 * np.pi))
-    np.testing.assert_allclose(codes.log_px(*variables, x), constant - distance, rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(codes.log_px)(*variables, x), constant - distance, rtol=1e-4)
 
 
 # ---------- codebooks that devices share

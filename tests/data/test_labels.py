@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.common.labels import UNKNOWN, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
+from jaxvae.data.labels import UNKNOWN, class_spec, draw_labels, known_classes, known_rows, pool, training_rows
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, GaussianParams, Splits
 
