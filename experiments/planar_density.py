@@ -1,6 +1,6 @@
 """Planar flows fitted to densities in the plane by reverse KL (Rezende & Mohamed 2015, fig. 3) or maximum likelihood.
 
-The targets are a mixture of two Gaussians at +-(1.5, 1.5), its narrow kin and the paper's energies U1 to U4. By default
+The targets are a mixture of two Gaussians at +-(1.5, 1.5), a narrower one and the paper's energies U1 to U4. By default
 a study: flows of every number of layers, from several random starts, for all targets as one program. What is stated is
 a true KL divergence in nats, with log Z by quadrature: 0 is perfect, whatever constants the target comes with.
 
@@ -58,8 +58,8 @@ class Config(TrainingConfig):
         return replace(self, num_flows=2, max_flows=8, steps=300, eval_every=150)
 
 
-SWEEP = {"target": tuple(TARGETS), "num_flows": (2, 8, 15, 32), "seed": tuple(range(8))}
-QUICK_SWEEP = {"target": ("mixture",), "num_flows": (2, 8), "seed": (0, 1)}
+SWEEP = {"num_flows": (2, 8, 15, 32), "target": tuple(TARGETS), "seed": tuple(range(8))}
+QUICK_SWEEP = {"num_flows": (2, 8), "target": ("mixture",), "seed": (0, 1)}
 ARRAYS = ("target", "num_flows", "base")  # in which the flows of one program may differ
 
 

@@ -1,4 +1,4 @@
-"""Classes of images of which few are known: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), ladder networks.
+"""Semi-supervised classification: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), ladder networks.
 
 By default a study of two methods over three draws of the labelled images: the seed is that of the draw and of the
 training. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen`

@@ -140,7 +140,6 @@ def test_no_experiment_is_imported(package):
 
 def test_experiments_are_front_doors():
     stages = {  # of stages, or a comparison of kinds: they import what builds the others
-        "quantizers": {"vqvae"},
         "semi_supervised": {"autoencoder"},
         "sharpness": {"pixel_vae", "vqvae", "vqvae_prior"},
         "stacked_autoencoder": {"autoencoder"},

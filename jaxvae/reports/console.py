@@ -28,21 +28,31 @@ MAIN = {  # in the order in which they are printed
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),
+    "used_codes_0": Meaning("codes used by test images, coarse grid", "", "higher"),
+    "used_codes_1": Meaning("codes used by test images, fine grid", "", "higher"),
     "perplexity": Meaning("perplexity of the codes", "", "higher"),
+    "perplexity_0": Meaning("perplexity of the codes, coarse grid", "", "higher"),
+    "perplexity_1": Meaning("perplexity of the codes, fine grid", "", "higher"),
+    "mse": Meaning("mean squared error", "per pixel value", "lower"),
     "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
     "sharpness": Meaning("sharpness of samples, 1 for the data's", "", ""),
     "sharpness_of_reconstructions": Meaning("sharpness of reconstructions", "", ""),
     "parameters": Meaning("parameters", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
-OF_ALL = {"active_units": "latent_dim", "used_codes": "num_codes"}  # numbers that are parts of others
-SHOWN = 6
+OF_ALL = {
+    "active_units": "latent_dim",
+    "used_codes": "num_codes",
+    "used_codes_0": "num_codes_0",
+    "used_codes_1": "num_codes_1",
+}  # numbers that are parts of others
+SHOWN = 7
 
 
 def print_summary(trained: Trained, summary: Mapping[str, Any], splits: Splits) -> None:
     """Print what a person wants to know of a finished run."""
     folder, training, metrics = trained.folder, trained.training, summary["metrics"]
-    shape = "x".join(map(str, trained.spec.shape))
+    shape = "x".join(map(str, trained.spec.shape)) + (" codes" if len(trained.spec.shape) == 1 else "")
     num = len(splits.train.x)
     steps = f"{training.get('steps', 0):,} steps" + (
         f", best at {best:,}" if (best := training.get("best_step")) else ""

@@ -239,7 +239,8 @@ def _train(runs: Sequence[_Run], splits: Splits, spec: DataSpec, options: Option
             kind = layout.kind if layout else ""
     if distributed.any_process(asked()):  # of one alone, all have stopped
         if distributed.is_primary():
-            where = first.folder.parent if together else first.folder
+            parent = first.folder.parent  # a study's or a comparison's, whose parts are resumed together
+            where = parent if (parent / "config.json").exists() else first.folder
             print(f"{where}: ended by a signal, all is saved; continue with --resume --name {where.name}.")
         sys.exit(0)
     each = zip(runs, records, results, strict=True)

@@ -1,4 +1,4 @@
-"""Means over seeds of every variant, and its paired gains over the first: the same seeds, data and noise."""
+"""Means over seeds of every variant, and its paired gains over the first value: the same seeds, data and noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,9 @@ SHOWN = 5  # metrics of a variant beside the main one
 
 
 def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a row for every variant: means over its units, and what it gains over the first variant, unit by unit.
+    """Return a row for every variant: means over its units, and what it gains over the first value, unit by unit.
+
+    Gains are over the variant that has the first value of the first field that is compared, and the same in all others.
 
     `gain` is the mean improvement of the main metric, positive where the variant is better, over the units that both
     have; `gain_within` is half the length of its 95 % interval by Student's t. `sd` is the standard deviation of the
@@ -33,13 +35,14 @@ def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: S
         chosen = {field: row[field] for field in fields if field not in units}
         values[name_of(chosen)] = chosen
         variants.setdefault(name_of(chosen), {})[name_of({f: row[f] for f in fields if f in units})] = row["metrics"]
-    first = next(iter(variants.values()))
+    leading = next(iter(next(iter(values.values()))), None)
     summary = []
     for name, of_units in variants.items():
+        first = variants.get(name_of({**values[name], leading: rows[0][leading]}), {}) if leading else of_units
         line: dict[str, Any] = {**values[name], "runs": len(of_units), **means(list(of_units.values()), main)}
         if len(of_units) > 1:
             line["sd"] = float(np.std([metrics[main] for metrics in of_units.values()], ddof=1))
-        if of_units is not first:
+        if of_units is not first and first:
             both = [unit for unit in of_units if unit in first]
             line |= _gain("gain", [sign * (first[unit][main] - of_units[unit][main]) for unit in both])
             if main == "nll" and both and all("kl" in metrics for metrics in [*first.values(), *of_units.values()]):

@@ -146,15 +146,15 @@ def test_draws(tmp_path, capsys, monkeypatch):
 
     def finish(command, env, **options):
         flags = dict(zip(command[3::2], command[4::2], strict=True))
-        seen.append((flags["--methods"], flags["--seed"], flags["--num-draws"], env["JAXVAE_CACHE"]))
+        seen.append((flags["--method"], flags["--sweep"], env["JAXVAE_CACHE"]))
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(draws.subprocess, "run", finish)
     found = run(tmp_path, capsys, "draws")
     assert set(found) == {"scratch, 2 draws of 100 labels", "m2, 2 draws of 100 labels"}
     scratch = [one for one in seen if one[0] == "scratch"]
-    assert [one[1:3] for one in scratch] == [("0", "2"), ("0", "1"), ("1", "1")]
-    assert len({one[3] for one in scratch}) == 2  # what one side has compiled the other does not find
+    assert [one[1] for one in scratch] == ["seed=0,1", "seed=0", "seed=1"]
+    assert len({one[2] for one in scratch}) == 2  # what one side has compiled the other does not find
 
 
 def test_draws_whose_command_fails(tmp_path, capsys, monkeypatch):

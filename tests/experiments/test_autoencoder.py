@@ -1,5 +1,7 @@
 """Autoencoders from the command line: penalties with their weights, what is refused."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from experiments.autoencoder import Config, build
 from jaxvae.capabilities import Encodes, require
 from jaxvae.errors import UserError
+from jaxvae.runs.load import load
 from jaxvae.training import create_train_state, make_train_step
-from tests.experiments.conftest import module_and_config
+from tests.experiments.conftest import module_and_config, run_command
 from tests.squares import SPEC, batch_of_squares
 
 SMALL = {"net": "dense", "hidden": (6,), "latent_dim": 3}
@@ -18,6 +21,18 @@ SMALL = {"net": "dense", "hidden": (6,), "latent_dim": 3}
 def kl_of_sigmoids(h, kernel):
     mean = np.mean(h, axis=0)
     return np.sum(0.05 * np.log(0.05 / mean) + 0.95 * np.log(0.95 / (1 - mean))) * 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("images")
+def test_run_leaves_a_folder_that_loads(tmp_path):
+    folder = run_command("autoencoder", "--noise", "masking", out=tmp_path)
+    metrics = json.loads((folder / "summary.json").read_text())["metrics"]
+    assert set(metrics) == {"reconstruction", "mse", "psnr", "ssim", "latent_dim"}
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {"curves.png", "filters.png", "latents.png", "reconstructions.png"}
+    run, x = load(folder), np.ones((2, 12, 12), np.float32)
+    assert run.decode(run.encode(x)).shape == (2, *SPEC.shape)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,20 @@ def test_gains_are_paired_seed_by_seed():
     assert "sd" not in radial
 
 
+def test_gains_of_two_fields_are_over_the_first_value_of_the_first_and_the_same_of_the_second():
+    rows = [
+        {"labels": labels, "method": method, "metrics": {"error": error}}
+        for labels, method, error in ((10, "a", 8.0), (10, "b", 5.0), (100, "a", 4.0), (100, "b", 3.0))
+    ]
+    found = summarize(rows, ["method", "labels"], [])
+    assert [(row["method"], row["labels"], row.get("gain")) for row in found] == [
+        ("a", 10, None),
+        ("b", 10, 3.0),
+        ("a", 100, None),
+        ("b", 100, 1.0),
+    ]
+
+
 def test_a_gain_is_positive_where_a_variant_is_better_whichever_side_is():
     rows = [{"net": name, "metrics": {"psnr": value, "mse": 1.0}} for name, value in (("mlp", 20.0), ("conv", 23.0))]
     assert main_metric([one["metrics"] for one in rows]) == "psnr"
