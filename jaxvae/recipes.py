@@ -58,6 +58,8 @@ def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
     match a, b:
         case (types.FunctionType(), types.FunctionType()):
             return a.__code__ is b.__code__ and _same(_around(a), _around(b), seen)
+        case (types.MethodType(), types.MethodType()):
+            return _same((a.__func__, a.__self__), (b.__func__, b.__self__), seen)
         case (functools.partial(), functools.partial()):
             return _same((a.func, a.args, a.keywords), (b.func, b.args, b.keywords), seen)
         case (tuple() | list(), tuple() | list()):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxvae import viz
 from jaxvae.errors import UserError
-from jaxvae.viz import pictures, plots, spectra
+from jaxvae.viz import curves, pictures, plots, spectra, study
 from jaxvae.viz.canvas import ORANGE
 
 RNG = np.random.default_rng(0)
@@ -167,7 +167,8 @@ def test_plots_are_drawn_at_their_size(tmp_path, name):
 def drawn(monkeypatch):
     """The figures that are written, in place of their files."""
     figures = []
-    monkeypatch.setattr(plots, "write", lambda figure, path: figures.append(figure))
+    for module in (curves, plots):
+        monkeypatch.setattr(module, "write", lambda figure, path: figures.append(figure))
     return figures
 
 
@@ -328,3 +329,18 @@ def test_global_state_of_matplotlib_is_left_alone(tmp_path):
     before = dict(matplotlib.rcParams)
     viz.save_grid(tmp_path / "grid.png", np.zeros((1, 8, 8, 1)), title="grid")
     assert dict(matplotlib.rcParams) == before
+
+
+def test_save_study_shows_every_run_the_means_and_what_diverged(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(study, "write", lambda figure, path: figures.append(figure))
+    values = {"gaussian": [90.0, 92.0], "planar": [89.0, float("nan")]}
+    lines = {"gaussian": [([1, 2], [95.0, 91.0])] * 2, "planar": [([1, 2], [94.0, 90.0]), ([1], [99.0])]}
+    viz.save_study(tmp_path / "study.png", values, lines, "NLL [nats]", "posterior", best="planar")
+    learning, reached = figures[0].axes
+    assert len(learning.lines) == 4
+    assert [text.get_text() for text in learning.get_legend().get_texts()] == ["gaussian", "planar"]
+    points = [line.get_ydata().tolist() for line in reached.lines]
+    assert points == [[90.0, 92.0], [91.0, 91.0], [89.0]]  # two runs and their mean; one run alone
+    assert [text.get_text() for text in reached.texts] == ["diverged"]
+    assert (reached.get_xlabel(), reached.get_ylabel()) == ("posterior", "NLL [nats]")

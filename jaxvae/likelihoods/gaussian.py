@@ -55,8 +55,8 @@ def squared_error() -> Likelihood:
 
       log_prob = -sum_i (x_i - mean_i)^2
 
-    Not a normalised density: that of `gaussian(sqrt(1/2))` without its constant, so `log_prob` is no log-probability, in
-    no nats, and is for losses alone. Parameters of one image: the mean, of the shape of the image.
+    Not a normalised density: that of `gaussian(sqrt(1/2))` without its constant, so `log_prob` is no log-probability,
+    in no nats, and is for losses alone. Parameters of one image: the mean, of the shape of the image.
 
     Returns:
       The likelihood; it samples as that Gaussian does, and its `log_pmf` is None.

@@ -69,76 +69,76 @@ def logistic_mixture(num_components: int, num_values: int = 256, num_channels: i
     check_count("logistic_mixture", "num_components", num_components, 1)
     check_count("logistic_mixture", "num_values", num_values, 2)
     check_count("logistic_mixture", "num_channels", num_channels, 1)
-    top = num_values - 1
+    mixture = _Mixture(num_components, num_values, num_channels)
+    return Likelihood(
+        param_shapes=mixture.param_shapes,
+        log_prob=mixture.log_prob,
+        sample=mixture.sample,
+        mean=mixture.mean,
+        log_pmf=mixture.log_pmf if num_channels == 1 else None,
+        init_bias=mixture.init_bias,
+    )
 
-    def param_shapes(shape: tuple[int, ...]) -> LogisticMixtureParams:
-        if shape[-1:] != (num_channels,):
-            raise ValueError(f"logistic_mixture is given images {list(shape)}, expected {num_channels} channels.")
-        num_pairs = num_channels * (num_channels - 1) // 2
+
+# ---------- private
+
+
+class _Mixture(NamedTuple):
+    """The functions of the likelihood."""
+
+    num_components: int
+    num_values: int
+    num_channels: int
+
+    def param_shapes(self, shape: tuple[int, ...]) -> LogisticMixtureParams:
+        if shape[-1:] != (self.num_channels,):
+            raise ValueError(f"logistic_mixture is given images {list(shape)}, expected {self.num_channels} channels.")
+        num_pairs = self.num_channels * (self.num_channels - 1) // 2
         return LogisticMixtureParams(
-            weights=like_image((*shape[:-1], num_components)),
-            mean=like_image((*shape, num_components)),
-            log_scale=like_image((*shape, num_components)),
-            coupling=like_image((*shape[:-1], num_pairs, num_components)) if num_pairs else None,
+            weights=like_image((*shape[:-1], self.num_components)),
+            mean=like_image((*shape, self.num_components)),
+            log_scale=like_image((*shape, self.num_components)),
+            coupling=like_image((*shape[:-1], num_pairs, self.num_components)) if num_pairs else None,
         )
 
-    def unit(values: Array) -> Array:
-        return 2.0 / top * values - 1.0
+    def log_prob(self, params: LogisticMixtureParams, x: Array) -> Array:
+        return jnp.sum(self._pixels(params, x))
 
-    def pixels(params: LogisticMixtureParams, x: Array) -> Array:
-        """Log-probabilities of pixels, [..., C] -> [...]."""
-        x = x.astype(jnp.float32)
-        u = [unit(x[..., c, None]) for c in range(num_channels)]
-        each = sum(
-            _log_bin(u[c], _location(params, u[:c]), params.log_scale[..., c, :], 1.0 / top)
-            for c in range(num_channels)
-        )
-        log_p = jax.nn.logsumexp(jax.nn.log_softmax(params.weights) + each, axis=-1)
-        return jnp.where(jnp.all(is_value(x, num_values), axis=-1), log_p, -jnp.inf)
-
-    def draw(params: LogisticMixtureParams, noise: Sequence[Array] | Array) -> Array:
-        """Values that every component makes of logistic noise, an array for each channel, -> [..., C, k]."""
-        values: list[Array] = []
-        for c in range(num_channels):
-            location = _location(params, [unit(v) for v in values])
-            continuous = location + jnp.exp(_limited(params.log_scale[..., c, :])) * noise[c]
-            values.append(jnp.clip(jnp.round(0.5 * top * (continuous + 1.0)), 0.0, top))
-        return jnp.stack(values, axis=-2)
-
-    def sample(key: PRNGKey, params: LogisticMixtureParams) -> Array:
+    def sample(self, key: PRNGKey, params: LogisticMixtureParams) -> Array:
         which, logistic = jax.random.split(key)
         chosen = jax.random.categorical(which, params.weights)[..., None, None]
         noise = jax.random.logistic(logistic, (*params.mean.shape[:-1], 1))
-        values = draw(params, [noise[..., c, :] for c in range(num_channels)])
+        values = self._draw(params, [noise[..., c, :] for c in range(self.num_channels)])
         return jnp.take_along_axis(values, chosen, axis=-1)[..., 0]
 
-    def mean(params: LogisticMixtureParams) -> Array:
-        if num_channels == 1:
-            each = _mean_of_bins(params.mean, params.log_scale, num_values)
+    def mean(self, params: LogisticMixtureParams) -> Array:
+        if self.num_channels == 1:
+            each = _mean_of_bins(params.mean, params.log_scale, self.num_values)
         else:
-            noise = jnp.asarray(_even_noise(num_channels))
-            total, _ = jax.lax.scan(lambda s, row: (s + draw(params, row), None), jnp.zeros_like(params.mean), noise)
+            noise = jnp.asarray(_even_noise(self.num_channels))
+            add = lambda total, row: (total + self._draw(params, row), None)  # noqa: E731
+            total, _ = jax.lax.scan(add, jnp.zeros_like(params.mean), noise)
             each = total / len(noise)
         return jnp.sum(jax.nn.softmax(params.weights)[..., None, :] * each, axis=-1)
 
-    def log_pmf(params: LogisticMixtureParams) -> Array:
-        values = jnp.arange(num_values, dtype=jnp.float32)
+    def log_pmf(self, params: LogisticMixtureParams) -> Array:
+        values = jnp.arange(self.num_values, dtype=jnp.float32)
         shape = (*params.weights.shape[:-1], 1)
-        return jax.vmap(lambda v: pixels(params, jnp.full(shape, v)), out_axes=-1)(values)[..., None, :]
+        return jax.vmap(lambda v: self._pixels(params, jnp.full(shape, v)), out_axes=-1)(values)[..., None, :]
 
-    def init_bias(mean: Array) -> LogisticMixtureParams:
-        spacing = jnp.linspace(-1.0, 1.0, num_components) if num_components > 1 else jnp.zeros(1)
+    def init_bias(self, mean: Array) -> LogisticMixtureParams:
+        spacing = jnp.linspace(-1.0, 1.0, self.num_components) if self.num_components > 1 else jnp.zeros(1)
         spacing *= math.exp(_NEW_LOG_SCALE)
-        log_scale = jnp.full(num_components, _NEW_LOG_SCALE, jnp.float32)
+        log_scale = jnp.full(self.num_components, _NEW_LOG_SCALE, jnp.float32)
 
         def fraction(centre: Array) -> Array:
-            return jnp.mean(_mean_of_bins(centre + spacing, log_scale, num_values)) / top
+            return jnp.mean(_mean_of_bins(centre + spacing, log_scale, self.num_values)) / (self.num_values - 1)
 
         def solve(target: Array) -> Array:
             return bisect(fraction, target, jnp.array(4.0)) + spacing
 
-        means = jnp.vectorize(solve, signature="()->(k)")(inner_fraction(mean, num_values))
-        shapes = param_shapes(mean.shape)
+        means = jnp.vectorize(solve, signature="()->(k)")(inner_fraction(mean, self.num_values))
+        shapes = self.param_shapes(mean.shape)
         return LogisticMixtureParams(
             weights=jnp.zeros(shapes.weights.shape),
             mean=means,
@@ -146,17 +146,30 @@ def logistic_mixture(num_components: int, num_values: int = 256, num_channels: i
             coupling=jnp.zeros(shapes.coupling.shape) if shapes.coupling else None,
         )
 
-    return Likelihood(
-        param_shapes=param_shapes,
-        log_prob=lambda params, x: jnp.sum(pixels(params, x)),
-        sample=sample,
-        mean=mean,
-        log_pmf=log_pmf if num_channels == 1 else None,
-        init_bias=init_bias,
-    )
+    def _unit(self, values: Array) -> Array:
+        return 2.0 / (self.num_values - 1) * values - 1.0
 
+    def _pixels(self, params: LogisticMixtureParams, x: Array) -> Array:
+        """Log-probabilities of pixels, [..., C] -> [...]."""
+        x = x.astype(jnp.float32)
+        u = [self._unit(x[..., c, None]) for c in range(self.num_channels)]
+        half = 1.0 / (self.num_values - 1)
+        each = sum(
+            _log_bin(u[c], _location(params, u[:c]), params.log_scale[..., c, :], half)
+            for c in range(self.num_channels)
+        )
+        log_p = jax.nn.logsumexp(jax.nn.log_softmax(params.weights) + each, axis=-1)
+        return jnp.where(jnp.all(is_value(x, self.num_values), axis=-1), log_p, -jnp.inf)
 
-# ---------- private
+    def _draw(self, params: LogisticMixtureParams, noise: Sequence[Array] | Array) -> Array:
+        """Values that every component makes of logistic noise, an array for each channel, -> [..., C, k]."""
+        values: list[Array] = []
+        top = self.num_values - 1
+        for c in range(self.num_channels):
+            location = _location(params, [self._unit(v) for v in values])
+            continuous = location + jnp.exp(_limited(params.log_scale[..., c, :])) * noise[c]
+            values.append(jnp.clip(jnp.round(0.5 * top * (continuous + 1.0)), 0.0, top))
+        return jnp.stack(values, axis=-2)
 
 
 def _limited(log_scale: Array) -> Array:

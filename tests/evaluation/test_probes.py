@@ -8,13 +8,13 @@ import pytest
 from jaxvae.errors import UserError
 from jaxvae.evaluation import (
     clustering_scores,
-    knn_probe,
-    linear_probe,
-    mlp_probe,
     knn_graph,
-    principal_components,
+    knn_probe,
     label_spreading,
     label_spreading_svm_error,
+    linear_probe,
+    mlp_probe,
+    principal_components,
     standardized,
     svm_error,
 )
