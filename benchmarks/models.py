@@ -43,13 +43,13 @@ from jaxvae.nets import (
 )
 from jaxvae.posteriors import FlowPosterior, GaussianPosterior
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound, sampled_bound
 from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
 from jaxvae.systems.pixels import binary_pixels, unchanged, unit_pixels
 from jaxvae.systems.tokens import code_tokens, pixel_tokens
-from jaxvae.systems.vae import vae_system
-from jaxvae.systems.vqvae import VQVAEParts, vqvae_system
+from jaxvae.systems.vae_parts import vae_system
+from jaxvae.systems.vqvae_parts import VQVAEParts, vqvae_system
 from jaxvae.types import Array, Batch, DataSpec, Likelihood, System
 
 SPEC = DataSpec(shape=(SIDE, SIDE, 1), num_values=256, num_classes=0)

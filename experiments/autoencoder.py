@@ -78,7 +78,7 @@ class Config(ImageConfig):
         return replace(self, hidden=(8,), latent_dim=4, steps=100, eval_every=50)
 
 
-def build(config: Config, spec: DataSpec, below: Params = None) -> System:
+def build(config: Config, spec: DataSpec, pretrained: Params = None) -> System:
     """Build the system, to start from the parameters of some of its pairs.
 
     The loss is -log p(x | code of the corrupted x) + penalty of the code.
@@ -91,7 +91,7 @@ def build(config: Config, spec: DataSpec, below: Params = None) -> System:
         corrupt=make_corruption(config.noise, config.noise_level),
         penalty=functools.partial(penalty, config) if has_penalty(config) else None,
         last_alone=config.last_alone,
-        below=below,
+        pretrained=pretrained,
     )
 
 

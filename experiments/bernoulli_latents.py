@@ -21,7 +21,7 @@ from jaxvae.studies.cli import main
 from jaxvae.systems.bounds import bound_metrics, closed_bound, sampled_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
-from jaxvae.systems.vae import Bound, vae_system
+from jaxvae.systems.vae_parts import Bound, vae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 

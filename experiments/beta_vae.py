@@ -19,7 +19,7 @@ from jaxvae.studies.experiment import Selection
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
-from jaxvae.systems.vae import beta_elbo_score, vae_system
+from jaxvae.systems.vae_parts import beta_elbo_score, vae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
 

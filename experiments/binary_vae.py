@@ -16,7 +16,7 @@ from jaxvae.studies.cli import main
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
-from jaxvae.systems.vae import vae_system
+from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 

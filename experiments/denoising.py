@@ -59,7 +59,7 @@ class Config:
 
 def run(config: Config, options: Options) -> Path:
     """Corrupt test images at every level and compare what takes the noise out."""
-    refuse(options, "a comparison of finished runs", "sweep", "init_from")
+    refuse(options, "a comparison of finished runs", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     models = load_coders(config.runs, spec)
     folder = run_folder("denoising", options)

@@ -19,7 +19,7 @@ from jaxvae.runs.config import VAEConfig, at_least
 from jaxvae.studies.cli import main
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import binary_pixels
-from jaxvae.systems.vae import elbo_score, iwae_score, vae_system
+from jaxvae.systems.vae_parts import elbo_score, iwae_score, vae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 

@@ -16,7 +16,7 @@ from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.runs.config import ImageConfig, at_least, require
 from jaxvae.studies.cli import main
-from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
 from jaxvae.systems.pixels import pixels_of
 from jaxvae.systems.tokens import block_tokens, pixel_tokens

@@ -18,7 +18,7 @@ from jaxvae.studies.cli import main
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae, network_dtype
 from jaxvae.systems.pixels import pixels_of
-from jaxvae.systems.vae import vae_system
+from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 

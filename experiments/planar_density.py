@@ -61,6 +61,8 @@ class Config(TrainingConfig):
 SWEEP = {"num_flows": (2, 8, 15, 32), "target": tuple(TARGETS), "seed": tuple(range(8))}
 QUICK_SWEEP = {"num_flows": (2, 8), "target": ("mixture",), "seed": (0, 1)}
 ARRAYS = ("target", "num_flows", "base")  # in which the flows of one program may differ
+DATA_FIELDS = ("objective", "batch_size")
+DATA_SEED = 0  # of the draws of the targets: the same for all flows
 
 
 def build(config: Config, spec: DataSpec) -> System:
@@ -80,8 +82,9 @@ def build(config: Config, spec: DataSpec) -> System:
 
 def load(config: Config) -> tuple[Splits, DataSpec]:
     """Return draws of all targets, where the objective learns from draws."""
-    return density_splits(config.objective, config.seed, config.batch_size), SPEC
+    return density_splits(config.objective, DATA_SEED, config.batch_size), SPEC
 
 
 if __name__ == "__main__":
-    main(Config, build, __doc__, sweep=SWEEP, quick_sweep=QUICK_SWEEP, arrays=ARRAYS, load=load, draw=draw_study)
+    study = {"sweep": SWEEP, "quick_sweep": QUICK_SWEEP, "arrays": ARRAYS, "draw": draw_study}
+    main(Config, build, __doc__, load=load, data_fields=DATA_FIELDS, **study)

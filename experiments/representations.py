@@ -55,7 +55,7 @@ class Config:
 
 def run(config: Config, options: Options) -> Path:
     """Encode all images by all runs, and fit the probes."""
-    refuse(options, "a comparison of finished runs", "sweep", "init_from")
+    refuse(options, "a comparison of finished runs", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     if any(part.labels is None for part in splits):
         raise UserError("Probes need labels, which these data do not have: choose another --data.")

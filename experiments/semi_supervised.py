@@ -38,9 +38,9 @@ from jaxvae.runs.train import train_sweep
 from jaxvae.runs.trained import Trained, fingerprint
 from jaxvae.studies.cli import main
 from jaxvae.studies.study import row_of
-from jaxvae.systems.below import abstract_variables
 from jaxvae.systems.classifier import classifier_system, known_class_scores
 from jaxvae.systems.corruption import NoiseName, check_noise, make_corruption
+from jaxvae.systems.first_stage import abstract_variables
 from jaxvae.systems.ladder import ladder_system
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
@@ -164,14 +164,14 @@ def build(config: Config, spec: DataSpec, encoder: Trained | None = None) -> Sys
     if config.method == "m1m2":
         assert encoder is not None
         capabilities.require(encoder.system, capabilities.Infers, f"--encoder {config.encoder}")
-        below: Any = encoder.system.parts
+        first_stage: Any = encoder.system.parts
         return m2_system(
             **shared,
-            model=m2(config, spec, below),
+            model=m2(config, spec, first_stage),
             prepare=unit_pixels(spec),
             objective=objective,
-            below=below,
-            below_variables=variables,
+            first_stage=first_stage,
+            first_stage_variables=variables,
             latent_noise=config.latent_noise,
         )
     system = encoder.system if encoder else autoencoder.build(autoencoder.Config(), spec)
@@ -186,16 +186,16 @@ def build(config: Config, spec: DataSpec, encoder: Trained | None = None) -> Sys
     )
 
 
-def m2(config: Config, spec: DataSpec, below: Any = None) -> SemiSupervisedVAE:
+def m2(config: Config, spec: DataSpec, first_stage: Any = None) -> SemiSupervisedVAE:
     """Return the model M2 of images, or of the latents of a VAE, given its parts."""
     dtype, likelihood, shape = network_dtype(config.precision), bernoulli(), spec.shape
     net: type[MLP] | type[MLPEncoder] = MLPEncoder
-    if below is not None:
+    if first_stage is not None:
         x = jax.ShapeDtypeStruct((1, *spec.shape), np.float32)
-        latents = jax.eval_shape(below.posterior, *abstract_variables(below), x).mean
+        latents = jax.eval_shape(first_stage.posterior, *abstract_variables(first_stage), x).mean
         likelihood, shape, net = gaussian_learned_scale(MIN_SIGMA), latents.shape[1:], MLP
     features: list[nn.Module] = [net(config.hidden, dtype=dtype)]
-    if below is None and config.classifier == "conv":
+    if first_stage is None and config.classifier == "conv":
         features = [ConvEncoder(dtype=dtype), MLP((256,), dtype=dtype)]
     return SemiSupervisedVAE(
         classifier=nn.Sequential([*features, nn.Dense(spec.num_classes)]),

@@ -17,13 +17,14 @@ from experiments import pixel_vae, vqvae, vqvae_prior
 from jaxvae.errors import UserError
 from jaxvae.reports import report
 from jaxvae.reports.code_prior import report_code_prior
-from jaxvae.reports.sharpness import draw_sharpness, of_vae, of_vqvae
+from jaxvae.reports.sharpness import draw_sharpness, measure_vae, measure_vqvae
+from jaxvae.reports.summary import write_summary
 from jaxvae.runs.config import ImageConfig, at_least
 from jaxvae.runs.options import Options, refuse
 from jaxvae.runs.train import of_part, train
 from jaxvae.studies.cli import main
-from jaxvae.systems.below import abstract_variables
 from jaxvae.systems.code_prior import code_spec
+from jaxvae.systems.first_stage import abstract_variables
 from jaxvae.types import DataSpec, Splits, System
 
 Model = Literal["vae", "pixel_vae", "vqvae"]
@@ -141,12 +142,15 @@ def train_models(
             stages = vqvae_prior.train_stages(prior_config(config), splits, spec, folder, started)
             prior, codes, codec = stages
             row = {**prior.training, **report_code_prior(prior, codes, codec, splits, brief=True)}
-            size, measured = num_params(codec.system) + num_params(prior.system), of_vqvae(prior, codec, splits)
+            size, measured = num_params(codec.system) + num_params(prior.system), measure_vqvae(prior, codec, splits)
         else:
             vae = train(vae_config(config, spec), pixel_vae.build, splits, spec, folder, started)
             row = {**vae.training, **report(vae, splits, brief=True)}
-            size, measured = num_params(vae.system), of_vae(vae, splits, row["metrics"])
-        rows.append({**row, "metrics": {**row["metrics"], **measured, "parameters": size}})
+            size, measured = num_params(vae.system), measure_vae(vae, splits, row["metrics"])
+        metrics = {**row["metrics"], **measured, "parameters": size}
+        write_summary(folder, row, metrics)
+        print(f"{folder}: " + ", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
+        rows.append({**row, "metrics": metrics})
     return rows
 
 

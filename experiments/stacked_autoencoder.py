@@ -75,7 +75,7 @@ def stages(config: Config) -> dict[str, autoencoder.Config]:
 
 def run(config: Config, options: Options) -> Path:
     """Train all stages, each from the parameters of the one before, and print them side by side."""
-    refuse(options, "several trainings one after another", "sweep", "init_from")
+    refuse(options, "several trainings one after another", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("stacked_autoencoder", options)
     record = {**header(experiment_module(run), spec, config), "num_train": len(splits.train.x)}
@@ -89,12 +89,12 @@ def run(config: Config, options: Options) -> Path:
 def train_stages(config: Config, splits: Splits, spec: DataSpec, folder: Path, options: Options) -> dict[str, Trained]:
     """Train all stages in a run's folder, or what is missing of them."""
     trained: dict[str, Trained] = {}
-    below = None
+    pretrained = None
     for name, chosen in stages(config).items():
-        build = functools.partial(autoencoder.build, below=None if name == "end_to_end" else below)
+        build = functools.partial(autoencoder.build, pretrained=None if name == "end_to_end" else pretrained)
         place = folder / name
         trained[name] = train(chosen, build, splits, spec, place, of_part(place, options))
-        below = trained[name].params
+        pretrained = trained[name].params
     return trained
 
 

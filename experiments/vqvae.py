@@ -17,8 +17,8 @@ from jaxvae.runs.config import ImageConfig, at_least, require
 from jaxvae.studies.cli import main
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import pixels_of
-from jaxvae.systems.vqvae import vqvae_system
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import Array, DataSpec, StepInput, System
 

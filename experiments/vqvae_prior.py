@@ -32,7 +32,7 @@ from jaxvae.runs.trained import Trained, fingerprint
 from jaxvae.studies.cli import main, run_folder
 from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
 from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
-from jaxvae.systems.vqvae import VQVAEParts
+from jaxvae.systems.vqvae_parts import VQVAEParts
 from jaxvae.training import cosine_adam, distributed
 from jaxvae.types import DataSpec, ModelState, Params, Splits, System
 
@@ -123,7 +123,7 @@ def build(
 
 def run(config: Config, options: Options) -> Path:
     """Train or load a VQ-VAE, encode all images, train the prior, draw."""
-    refuse(options, "vqvae_prior, which is two trainings", "sweep", "init_from")
+    refuse(options, "vqvae_prior, which is two trainings", "init_from")
     folder = run_folder("vqvae_prior", options)
     images, spec = data.load(config.data, image_size=config.image_size)
     prior, codes, codec = train_stages(config, images, spec, folder, options)

@@ -97,7 +97,8 @@ def bernoulli_log_prob(logits: Array, x: Array) -> Array:
 
     Args:
       logits: log-odds of a one, any shape.
-      x: zeros and ones, the same shape. Values between them give the cross-entropy, which is not a likelihood.
+      x: zeros and ones, the same shape. Values between them give the cross-entropy, which is not a likelihood, and
+        straight-through bits may be off by a rounding: nothing is refused here, `likelihoods.bernoulli` does that.
 
     Returns:
       [], nats.

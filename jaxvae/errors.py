@@ -14,6 +14,10 @@ class UserError(ValueError):
     """
 
 
+class Diverged(UserError):
+    """A training whose loss or gradients are not finite: a study goes on without it."""
+
+
 def check_shape(name: str, array: Any, expected: Sequence[int | None]) -> None:
     """Raise unless an array has the expected shape.
 

@@ -23,11 +23,24 @@ Metrics = dict[str, Array]
 # ---------- data
 
 
-class Dataset(NamedTuple):
-    """Examples in host memory: `x[i]` belongs to `labels[i]`."""
-
+class _Examples(NamedTuple):
     x: Any  # uint8 or float32 images [N, H, W, C], codes [N, h, w] int32, or any pytree of such
     labels: Any  # [N] int32, or None
+
+
+class Dataset(_Examples):
+    """Examples in host memory: `x[i]` belongs to `labels[i]`, and comes from the file `names[i]` where there are files.
+
+    Names are no part of the pytree, so that no string enters a compiled function, and what maps over a data set, or
+    replaces a field of it, leaves them out.
+    """
+
+    names: Any = None  # [N] strings, or None
+
+    def __new__(cls, x: Any, labels: Any, names: Any = None) -> "Dataset":
+        self = super().__new__(cls, x, labels)
+        self.names = names
+        return self
 
 
 class Splits(NamedTuple):
@@ -43,7 +56,8 @@ class DataSpec(NamedTuple):
 
     shape: tuple[int, ...]  # of one example, (H, W, C)
     num_values: int  # values that a pixel takes: 2 binary, 256 for 8 bits
-    num_classes: int  # 0 without labels
+    num_classes: int  # 0 without labels, or where some images have none
+    classes: tuple[str, ...] = ()  # names of the classes, where the data have them
 
 
 class Batch(NamedTuple):
@@ -82,7 +96,7 @@ class LossFn(Protocol):
     ) -> tuple[Array, tuple[ModelState, Metrics]]: ...
 
 
-def everything(name: str) -> bool:
+def owns_all(name: str) -> bool:
     """Whether a player owns an entry of the parameters: the only player of a system owns them all."""
     return True
 
@@ -90,13 +104,14 @@ def everything(name: str) -> bool:
 class Player(NamedTuple):
     """One of those that learn: a loss, and the parameters that it moves. Nearly every system has one player.
 
-    Two are an adversarial system's, a discriminator of the total correlation, or two gradients of one bound.
+    Two are an adversarial system's, a discriminator of the total correlation, or two gradients of one bound. In a step
+    all get the same keys.
     """
 
-    name: str
+    name: str  # each its own
     loss: LossFn  # of all parameters; its gradient is taken with respect to those that the player owns
     optimizer: optax.GradientTransformation
-    owns: Callable[[str], bool] = everything  # of the names at the top level of the parameters: each has one owner
+    owns: Callable[[str], bool] = owns_all  # of the names at the top level of the parameters: each has one owner
 
 
 class Trainable(NamedTuple):
@@ -161,6 +176,7 @@ class Likelihood(NamedTuple):
     mean: Callable[[Any], Array]  # (params) -> E[x]
     log_pmf: Callable[[Any], Array] | None  # (params) -> [..., V], where pixels are discrete and independent
     init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
+    discrete: bool = False  # whether log_prob is of a probability mass, whose nats are bits; that of a density is not
     recipe: "Recipe | None" = None  # the constructor and its arguments, for `config.json`
 
 

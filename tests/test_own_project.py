@@ -154,7 +154,7 @@ def test_a_run_of_ours_loads_where_experiments_cannot_be_imported(project, reque
 
 def test_a_file_that_names_a_foreign_module_imports_nothing(project, tmp_path):
     (tmp_path / "evil.py").write_text('open("touched", "w").close()\n')
-    parts = {"class": "jaxvae.systems.vae.VAEParts", "vae": {"class": "evil.Net"}}
+    parts = {"class": "jaxvae.systems.vae_parts.VAEParts", "vae": {"class": "evil.Net"}}
     record = {"format": 2, "experiment": "evil", "config": {}, "system": {"name": "a", "hparams": {}, "parts": parts}}
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "config.json").write_text(json.dumps(record))

@@ -7,8 +7,9 @@ closures, and two calls give two different values to `jax.jit`.
 Each has one unit of x for `log_prob`, `sample`, `mean` and `init_bias` alike: zeros and ones (`bernoulli`,
 `bernoulli_mixture`), numbers in [0, 1] (`continuous_bernoulli`), any numbers (`gaussian`, `gaussian_learned_scale`,
 `squared_error`), or the integer values 0 to V - 1 of an image or a code in any type (`categorical`, `beta_binomial`,
-`logistic_mixture`), which `sample` returns as float32. An x that is no such value has log-probability -inf there, so
-that images scaled to [0, 1] are not mistaken for it; `in_unit` makes a likelihood of images in [0, 1] of each of these.
+`logistic_mixture`), which `sample` returns as float32. An x that is no such value has log-probability -inf, so that
+images of one unit are not mistaken for another; between 0 and 1 the Bernoullis give the cross-entropy. `in_unit` makes
+a likelihood of images in [0, 1] of those of integers. Parameters of another shape than x asks for are refused.
 
 All but `bernoulli_mixture` have pixels that are independent given the parameters, and take any number of pixel axes: a
 whole image [H, W, C], or one pixel [C] of a sampler that draws them one after another.

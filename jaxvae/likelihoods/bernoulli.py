@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import distributions
-from jaxvae.likelihoods.pixels import check_count, inner_fraction, like_image
+from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_in_unit, like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
@@ -22,26 +23,33 @@ class BernoulliMixtureParams(NamedTuple):
 
 
 @recorded
+@checked
 def bernoulli() -> Likelihood:
     """Independent Bernoulli pixels, parametrised by logits: the likelihood behind "BCE reconstruction".
 
-    Parameters of one image: logits, of the shape of the image. `log_prob` is in nats, summed over the image.
+    Parameters of one image: logits, of the shape of the image. `log_prob` is in nats, summed over the image; of x with
+    values between 0 and 1 it is the cross-entropy, which is no likelihood, and an x outside has -inf.
     """
+
+    def log_prob(logits: Array, x: Array) -> Array:
+        return jnp.where(is_in_unit(x), distributions.bernoulli_log_prob(logits, x), -jnp.inf)
 
     def log_pmf(logits: Array) -> Array:
         return jnp.stack([jax.nn.log_sigmoid(-logits), jax.nn.log_sigmoid(logits)], axis=-1)
 
     return Likelihood(
         param_shapes=like_image,
-        log_prob=distributions.bernoulli_log_prob,
+        log_prob=log_prob,
         sample=distributions.bernoulli_sample,
         mean=jax.nn.sigmoid,
         log_pmf=log_pmf,
         init_bias=lambda mean: _logit(inner_fraction(mean, 2)),
+        discrete=True,
     )
 
 
 @recorded
+@checked
 def bernoulli_mixture(num_components: int) -> Likelihood:
     """A mixture of images of independent Bernoulli pixels, with weights of its own for every image.
 
@@ -50,7 +58,8 @@ def bernoulli_mixture(num_components: int) -> Likelihood:
     One component is drawn for the whole image, so pixels are not independent given the parameters: `log_pmf` is None,
     and the parameters are those of a whole image, never of a part of it.
 
-    Parameters of one image: `BernoulliMixtureParams`. x are zeros and ones, `log_prob` is in nats.
+    Parameters of one image: `BernoulliMixtureParams`. x are zeros and ones, outside [0, 1] they have
+    log-probability -inf; `log_prob` is in nats.
 
     `init_bias` moves the components apart: p_ik = m_i + 0.1 m_i (1 - m_i) cos(t_i + 2 pi k / K), with another angle t_i
     for each pixel, whose mean over k is the mean image m exactly. Components that are equal to m are a stationary point
@@ -76,7 +85,8 @@ def bernoulli_mixture(num_components: int) -> Likelihood:
 
     def log_prob(params: BernoulliMixtureParams, x: Array) -> Array:
         each = jax.vmap(distributions.bernoulli_log_prob, in_axes=(-1, None))(params.logits, x)
-        return jax.nn.logsumexp(jax.nn.log_softmax(params.weights) + each)
+        log_p = jax.nn.logsumexp(jax.nn.log_softmax(params.weights) + each)
+        return jnp.where(is_in_unit(x), log_p, -jnp.inf)
 
     def sample(key: PRNGKey, params: BernoulliMixtureParams) -> Array:
         which, pixels = jax.random.split(key)
@@ -99,6 +109,7 @@ def bernoulli_mixture(num_components: int) -> Likelihood:
         mean=lambda params: jax.nn.sigmoid(params.logits) @ jax.nn.softmax(params.weights),
         log_pmf=None,
         init_bias=init_bias,
+        discrete=True,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
@@ -24,6 +25,7 @@ class BetaBinomialParams(NamedTuple):
 
 
 @recorded
+@checked
 def beta_binomial(num_values: int = 256) -> Likelihood:
     """Independent pixels of beta-binomial values: two parameters where a softmax needs V.
 
@@ -82,6 +84,7 @@ def beta_binomial(num_values: int = 256) -> Likelihood:
         mean=lambda params: n * jax.nn.sigmoid(_limited(params.log_alpha) - _limited(params.log_beta)),
         log_pmf=log_pmf,
         init_bias=init_bias,
+        discrete=True,
     )
 
 

@@ -6,11 +6,13 @@ import jax.numpy as jnp
 from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.beta_binomial import beta_binomial
 from jaxvae.likelihoods.pixels import check_count, is_value, like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
 
 
 @recorded
+@checked
 def categorical(num_values: int = 256) -> Likelihood:
     """Independent pixels, or codes, each with a softmax over its values.
 
@@ -57,4 +59,5 @@ def categorical(num_values: int = 256) -> Likelihood:
         mean=lambda logits: jax.nn.softmax(logits) @ jnp.arange(num_values, dtype=jnp.float32),
         log_pmf=lambda logits: jax.nn.log_softmax(logits),
         init_bias=lambda mean: spread.log_pmf(spread.init_bias(mean)),
+        discrete=True,
     )

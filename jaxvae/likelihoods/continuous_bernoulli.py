@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.likelihoods.pixels import like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.numerics import bisect
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -14,6 +15,7 @@ _DARKEST = 0.01  # least mean of a new decoder: a logit of -100
 
 
 @recorded
+@checked
 def continuous_bernoulli() -> Likelihood:
     """Independent pixels in [0, 1]: the density that the cross-entropy, "BCE", of grey values is a part of.
 

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.likelihoods.pixels import like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, GaussianParams, Likelihood, PRNGKey
 
 
 @recorded
+@checked
 def gaussian(sigma: float = 1.0) -> Likelihood:
     """Independent Gaussian pixels of one fixed standard deviation: the likelihood behind "MSE reconstruction".
 
@@ -50,6 +52,7 @@ def gaussian(sigma: float = 1.0) -> Likelihood:
 
 
 @recorded
+@checked
 def squared_error() -> Likelihood:
     """Squared errors, summed over the pixels: the loss of an autoencoder that has no noise model.
 
@@ -65,6 +68,7 @@ def squared_error() -> Likelihood:
 
 
 @recorded
+@checked
 def gaussian_learned_scale(min_sigma: float = 0.01) -> Likelihood:
     """Independent Gaussian pixels whose standard deviations the decoder gives beside their means.
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
+from jaxvae.likelihoods.scoring import checked
 from jaxvae.numerics import bisect
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -31,6 +32,7 @@ class LogisticMixtureParams(NamedTuple):
 
 
 @recorded
+@checked
 def logistic_mixture(num_components: int, num_values: int = 256, num_channels: int = 1) -> Likelihood:
     """Pixels that are mixtures of discretised logistics, independent but for the channels of one pixel.
 
@@ -77,6 +79,7 @@ def logistic_mixture(num_components: int, num_values: int = 256, num_channels: i
         mean=mixture.mean,
         log_pmf=mixture.log_pmf if num_channels == 1 else None,
         init_bias=mixture.init_bias,
+        discrete=True,
     )
 
 

@@ -20,6 +20,12 @@ def is_value(x: Array, num_values: int) -> Array:
     return (x == jnp.round(x)) & (x >= 0) & (x <= num_values - 1)
 
 
+def is_in_unit(x: Array) -> Array:
+    """Return whether all pixels of an image are in [0, 1], []: one bit an image, which costs next to nothing."""
+    x = x.ravel()
+    return jnp.all((x >= 0) & (x <= 1))
+
+
 def inner_fraction(mean: Array, num_values: int) -> Array:
     """Return mean values 0 to num_values - 1 as parts of the range, kept off its ends, elementwise."""
     return jnp.clip(mean / (num_values - 1), _DARKEST, 1.0 - _DARKEST)

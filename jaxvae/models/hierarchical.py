@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxvae.keys import check_keys
+from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.priors import standard_normal
 from jaxvae.types import Array, ELBOTerms, Likelihood, Prior, PRNGKey
@@ -73,10 +75,11 @@ class HierarchicalVAE(nn.Module):
 
     def decode(self, z: Array) -> Any:
         """Return the likelihood's parameters for latents z_1 [..., D_1]."""
-        return self.decoder(z, None)
+        return decoded(self.decoder, z)
 
     def prior_latents(self, keys: PRNGKey) -> Array:
         """Draw z_L, ..., z_1 and return the last, keys [N] -> [N, D_1]."""
+        check_keys(keys)
         key_of = lambda level: jax.vmap(lambda key: jax.random.fold_in(key, level))(keys)  # noqa: E731
         top = len(self.posteriors) - 1
         z = jax.vmap(lambda key: self.prior.sample(key, (self.posteriors[top].latent_dim,)))(key_of(top))
@@ -85,6 +88,7 @@ class HierarchicalVAE(nn.Module):
         return z
 
     def _draw(self, keys: PRNGKey, x: Array, num_samples: int) -> tuple[tuple[Array, ...], Array]:
+        check_keys(keys, x.shape[0])
         z, log_qz, _ = self.posteriors[0](keys, self.encoders[0](x), num_samples)
         latents, log_qs = [z], [log_qz]
         for level in range(1, len(self.posteriors)):
@@ -108,8 +112,7 @@ class HierarchicalVAE(nn.Module):
         return jnp.stack(log_ps, axis=-1)
 
     def _log_px(self, z: Array, x: Array) -> Array:
-        params = self.decoder(z, x)
-        return jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(params, x)
+        return score_latents(self.likelihood, self.decoder, z, x, reads_x=True)
 
 
 def _keys_of_samples(keys: PRNGKey, level: int, num_samples: int) -> PRNGKey:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxvae.keys import check_keys
 from jaxvae.nets.conv import fan_in_normal
 from jaxvae.types import Array, PRNGKey
 
@@ -116,6 +117,7 @@ class LadderNetwork(nn.Module):
 
         if keys is None:
             raise ValueError("Training takes a key for every image.")
+        check_keys(keys, len(x))
         noise = _noise(keys, widths, self.noise)
         _, clean = up(x, None, {})
         logits, noisy = up(x + noise[0], noise, {})

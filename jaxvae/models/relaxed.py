@@ -5,6 +5,7 @@ from typing import Any
 import flax.linen as nn
 from jax.typing import ArrayLike
 
+from jaxvae.models.decoding import decoded
 from jaxvae.models.vae import VAE
 from jaxvae.posteriors import BernoulliPosterior, MixturePosterior, RelaxedBernoulliPosterior
 from jaxvae.priors import (
@@ -33,7 +34,7 @@ class RelaxedDecoder(nn.Module):
         nn.share_scope(self, self.decoder)
 
     def __call__(self, z: Array, x: Array | None = None) -> Any:
-        return self.decoder(nn.sigmoid(z), x)
+        return decoded(self.decoder, nn.sigmoid(z), x)
 
 
 def relaxed(vae: VAE, temperature: ArrayLike, prior_temperature: ArrayLike) -> VAE:

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 
 from jaxvae import distributions
+from jaxvae.keys import check_keys
+from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.nets.mlp import Activation
 from jaxvae.types import Array, GaussianParams, Likelihood, PRNGKey
 
@@ -68,12 +70,12 @@ class SemiSupervisedVAE(nn.Module):
         with one sample of z for each class, and the KL in closed form.
         """
         num = len(x)
+        check_keys(keys, num)
         y = jnp.broadcast_to(jnp.eye(self.num_classes)[:, None], (self.num_classes, num, self.num_classes))
         h = jnp.broadcast_to(self.of_x(self.encoder(x)), (self.num_classes, num, self.features))
         stats = self.posterior.params_of(self.activation(h + self.of_class(y)))
         z = jax.vmap(lambda stats: jax.vmap(distributions.normal_sample)(keys, stats))(stats)
-        of_x = self.decoder(jnp.concatenate([z, y], axis=-1), None)
-        log_px = jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(of_x, x)
+        log_px = score_latents(self.likelihood, self.decoder, jnp.concatenate([z, y], axis=-1), x)
         kl = jnp.sum(distributions.normal_kl_to_standard(stats), axis=-1)
         return ClassTerms((log_px - kl - math.log(self.num_classes)).T, self.classify(x if seen is None else seen))
 
@@ -88,7 +90,7 @@ class SemiSupervisedVAE(nn.Module):
 
     def decode(self, z: Array, y: Array) -> Any:
         """Return the likelihood's parameters for styles [..., D] and classes [...]."""
-        return self.decoder(jnp.concatenate([z, jax.nn.one_hot(y, self.num_classes)], axis=-1), None)
+        return decoded(self.decoder, jnp.concatenate([z, jax.nn.one_hot(y, self.num_classes)], axis=-1))
 
 
 def class_bound(terms: ClassTerms, labels: Array) -> Array:

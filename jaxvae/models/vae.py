@@ -7,6 +7,8 @@ import jax
 
 from jaxvae import sampling
 from jaxvae.errors import check_shape
+from jaxvae.keys import check_keys
+from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.posteriors import MixturePosterior
 from jaxvae.priors import standard_normal
@@ -39,6 +41,7 @@ class VAE(nn.Module):
 
     def terms_and_stats(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Any]:
         """Return the terms of the bound and the posterior's statistics, which a closed KL needs, from one pass."""
+        check_keys(keys, x.shape[0])
         z, log_qz, stats = self.posterior(keys, self.encoder(x), num_samples)
         return ELBOTerms(self._log_px(z, x), self._log_pz(z)[..., None], log_qz[..., None]), stats
 
@@ -49,6 +52,7 @@ class VAE(nn.Module):
         """
         if not isinstance(self.posterior, MixturePosterior):
             raise ValueError(f"The VAE has the posterior {type(self.posterior).__name__}, expected MixturePosterior.")
+        check_keys(keys, x.shape[0])
         z, log_qz, log_weights = self.posterior.stratified(keys, self.encoder(x), num_samples)
         flat = z.reshape(-1, *z.shape[2:])
         log_px, log_pz = self._log_px(flat, x).reshape(log_qz.shape), self._log_pz(flat).reshape(log_qz.shape)
@@ -71,6 +75,7 @@ class VAE(nn.Module):
 
     def draw(self, keys: PRNGKey, x: Array, num_samples: int) -> Array:
         """Return samples of q(z | x), [S, B, D]."""
+        check_keys(keys, x.shape[0])
         return self.posterior(keys, self.encoder(x), num_samples)[0]
 
     def log_joint(self, x: Array, z: Array) -> Array:
@@ -93,10 +98,11 @@ class VAE(nn.Module):
 
     def decode(self, z: Array) -> Any:
         """Return the likelihood's parameters for latents [..., D], of a decoder that needs no x: see `draw_images`."""
-        return self.decoder(z, None)
+        return decoded(self.decoder, z)
 
     def prior_latents(self, keys: PRNGKey) -> Array:
         """Return latents of the prior, keys [N] -> [N, D]."""
+        check_keys(keys)
         return jax.vmap(lambda key: self.prior.sample(key, (self.posterior.latent_dim,)))(keys)
 
     def _log_pz(self, z: Array) -> Array:
@@ -105,8 +111,7 @@ class VAE(nn.Module):
         return log_pz
 
     def _log_px(self, z: Array, x: Array) -> Array:
-        params = self.decoder(z, x)
-        return jax.vmap(jax.vmap(self.likelihood.log_prob), in_axes=(0, None))(params, x)
+        return score_latents(self.likelihood, self.decoder, z, x, reads_x=True)
 
 
 def draw_images(vae: Any, params: Params, keys: PRNGKey, z: Array) -> Samples:
@@ -121,6 +126,7 @@ def draw_images(vae: Any, params: Params, keys: PRNGKey, z: Array) -> Samples:
     Returns:
       Images, and their means where the pixels are independent.
     """
+    check_keys(keys, len(z))
     if isinstance(vae.decoder, AutoregressiveDecoder):
         draw = vae.likelihood.sample
         return Samples(sampling.autoregressive(vae.decoder, params["decoder"], keys, draw, z), None)

@@ -15,6 +15,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxvae.errors import UserError
+from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.types import Array, Likelihood, StepKeys
 
 Codes = tuple[Array, ...]  # grids [B, h, w] or, of several codes a place, [B, h, w, G]: the coarsest first
@@ -62,8 +64,9 @@ class VQVAE(nn.Module):
           axis_name: mapped axis of replicas that share the batch.
           **options: of the quantizer, as the temperature of a `GumbelQuantizer`.
         """
+        _check_step_keys(keys)
         quantized = self.quantizer(self.encoder(x), keys, train=train, axis_name=axis_name, **options)
-        log_px = jax.vmap(self.likelihood.log_prob)(self.decoder(quantized.z_q, None), x)
+        log_px = score_latents(self.likelihood, self.decoder, quantized.z_q, x, latent_axes=3)
         return CodedTerms(log_px, quantized.penalty, (quantized.codes,), (quantized.stats,))
 
     def encode(self, x: Array) -> Codes:
@@ -77,7 +80,7 @@ class VQVAE(nn.Module):
     def decode(self, codes: Codes) -> Any:
         """Return the likelihood's parameters for grids of codes."""
         (grid,) = codes
-        return self.decoder(self.quantizer.lookup(grid), None)
+        return decoded(self.decoder, self.quantizer.lookup(grid))
 
 
 class HierarchicalVQVAE(nn.Module):
@@ -116,14 +119,15 @@ class HierarchicalVQVAE(nn.Module):
         **options: Any,
     ) -> CodedTerms:
         """Return the terms of the loss, as `VQVAE`."""
+        _check_step_keys(keys)
         h, (of_top, of_bottom) = self.encoder(x), (None, None) if keys is None else _two(keys)
         top = self.top_quantizer(self.top_encoder(h), of_top, train=train, axis_name=axis_name, **options)
         coarse = self.top_decoder(top.z_q)
         fine = self.to_bottom(jnp.concatenate([h, coarse], axis=-1))
         bottom = self.quantizer(fine, of_bottom, train=train, axis_name=axis_name, **options)
-        of_x = self.decoder(jnp.concatenate([bottom.z_q, coarse], axis=-1), None)
+        both = jnp.concatenate([bottom.z_q, coarse], axis=-1)
         return CodedTerms(
-            jax.vmap(self.likelihood.log_prob)(of_x, x),
+            score_latents(self.likelihood, self.decoder, both, x, latent_axes=3),
             top.penalty + bottom.penalty,
             (top.codes, bottom.codes),
             (top.stats, bottom.stats),
@@ -141,7 +145,15 @@ class HierarchicalVQVAE(nn.Module):
         """Return the likelihood's parameters for grids of codes, the coarse one first."""
         top, bottom = codes
         coarse = self.top_decoder(self.top_quantizer.lookup(top))
-        return self.decoder(jnp.concatenate([self.quantizer.lookup(bottom), coarse], axis=-1), None)
+        return decoded(self.decoder, jnp.concatenate([self.quantizer.lookup(bottom), coarse], axis=-1))
+
+
+def _check_step_keys(keys: StepKeys | None) -> None:
+    if not (keys is None or isinstance(keys, StepKeys)):
+        raise UserError(
+            f"A VQ-VAE takes the StepKeys of a step, which have a key for every image and a shared one, got "
+            f"{type(keys).__name__}: give StepKeys(jax.random.split(key, B), key), or None in evaluation."
+        )
 
 
 def _two(keys: StepKeys) -> list[StepKeys]:

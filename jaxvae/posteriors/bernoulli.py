@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxvae import distributions
 from jaxvae.errors import check_shape
+from jaxvae.keys import check_keys
 from jaxvae.posteriors.batching import draw_each, score_each
 from jaxvae.types import Array, PRNGKey
 
@@ -49,6 +50,7 @@ class BernoulliPosterior(_Logits):
         Returns:
           z [S, B, D], zeros and ones; their log-mass log q(z | x) [S, B] in nats; log-odds of a one [B, D].
         """
+        check_keys(keys)
         check_shape("features", features, (keys.shape[0], None))
         logits = self.params_of(features)
         z = draw_each(distributions.bernoulli_sample, keys, logits, num_samples)
@@ -114,6 +116,7 @@ class RelaxedBernoulliPosterior(_Logits):
         Returns:
           y [S, B, D], log-density log q(y | x) [S, B] in nats, and log-odds of a one [B, D].
         """
+        check_keys(keys)
         check_shape("features", features, (keys.shape[0], None))
         logits = self.params_of(features)
         draw = functools.partial(distributions.relaxed_bernoulli_sample_and_log_prob, temperature=self.temperature)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxvae import distributions
 from jaxvae.errors import check_shape
+from jaxvae.keys import check_keys
 from jaxvae.posteriors.batching import draw_each, score_each
 from jaxvae.types import Array, GaussianParams, PRNGKey
 
@@ -36,6 +37,7 @@ class GaussianPosterior(nn.Module):
         Returns:
           z [S, B, D], log q(z | x) [S, B] in nats, and mean and log-variance [B, D].
         """
+        check_keys(keys)
         check_shape("features", features, (keys.shape[0], None))
         stats = self.params_of(features)
         z, log_qz = draw_each(distributions.normal_sample_and_log_prob, keys, stats, num_samples)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxvae.keys import check_keys
 from jaxvae.posteriors.batching import draw_each
 from jaxvae.types import Array, PRNGKey
 
@@ -119,4 +120,5 @@ class MixturePosterior(nn.Module):
 
 def _split(keys: PRNGKey, num_components: int) -> PRNGKey:
     """Keys [B] -> those of the components' noise and, last, of the choice [K + 1, B]."""
+    check_keys(keys)
     return jax.vmap(lambda key: jax.random.split(key, num_components + 1), out_axes=1)(keys)

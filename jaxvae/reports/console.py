@@ -40,7 +40,7 @@ MAIN = {  # in the order in which they are printed
     "parameters": Meaning("parameters", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
-OF_ALL = {
+OUT_OF = {
     "active_units": "latent_dim",
     "used_codes": "num_codes",
     "used_codes_0": "num_codes_0",
@@ -92,8 +92,8 @@ def lines(metrics: Mapping[str, Any]) -> list[str]:
         text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
         if f"{name}_stderr" in metrics:
             text += f" +- {metrics[f'{name}_stderr']:.2g}"
-        if name in OF_ALL and OF_ALL[name] in metrics:
-            text += f" of {metrics[OF_ALL[name]]:,}"
+        if name in OUT_OF and OUT_OF[name] in metrics:
+            text += f" of {metrics[OUT_OF[name]]:,}"
         better = f"({meaning.better} is better)" if meaning.better else ""
         found.append("  ".join(part for part in (f"  {meaning.name:<{width}}", text, meaning.unit, better) if part))
     return found

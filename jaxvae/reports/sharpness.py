@@ -22,7 +22,7 @@ NUM_SHOWN = 16
 FILE = "shown.npz"  # in a run's folder: the images that the figures of a comparison are made of
 
 
-def of_vae(vae: Trained, splits: Splits, metrics: Mapping[str, Any]) -> dict[str, float]:
+def measure_vae(vae: Trained, splits: Splits, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return bits/dim and the sharpness of a VAE's images, and keep these in its folder.
 
     Args:
@@ -39,7 +39,7 @@ def of_vae(vae: Trained, splits: Splits, metrics: Mapping[str, Any]) -> dict[str
     return {"bits_per_dim": -metrics["elbo"] / (math.log(2.0) * math.prod(vae.spec.shape)), **measured}
 
 
-def of_vqvae(prior: Trained, codec: Trained, splits: Splits) -> dict[str, float]:
+def measure_vqvae(prior: Trained, codec: Trained, splits: Splits) -> dict[str, float]:
     """Return the sharpness of the images of a VQ-VAE and its prior, and keep these in the folder of the prior."""
     model = codec.system, codec.params, codec.model_state
     x, _, reconstructions = encode_as_codes(*model, _some(codec, splits))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.errors import UserError
+from jaxvae.errors import Diverged, UserError
 from jaxvae.runs.folder import FREE_FIELDS, on_primary, open_folder, read_json, write_json
 from jaxvae.runs.load import load_start
 from jaxvae.runs.options import Options
@@ -31,6 +31,7 @@ from jaxvae.training import (
     fit,
     fit_sweep,
 )
+from jaxvae.training.optimizers import injected_learning_rate
 from jaxvae.training.parallel import sweep_layout
 from jaxvae.training.state import abstract_batch, abstract_state
 from jaxvae.training.trainer import INIT_EXAMPLES, common_step
@@ -115,7 +116,7 @@ def train_sweep(
         part = _train([runs[i] for i in group], splits, spec, options, together=True)
         trained.update(zip(group, part, strict=True))
     if not any(one.training["best_step"] for one in trained.values()):
-        raise UserError(f"All {len(runs)} trainings of the sweep diverged, the first: {trained[0].training['failure']}")
+        raise Diverged(f"All {len(runs)} trainings of the sweep diverged, the first: {trained[0].training['failure']}")
     return [trained[i] for i in range(len(runs))]
 
 
@@ -218,13 +219,13 @@ def _train(runs: Sequence[_Run], splits: Splits, spec: DataSpec, options: Option
             members = [
                 Member(
                     seed=run.config.seed,
-                    hparams={**run.system.trainable.hparams, "learning_rate": run.config.learning_rate},
+                    hparams={**run.system.trainable.hparams, **rate},
                     rows=run.rows,
                     valid_rows=run.valid_rows,
                     checkpoints=place,
                     report=report,
                 )
-                for run, place, report in zip(runs, places, reports, strict=True)
+                for run, rate, place, report in zip(runs, learning_rates(runs), places, reports, strict=True)
             ]
             results = fit_sweep(first.system, splits, members, settings, num_devices=options.devices, **common)
             kind = "sweep"
@@ -284,3 +285,16 @@ def _trained(run: _Run, first: System, record: dict[str, Any], result: FitResult
 def _layout(run: _Run, splits: Splits, options: Options) -> Layout:
     sizes = run.config.batch_size, options.layout, options.devices
     return choose_layout(run.system, splits.train, *sizes, shard_params=options.shard_params)
+
+
+def learning_rates(runs: Sequence[_Run]) -> list[dict[str, float]]:
+    """The learning rate that each member's own optimizer was built with, {} for all where they do not differ."""
+    if len({run.config.learning_rate for run in runs}) == 1:
+        return [{} for _ in runs]
+    found = [[injected_learning_rate(player.optimizer) for player in run.system.trainable.players] for run in runs]
+    if any(len(rates) != 1 or None in rates for rates in found):
+        raise UserError(
+            f"The learning rate of {runs[0].system.name} cannot be swept: expected one player, whose optimizer has it "
+            "by optax.inject_hyperparams, as jaxvae.training.cosine_adam does."
+        )
+    return [{"learning_rate": rate} for (rate,) in found if rate is not None]

@@ -124,7 +124,7 @@ def _splits_of(system: System, images: Any) -> Splits:
             )
         return images
     splits, spec = load_arrays(images)
-    if spec._replace(num_classes=0) != system.spec._replace(num_classes=0):
+    if (spec.shape, spec.num_values) != (tuple(system.spec.shape), system.spec.num_values):
         raise UserError(
             f"The images are {list(spec.shape)} of {spec.num_values} values, {system.name} is of "
             f"{list(system.spec.shape)} of {system.spec.num_values}: build it with the spec that jaxvae.data.load "

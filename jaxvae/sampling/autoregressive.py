@@ -13,6 +13,7 @@ from jax import lax
 
 from jaxvae.distributions import categorical_sample
 from jaxvae.errors import check_shape
+from jaxvae.keys import check_keys
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.types import Array, Likelihood, Params, PRNGKey
 
@@ -47,6 +48,7 @@ def autoregressive(
     Returns:
       Images [B, H, W, C] or codes [B, H, W], as the draws give them.
     """
+    check_keys(keys)
     variables, num = {"params": params}, keys.shape[0]
     leaf = jax.tree.leaves(decoder.param_shapes)[0]
     height, width = leaf.shape[:2]

@@ -1,6 +1,8 @@
 """What a study varies: `--sweep FIELD=VALUE,VALUE,...`, any fields of a configuration, in all combinations."""
 
 import itertools
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from jaxvae.errors import UserError
 
 Axes = Mapping[str, tuple[Any, ...]]  # field -> its values
 WORDS = {type(None): "none", int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+UNFIT = r"[^\w.+-]"  # signs that the name of a folder is better without
 NONE = "none"  # the word for no study
 
 
@@ -65,8 +68,24 @@ def combinations(axes: Axes) -> list[dict[str, Any]]:
 
 
 def name_of(values: Mapping[str, Any]) -> str:
-    """Return the name of a member's folder."""
-    return "_".join(f"{name}={written(value)}" for name, value in values.items())
+    """Return the name of a member's folder; whatever cannot be in one, as a path's slashes, becomes a dash."""
+    return "_".join(f"{name}={re.sub(UNFIT, '-', written(value))}" for name, value in values.items())
+
+
+def union(stored: Axes, given: Axes) -> dict[str, tuple[Any, ...]]:
+    """Return the axes of a resumed study: those it was started with, and the values that are new.
+
+    Args:
+      stored: of the study's folder.
+      given: now; {} takes those stored.
+
+    Raises:
+      UserError: if the fields are not the same.
+    """
+    if given and set(given) != set(stored):
+        was, now = ", ".join(stored) or "none", ", ".join(given)
+        raise UserError(f"The study was started with a sweep of {was}, now it is of {now}: sweep the same fields.")
+    return {name: (*values, *(v for v in given.get(name, ()) if v not in values)) for name, values in stored.items()}
 
 
 def written(value: Any) -> str:
@@ -95,11 +114,13 @@ def _read(kind: Any, text: str) -> Any:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _fail()
     if typing.get_origin(kind) is Literal:
-        return next((value for value in typing.get_args(kind) if str(value) == text), None) or _fail()
+        found = [value for value in typing.get_args(kind) if str(value) == text]
+        return found[0] if found else _fail()
     if typing.get_origin(kind) is tuple:
         inner = typing.get_args(kind)[0]
         return tuple(_read(inner, part) for part in text.split("x")) if text else ()
-    return kind(text)
+    value = kind(text)
+    return value if not isinstance(value, float) or math.isfinite(value) else _fail()
 
 
 def _fail() -> Any:

@@ -12,18 +12,18 @@ from typing import Any
 
 import jax
 
-from jaxvae import data
 from jaxvae.data.cache import cache_folder
-from jaxvae.errors import UserError
+from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.report import report
 from jaxvae.runs.config import TrainingConfig
+from jaxvae.runs.folder import open_folder
 from jaxvae.runs.names import import_listed
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import experiment_module
 from jaxvae.runs.train import Build, train
 from jaxvae.studies import flags
 from jaxvae.studies.axes import NONE, Axes, parse_axes
-from jaxvae.studies.experiment import Experiment, Selection, quick_axes
+from jaxvae.studies.experiment import Experiment, Selection, load_data, quick_axes
 from jaxvae.studies.study import run_study
 from jaxvae.training import distributed
 
@@ -80,17 +80,18 @@ def run_experiment(experiment: Experiment, config: Any, options: Options, axes: 
     """
     assert experiment.build is not None
     folder = run_folder(experiment.name, options)
-    if experiment.load is not None:
-        splits, spec = experiment.load(config)
-    else:
-        splits, spec = data.load(config.data, image_size=config.image_size)
     if axes:
-        run_study(experiment, config, axes, splits, spec, folder, options)
+        run_study(experiment, config, axes, folder, options)
         return folder
+    splits, spec = load_data(experiment, config)
     if experiment.check is not None:
         experiment.check([config], options, splits, spec)
     if experiment.members is not None:
-        experiment.members([config], [folder], options, splits, spec)
+        if options.resume:
+            open_folder(folder, {}, resume=True)  # of a run that is no part of a study
+        (row,) = experiment.members([config], [folder], options, splits, spec)
+        if "failure" in row:
+            raise Diverged(row["failure"])
         return folder
     chosen = experiment.select(config, splits) if experiment.select else Selection(splits)
     trained = train(config, experiment.build, chosen.trained_on(), spec, folder, options)

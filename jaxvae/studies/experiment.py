@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxvae import data
 from jaxvae.runs.options import Options
 from jaxvae.runs.train import Build
 from jaxvae.studies.axes import Axes
@@ -46,9 +47,17 @@ class Experiment(NamedTuple):
     select: Callable[[Any, Splits], Selection] | None = None
     members: Members | None = None  # trains and evaluates a group of a study; by default `train_members`
     load: Callable[[Any], tuple[Splits, DataSpec]] | None = None  # the data of a configuration; by default its images
+    data_fields: Sequence[str] = ("data", "image_size")  # what the data of a configuration depend on
     check: Check | None = None
     draw: Callable[[Path, list[Row]], None] | None = None  # the figure of a study beside the common one
     run: Callable[[Any, Options], Path] | None = None  # an experiment of stages or of finished runs
+
+
+def load_data(experiment: Experiment, config: Any) -> tuple[Splits, DataSpec]:
+    """Return the data of a configuration and their spec."""
+    if experiment.load is not None:
+        return experiment.load(config)
+    return data.load(config.data, image_size=config.image_size)
 
 
 def take_rows(dataset: Dataset, rows: np.ndarray | None) -> Dataset:

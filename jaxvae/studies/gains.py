@@ -6,17 +6,22 @@ from typing import Any
 import numpy as np
 
 from jaxvae.reports.console import MAIN
-from jaxvae.studies.axes import name_of
+from jaxvae.studies.axes import Axes, name_of
 from jaxvae.studies.table import half_interval
 
-UNITS = ("seed",)  # fields over which means are taken; whatever else is swept is compared
 SHOWN = 5  # metrics of a variant beside the main one
 
 
-def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: Sequence[str]) -> list[dict[str, Any]]:
+# Fields whose values give validation numbers of different things: no run of such a study is the best one.
+INCOMPARABLE = frozenset({"data", "image_size", "likelihood", "sigma", "label", "loss"})
+CRITERIA = ("elbo", "nll", "reconstruction", "cross_entropy", "loss")  # of the validation part, the first that there is
+
+
+def summarize(rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for every variant: means over its units, and what it gains over the first value, unit by unit.
 
-    Gains are over the variant that has the first value of the first field that is compared, and the same in all others.
+    Gains are over the variant that has the first value of the first field that is compared, and the same in all others;
+    where that has diverged there are none.
 
     `gain` is the mean improvement of the main metric, positive where the variant is better, over the units that both
     have; `gain_within` is half the length of its 95 % interval by Student's t. `sd` is the standard deviation of the
@@ -24,7 +29,7 @@ def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: S
 
     Args:
       rows: of the runs: the swept fields, "metrics", ....
-      fields: the swept ones.
+      axes: the swept fields with their values.
       units: those of them over which means are taken.
     """
     main = main_metric([row["metrics"] for row in rows])
@@ -32,13 +37,13 @@ def summarize(rows: Sequence[Mapping[str, Any]], fields: Sequence[str], units: S
     variants: dict[str, dict[str, Mapping[str, Any]]] = {}
     values: dict[str, dict[str, Any]] = {}
     for row in rows:
-        chosen = {field: row[field] for field in fields if field not in units}
+        chosen = {field: row[field] for field in axes if field not in units}
         values[name_of(chosen)] = chosen
-        variants.setdefault(name_of(chosen), {})[name_of({f: row[f] for f in fields if f in units})] = row["metrics"]
+        variants.setdefault(name_of(chosen), {})[name_of({f: row[f] for f in axes if f in units})] = row["metrics"]
     leading = next(iter(next(iter(values.values()))), None)
     summary = []
     for name, of_units in variants.items():
-        first = variants.get(name_of({**values[name], leading: rows[0][leading]}), {}) if leading else of_units
+        first = variants.get(name_of({**values[name], leading: axes[leading][0]}), {}) if leading else of_units
         line: dict[str, Any] = {**values[name], "runs": len(of_units), **means(list(of_units.values()), main)}
         if len(of_units) > 1:
             line["sd"] = float(np.std([metrics[main] for metrics in of_units.values()], ddof=1))
@@ -62,15 +67,23 @@ def means(metrics: Sequence[Mapping[str, Any]], main: str) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in metrics])) for name in [main, *others[:SHOWN]]}
 
 
-def validation_score(valid: Mapping[str, float]) -> float:
-    """Return what runs are compared by on the validation part, smaller is better.
+def best_run(rows: Sequence[Mapping[str, Any]], axes: Axes) -> tuple[Mapping[str, Any], str] | None:
+    """Return the run that is best on the validation part, and by what, None where they have no common measure.
 
     The plain ELBO where there is one, since losses of different objectives and weights of the KL have no common
     measure; else the likelihood, the reconstruction error, the cross-entropy or, last, the loss.
+
+    Args:
+      rows: of the runs that did not diverge, with "valid".
+      axes: the swept fields with their values.
     """
-    if "elbo" in valid:
-        return -valid["elbo"]
-    return next(valid[name] for name in ("nll", "reconstruction", "cross_entropy", "kl", "loss") if name in valid)
+    valid = [row.get("valid") or {} for row in rows]
+    criteria = {next((name for name in CRITERIA if name in one), None) for one in valid}
+    if len(criteria) > 1 or None in criteria or INCOMPARABLE & set(axes):
+        return None
+    (criterion,) = criteria
+    sign = -1.0 if criterion == "elbo" else 1.0
+    return min(rows, key=lambda row: sign * row["valid"][criterion]), str(criterion)
 
 
 # ---------- private

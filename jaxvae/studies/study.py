@@ -8,61 +8,65 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
+import jax
 
 from jaxvae import viz
-from jaxvae.errors import UserError
+from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.console import MAIN
 from jaxvae.reports.report import report
-from jaxvae.reports.summary import read_summary, write_summary
-from jaxvae.runs.folder import FREE_FIELDS, drawing
+from jaxvae.reports.summary import write_summary
+from jaxvae.runs.folder import FREE_FIELDS, drawing, open_folder, read_json
 from jaxvae.runs.options import Options
 from jaxvae.runs.recorder import read_records
 from jaxvae.runs.records import experiment_module, header
 from jaxvae.runs.train import begin, of_part, refuse_layouts, train, train_sweep
 from jaxvae.runs.trained import Trained
-from jaxvae.studies.axes import Axes, combinations, name_of, written
-from jaxvae.studies.experiment import Experiment, Row, Selection, array_fields
-from jaxvae.studies.gains import main_metric, summarize, validation_score
-from jaxvae.studies.table import diverged, table
+from jaxvae.studies.axes import NONE, Axes, combinations, name_of, parse_axes, union, written
+from jaxvae.studies.experiment import Experiment, Row, Selection, array_fields, load_data
+from jaxvae.studies.gains import best_run, main_metric, summarize
+from jaxvae.studies.printing import print_study
+from jaxvae.studies.table import diverged
 from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Splits
 
 KEPT = ("metrics", "valid", "steps", "best_step", "seconds", "compile_seconds", "images_per_second", "failure")
 
 
-def run_study(
-    experiment: Experiment, config: Any, axes: Axes, splits: Splits, spec: DataSpec, folder: Path, options: Options
-) -> None:
+def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, options: Options) -> None:
     """Train all combinations of some fields, each in its sub-folder, and compare them.
 
-    A study that was ended goes on with `--resume`, which may add values.
+    A study that was ended goes on with `--resume`, which may add values of the same fields; all of its runs are then
+    brought to the same steps.
 
     Args:
       experiment: whose fields they are.
       config: whatever is not varied.
-      axes: field -> its values.
-      splits: the data.
-      spec: of the data.
+      axes: field -> its values; {} of a resumed study takes those that it was started with.
       folder: of the study, with `summary.json` and `figures/study.png`.
       options: how to run.
 
     Raises:
       UserError: if a combination is impossible, or all trainings diverged.
     """
+    if options.resume:
+        axes = resumed_axes(folder, config, axes)
     settings = combinations(axes)
+    names = [name_of(values) for values in settings]
+    if len(set(names)) < len(names):
+        raise UserError(f"Two combinations of --sweep have the folder {next(n for n in names if names.count(n) > 1)}.")
     configs = [replace(config, **values) for values in settings]
-    if experiment.check is not None:
-        experiment.check(configs, options, splits, spec)
-    groups = grouped(experiment, configs, spec)
-    if any(len(group) > 1 for group in groups):
-        refuse_layouts(options)
+    groups = grouped(experiment, configs)
+    for group in groups:
+        if experiment.check is not None:
+            experiment.check([configs[i] for i in group.members], options, group.splits, group.spec)
+        if len(group.members) > 1:
+            refuse_layouts(options)
     assert experiment.build is not None
     record = {
-        **header(experiment_module(experiment.build), spec, config),
-        "num_train": len(splits.train.x),
+        **header(experiment_module(experiment.build), groups[0].spec, config),
+        "num_train": len(jax.tree.leaves(groups[0].splits.train.x)[0]),
         "init_from": options.init_from and str(options.init_from),
         "sweep": {name: [written(value) for value in values] for name, values in axes.items()},
     }
@@ -70,16 +74,33 @@ def run_study(
     begin(folder, record, options.resume, FREE_FIELDS | set(axes))
     found: dict[int, Row] = {}
     for number, group in enumerate(groups):
+        mine = [names[i] for i in group.members]
         if distributed.is_primary() and len(groups) > 1:
-            names = ", ".join(name_of(settings[i]) for i in group[:3]) + (", ..." if len(group) > 3 else "")
-            print(f"Program {number + 1} of {len(groups)}: {len(group)} training{'s' * (len(group) > 1)}, {names}")
-        places = [folder / name_of(settings[i]) for i in group]
+            listed = ", ".join(mine[:3]) + (", ..." if len(mine) > 3 else "")
+            print(f"Program {number + 1} of {len(groups)}: {len(mine)} training{'s' * (len(mine) > 1)}, {listed}")
         members = experiment.members or (lambda *a: train_members(experiment, *a))
-        rows = members([configs[i] for i in group], places, options, splits, spec)
-        found.update(zip(group, rows, strict=True))
+        places = [folder / name for name in mine]
+        try:
+            rows = members([configs[i] for i in group.members], places, options, group.splits, group.spec)
+        except Diverged as error:  # of a program in which nothing is left to go on
+            rows = [{"failure": str(error)} for _ in mine]
+        found.update(zip(group.members, rows, strict=True))
     if distributed.is_primary():
         rows = [{**values, **{k: found[i][k] for k in KEPT if k in found[i]}} for i, values in enumerate(settings)]
         conclude(experiment, folder, axes, rows)
+
+
+def resumed_axes(folder: Path, config: Any, axes: Axes) -> Axes:
+    """Return what a resumed study varies: what it was started with, and new values of the same fields.
+
+    Raises:
+      UserError: if the folder is that of one model, or of a study of other fields.
+    """
+    open_folder(folder, {}, resume=True)
+    stored = read_json(folder / "config.json").get("sweep")
+    if not stored:
+        raise UserError(f"{folder} is a run of one model: resume it with --sweep {NONE}.")
+    return union(parse_axes([f"{name}={','.join(values)}" for name, values in stored.items()], config), axes)
 
 
 def train_members(
@@ -110,49 +131,54 @@ def row_of(trained: Trained, splits: Splits) -> Row:
     return dict(trained.training) if diverged(trained) else report(trained, splits, brief=True)
 
 
-def grouped(experiment: Experiment, configs: Sequence[Any], spec: DataSpec) -> list[list[int]]:
-    """Return the places of configurations that can share a program: those that differ in arrays alone."""
-    programs: dict[Any, list[int]] = {}
+class Group(NamedTuple):
+    """Configurations that can share a program, and their data."""
+
+    members: list[int]  # places among all configurations
+    splits: Splits
+    spec: DataSpec
+
+
+def grouped(experiment: Experiment, configs: Sequence[Any]) -> list[Group]:
+    """Return the configurations by the programs that they can share: those of the same data that differ in arrays."""
+    loaded: dict[Any, tuple[Splits, DataSpec]] = {}
+    groups: dict[Any, Group] = {}
     for i, config in enumerate(configs):
+        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        of_data = tuple(fields.get(name) for name in experiment.data_fields)
+        if of_data not in loaded:
+            loaded[of_data] = load_data(experiment, config)
+        splits, spec = loaded[of_data]
         hparams: Mapping[str, Any] = {}
         if experiment.members is None:
             assert experiment.build is not None
             hparams = experiment.build(config, spec).trainable.hparams
-        arrays = array_fields(experiment, config, hparams)
-        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-        programs.setdefault(tuple((k, v) for k, v in fields.items() if k not in arrays), []).append(i)
-    return list(programs.values())
+        arrays = array_fields(experiment, config, hparams) - set(experiment.data_fields)
+        shapes = tuple((name, value) for name, value in fields.items() if name not in arrays)
+        groups.setdefault(shapes, Group([], splits, spec)).members.append(i)
+    return list(groups.values())
 
 
 def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) -> None:
-    """Print the table of a study, write its `summary.json`, draw its figures.
-
-    Rows of values that an earlier start of the study had are kept.
-    """
-    made = {name_of({name: row[name] for name in axes}) for row in rows}
-    before = [row for row in read_summary(folder).get("runs", []) if all(name in row for name in axes)]
-    rows = [*(row for row in before if name_of({name: row[name] for name in axes}) not in made), *rows]
+    """Print the summary of a study, write its `summary.json`, draw its figures."""
     sound = [row for row in rows if "metrics" in row]
     if not sound:
         raise UserError(f"All {len(rows)} trainings diverged, the first: {rows[0].get('failure')}")
     units = [name for name in experiment.units if name in axes]
-    variants = summarize(sound, list(axes), units if len(units) < len(axes) else [])
-    best = min(sound, key=lambda row: validation_score(row["valid"]) if row.get("valid") else np.inf)
-    name = name_of({field: best[field] for field in axes})
-    print()
-    print(table(variants))
-    if best.get("valid"):
-        print(f"Best on the validation part: {folder / name}, a run like any other; {folder} stands for it.")
-    metrics = {**best["metrics"], **{field: best[field] for field in axes}}
-    write_summary(
-        folder, _totals(rows), metrics, best=name if best.get("valid") else None, variants=variants, runs=rows
-    )
+    variants, best = summarize(sound, axes, units), best_run(sound, axes)
+    name = name_of({field: best[0][field] for field in axes}) if best else None
+    metrics = {**best[0]["metrics"], **{field: best[0][field] for field in axes}} if best else {}
+    write_summary(folder, _totals(rows), metrics, best=name, variants=variants, runs=rows)
     with drawing(folder):
         _draw(folder, axes, rows, units, name)
         if experiment.draw is not None:
             experiment.draw(folder, sound)
-    print(f"Figures:  {folder}/figures/")
-    print(f"Numbers:  {folder}/summary.json")
+    print_study(experiment.name, folder, rows, variants, units)
+    if best:
+        print(f"Best run by its {best[1].replace('_', ' ')} on the validation part: {name}")
+        print(f"""Use it:   python -c 'import jaxvae as jv; print(jv.load("{folder}").folder)'  # loads the best run""")
+    else:
+        print("No run is the best one: their validation numbers are of different things.")
 
 
 # ---------- private
@@ -165,7 +191,7 @@ def _totals(rows: Sequence[Row]) -> dict[str, Any]:
     return {"steps": max(row.get("steps", 0) for row in rows), "seconds": seconds, "compile_seconds": compiling}
 
 
-def _draw(folder: Path, axes: Axes, rows: Sequence[Row], units: Sequence[str], best: str) -> None:
+def _draw(folder: Path, axes: Axes, rows: Sequence[Row], units: Sequence[str], best: str | None) -> None:
     compared = [name for name in axes if name not in units] or list(axes)
     main = main_metric([row["metrics"] for row in rows if "metrics" in row])
     values: dict[str, list[float]] = {}

@@ -4,14 +4,14 @@
 """
 
 from jaxvae.systems.autoencoder import autoencoder_system
-from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound, sampled_bound
 from jaxvae.systems.classifier import classifier_system
 from jaxvae.systems.code_prior import code_prior_system
 from jaxvae.systems.ladder import ladder_system
 from jaxvae.systems.semi_supervised import m2_system
-from jaxvae.systems.vae import vae_system
-from jaxvae.systems.vqvae import vqvae_system
+from jaxvae.systems.vae_parts import vae_system
+from jaxvae.systems.vqvae_parts import vqvae_system
 
 from jaxvae.systems.builds import autoregressive, vae, vqvae  # isort: skip - in place of the modules of these names
 

@@ -13,6 +13,7 @@ import optax
 from jaxvae import capabilities
 from jaxvae.data import to_unit
 from jaxvae.likelihoods import bernoulli, squared_error
+from jaxvae.likelihoods.scoring import score_images
 from jaxvae.models import Autoencoder, with_mean_image
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.pixels import unit_pixels
@@ -72,7 +73,7 @@ class AutoencoderParts:
         x = to_unit(batch.x, self.spec.num_values)
         wanted = self.apply(params, x, self.num_fixed, method="encode")
         _, errors = self.errors(params, self.corrupt(keys, wanted), wanted)
-        return {"loss": errors, "reconstruction": -jax.vmap(self.model.likelihood.log_prob)(self.apply(params, x), x)}
+        return {"loss": errors, "reconstruction": -score_images(self.model.likelihood, self.apply(params, x), x)}
 
     @property
     def use(self) -> tuple[Any, ...]:
@@ -97,11 +98,11 @@ class AutoencoderParts:
         """
         h = self.apply(params, seen, self.num_fixed, method="encode_from")
         if not self.num_fixed:
-            return h, -jax.vmap(self.model.likelihood.log_prob)(self.apply(params, h, method="decode"), wanted)
+            return h, -score_images(self.model.likelihood, self.apply(params, h, method="decode"), wanted)
         y, activation = self.apply(params, h, method="decode_last"), self.model.pairs[-2].activation
         if activation is nn.sigmoid:
-            return h, -jax.vmap(bernoulli().log_prob)(y, wanted)
-        return h, -jax.vmap(squared_error().log_prob)(activation(y), wanted)
+            return h, -score_images(bernoulli(), y, wanted)
+        return h, -score_images(squared_error(), activation(y), wanted)
 
     def apply(self, params: Params, *args: Any, method: str | None = None) -> Any:
         """Apply a method of the model."""
@@ -140,7 +141,7 @@ def autoencoder_system(
     corrupt: Corrupt,
     penalty: Penalty | None = None,
     last_alone: bool = False,
-    below: Params = None,
+    pretrained: Params = None,
 ) -> System:
     """Return the system that trains an autoencoder.
 
@@ -156,20 +157,20 @@ def autoencoder_system(
       corrupt: what the encoder, or the last pair, sees; in training and on the validation part.
       penalty: of the code, weighted; in training alone.
       last_alone: whether the pairs below the last stay as they are.
-      below: parameters of these, or of all, to start from.
+      pretrained: parameters of these, or of all pairs, to start from.
 
     Returns:
       The system.
     """
     parts = AutoencoderParts(spec, model, unit_pixels(spec), corrupt, last_alone)
     player = Player("autoencoder", ReconstructionLoss(parts, penalty), optimizer)
-    return assembled(name, parts, [player], init=functools.partial(_init_from, parts, below or {}))
+    return assembled(name, parts, [player], init=functools.partial(_init_from, parts, pretrained or {}))
 
 
 # ---------- private
 
 
-def _init_from(parts: AutoencoderParts, below: Params, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+def _init_from(parts: AutoencoderParts, pretrained: Params, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
     """The initial parameters, with those of trained pairs in their places."""
     params, model_state = parts.init(key, batch)
-    return {**params, **below}, model_state
+    return {**params, **pretrained}, model_state

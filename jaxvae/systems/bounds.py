@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxvae import objectives, schedules
 from jaxvae.models import VAE
 from jaxvae.posteriors import StraightThroughPosterior
-from jaxvae.systems.vae import Bound
+from jaxvae.systems.vae_parts import Bound
 from jaxvae.types import Array, Metrics, Params, PRNGKey, StepInput
 
 

@@ -6,14 +6,14 @@ from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound
 from jaxvae.systems.networks import AutoregressiveNetName, Net, autoregressive_net, gaussian_vae
 from jaxvae.systems.pixels import PixelLikelihood, binary_pixels, pixels_of
 from jaxvae.systems.tokens import block_tokens, pixel_tokens
-from jaxvae.systems.vae import beta_elbo_score, vae_system
-from jaxvae.systems.vqvae import vqvae_system
+from jaxvae.systems.vae_parts import beta_elbo_score, vae_system
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import DataSpec, System
 

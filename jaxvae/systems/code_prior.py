@@ -17,11 +17,12 @@ import optax
 from jaxvae import capabilities, likelihoods, sampling
 from jaxvae.data import split_grids
 from jaxvae.data.codes import Shapes
+from jaxvae.likelihoods.scoring import score_images
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.below import abstract_variables, variables_or_zeros
+from jaxvae.systems.first_stage import abstract_variables, variables_or_zeros
 from jaxvae.systems.pixels import unchanged
-from jaxvae.systems.vqvae import VQVAEParts
+from jaxvae.systems.vqvae_parts import VQVAEParts
 from jaxvae.types import (
     Array,
     Batch,
@@ -96,7 +97,7 @@ class CodePriorParts:
         total = jnp.zeros(len(codes))
         for level, (decoder, z) in enumerate(zip(self.decoders, self._contexts(grids, labels), strict=True)):
             of_x = decoder.apply({"params": params[str(level)]}, z, grids[level])
-            total -= jax.vmap(likelihoods.categorical(decoder.num_codes).log_prob)(of_x, grids[level])
+            total -= score_images(likelihoods.categorical(decoder.num_codes), of_x, grids[level])
         return total
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:

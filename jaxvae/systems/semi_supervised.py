@@ -14,8 +14,8 @@ from jaxvae.data import to_unit
 from jaxvae.keys import split_each
 from jaxvae.models import ClassTerms, SemiSupervisedVAE, class_bound, with_output_bias
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.below import variables_or_zeros
 from jaxvae.systems.classifier import class_scores
+from jaxvae.systems.first_stage import variables_or_zeros
 from jaxvae.types import (
     Array,
     Batch,
@@ -57,17 +57,17 @@ class M2Parts:
 
     Attributes:
       spec: of the data.
-      model: of images, or of the latents of `below`.
+      model: of images, or of the latents of `first_stage`.
       prepare: makes the images that are modelled of those of the data.
-      below: M1, a VAE of images. Its latents are drawn anew at every visit and standardised as those of a first batch
-        are; its parameters are part of the model state. None where M2 is of images.
+      first_stage: M1, a VAE of images. Its latents are drawn anew at every visit and standardised as those of a first
+        batch are; its parameters are part of the model state. None where M2 is of images.
       latent_noise: of the latents of M1, in their standard deviations; 1 in the paper, 0 takes their means.
     """
 
     spec: DataSpec
     model: SemiSupervisedVAE
     prepare: Prepare
-    below: LatentParts | None = None
+    first_stage: LatentParts | None = None
     latent_noise: float = 1.0
 
     def init(
@@ -83,8 +83,8 @@ class M2Parts:
         params_key, draw = jax.random.split(key)
         keys = jax.random.split(draw, batch.mask.shape[0])
         x, model_state = self.prepared(keys, batch.x), {}
-        if self.below is not None:
-            model_state = variables_or_zeros(self.below, variables)
+        if self.first_stage is not None:
+            model_state = variables_or_zeros(self.first_stage, variables)
             q = self.latents(model_state, x)
             mean_of = functools.partial(jnp.average, axis=0, weights=batch.mask, keepdims=True)
             center = mean_of(q.mean)
@@ -93,7 +93,7 @@ class M2Parts:
             scale = jnp.maximum(jnp.sqrt(variance), MIN_SCALE)
             model_state = {**model_state, "center": center, "scale": scale}
         params = self.model.init(params_key, keys, self.modelled(model_state, keys, x))["params"]
-        if self.below is None:
+        if self.first_stage is None:
             mean = jnp.average(to_unit(batch.x, self.spec.num_values), axis=0, weights=batch.mask)
             params = with_output_bias(params, self.model.likelihood, mean)
         return params, model_state
@@ -149,10 +149,10 @@ class M2Parts:
     def decoded(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Array, y: Array) -> Array:
         """Return mean images of styles [N, D] and classes [N]."""
         mean = jax.vmap(self.model.likelihood.mean)(self._apply(params, z, y, method="decode"))
-        if self.below is None:
+        if self.first_stage is None:
             return mean
         latents = mean * model_state["scale"] + model_state["center"]
-        return self.below.decode(model_state["params"], model_state["state"], keys, latents)
+        return self.first_stage.decode(model_state["params"], model_state["state"], keys, latents)
 
     def prepared(self, keys: PRNGKey, x: Array | GaussianParams) -> Array | GaussianParams:
         """Return images as they are modelled; q(z | x) of images stays as it is."""
@@ -162,12 +162,12 @@ class M2Parts:
         """Return q(z | x) of M1, if it is not given."""
         if isinstance(x, GaussianParams):
             return x
-        assert self.below is not None
-        return self.below.posterior(model_state["params"], model_state["state"], x)
+        assert self.first_stage is not None
+        return self.first_stage.posterior(model_state["params"], model_state["state"], x)
 
     def modelled(self, model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams) -> Any:
         """Return what M2 is of: prepared images, or latents of them, drawn."""
-        if self.below is None:
+        if self.first_stage is None:
             return x
         q = self.latents(model_state, x)
         drawn = jax.vmap(distributions.normal_sample)(keys, q)
@@ -175,7 +175,7 @@ class M2Parts:
 
     def expected(self, model_state: ModelState, x: Array) -> Array:
         """Return the same without noise."""
-        return x if self.below is None else self._standardized(model_state, self.latents(model_state, x).mean)
+        return x if self.first_stage is None else self._standardized(model_state, self.latents(model_state, x).mean)
 
     def _apply(self, params: Params, *args: Any, **options: Any) -> Any:
         return self.model.apply({"params": params}, *args, **options)
@@ -212,8 +212,8 @@ def m2_system(
     optimizer: optax.GradientTransformation,
     hparams: Mapping[str, float] | None = None,
     corrupt: Corrupt | None = None,
-    below: LatentParts | None = None,
-    below_variables: tuple[Params, ModelState] | None = None,
+    first_stage: LatentParts | None = None,
+    first_stage_variables: tuple[Params, ModelState] | None = None,
     latent_noise: float = 1.0,
 ) -> System:
     """Return the system that trains M2 on images of which some have a class, others the label -1.
@@ -227,15 +227,15 @@ def m2_system(
     Args:
       name: of the system.
       spec: of the data.
-      model: of images, or of the latents of `below`.
+      model: of images, or of the latents of `first_stage`.
       prepare: makes the images that are modelled of those of the data.
       objective: the loss, of the terms of the bound.
       optimizer: of the loss.
       hparams: starting values of what the objective reads from `StepInput.hparams`.
       corrupt: what q(y | x) sees of images that it learns from; all else sees them as they are. None corrupts nothing.
-      below: M1, a VAE of images with a Gaussian posterior. Training images may be given as q(z | x) of them,
+      first_stage: M1, a VAE of images with a Gaussian posterior. Training images may be given as q(z | x) of them,
         `GaussianParams`.
-      below_variables: its parameters and state, which stay as they are; None where shapes are enough.
+      first_stage_variables: its parameters and state, which stay as they are; None where shapes are enough.
       latent_noise: of the latents of M1, in their standard deviations; 1 in the paper, 0 takes their means.
 
     Returns:
@@ -244,9 +244,9 @@ def m2_system(
     Raises:
       ValueError: if latents were to be corrupted.
     """
-    if corrupt is not None and below is not None:
+    if corrupt is not None and first_stage is not None:
         raise ValueError("corrupt is of images, which M2 of latents does not see: expected None.")
-    parts = M2Parts(spec, model, prepare, below, latent_noise)
-    init = functools.partial(parts.init, variables=below_variables)
+    parts = M2Parts(spec, model, prepare, first_stage, latent_noise)
+    init = functools.partial(parts.init, variables=first_stage_variables)
     player = Player("m2", ClassLoss(parts, objective, corrupt), optimizer)
     return assembled(name, parts, [player], hparams=hparams, init=init)

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxvae.data import padded_batches
 from jaxvae.keys import example_keys
+from jaxvae.training.checks import check_dataset, check_evaluated
 from jaxvae.training.parallel import AXIS, Layout, divided, local_layout, put
 from jaxvae.types import Batch, Dataset, DataSpec, Metrics, ModelState, Params, PRNGKey, System
 
@@ -31,7 +32,8 @@ def make_evaluator(
 
     Returns:
       (params, model_state, dataset, hparams=None) -> {name: [N, ...]}, an entry an example; [M, N, ...] for members.
-      Without hparams, arrays by name, those of the system hold.
+      Without hparams, arrays by name, those of the system hold. It raises a `UserError` for examples of another shape
+      than the system's, and for an `evaluate` that gives no loss of every example.
     """
     layout = layout or local_layout()
     size = batch_size if members else -(-batch_size // layout.mesh.size) * layout.mesh.size
@@ -41,6 +43,7 @@ def make_evaluator(
     def evaluate(
         params: Params, model_state: ModelState, dataset: Dataset, hparams: Mapping[str, jax.Array] | None = None
     ) -> dict[str, np.ndarray]:
+        check_dataset(dataset, system.spec, "evaluated")
         given = hparams or {name: np.float32(value) for name, value in system.trainable.hparams.items()}
 
         def values(start: int, batch: Batch) -> Metrics:
@@ -102,9 +105,12 @@ def _compiled(evaluate: Callable, size: int, layout: Layout, members: bool) -> C
     def one_batch(
         params: Params, model_state: ModelState, start: jax.Array, batch: Batch, hparams: Mapping[str, jax.Array]
     ) -> Metrics:
+        def values(*arguments: Any) -> Metrics:
+            found = evaluate(*arguments)
+            check_evaluated(found, size)
+            return found
+
         arguments = params, model_state, evaluation_keys(start, size), batch, hparams
-        if members:
-            return jax.vmap(evaluate, in_axes=(0, 0, None, None, 0))(*arguments)
-        return evaluate(*arguments)
+        return jax.vmap(values, in_axes=(0, 0, None, None, 0))(*arguments) if members else values(*arguments)
 
     return jax.jit(one_batch, out_shardings=divided(layout))

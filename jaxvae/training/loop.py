@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from jaxvae.training.checkpoint import Best, Checkpoints
+from jaxvae.training.checks import check_splits
 from jaxvae.training.distributed import any_process
 from jaxvae.training.layouts import choose_layout
 from jaxvae.training.parallel import Layout
@@ -45,8 +46,10 @@ def fit(
       The result; nothing is trained where the resumed run had done all steps.
 
     Raises:
-      UserError: if loss or gradients stop being finite: it names the step; checkpoints stay as they are.
+      UserError: if loss or gradients stop being finite: it names the step; checkpoints stay as they are. If data,
+        loss or `evaluate` are not what a training takes.
     """
+    check_splits(splits, system.spec)
     member = Member(seed, checkpoints=checkpoints, report=report)
     layout = layout or choose_layout(system, splits.train, settings.batch_size)
     training = Training(system, splits, [member], settings, layout, start)

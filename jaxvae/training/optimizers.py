@@ -1,5 +1,6 @@
 """Optimizers with the learning rate as an array of their state, so that the members of a sweep can differ in it."""
 
+import jax.numpy as jnp
 import optax
 
 from jaxvae.types import Array
@@ -23,3 +24,10 @@ def cosine_adam(learning_rate: float, steps: int, eps: float = 1e-8) -> optax.Gr
         return optax.adam(optax.cosine_decay_schedule(learning_rate, steps, alpha=FINAL_SHARE), eps=eps)
 
     return optax.inject_hyperparams(adam)(learning_rate=learning_rate)
+
+
+def injected_learning_rate(optimizer: optax.GradientTransformation) -> float | None:
+    """Return the learning rate that an optimizer has by `optax.inject_hyperparams`, None where it has none there."""
+    state = optimizer.init({"any": jnp.zeros(1)})
+    found = optax.tree.get_all_with_path(state, "learning_rate")
+    return float(found[0][1]) if found else None

@@ -10,6 +10,7 @@ import optax
 
 from jaxvae.errors import UserError
 from jaxvae.training.checkpoint import Best
+from jaxvae.training.checks import check_initial
 from jaxvae.training.step import initial_opt_states
 from jaxvae.types import Array, Batch, Dataset, PRNGKey, System, TrainState
 
@@ -49,7 +50,9 @@ def create_train_state(
 
     def create(key: PRNGKey, batch: Batch, given: Best | None) -> TrainState:
         init_key, step_key = jax.random.split(key)
-        params, model_state = trainable.init(init_key, batch) if given is None else given
+        found = trainable.init(init_key, batch) if given is None else given
+        check_initial(found)
+        params, model_state = found
         opt_state: Any = initial_opt_states(trainable.players, params)
         for name, value in given_values.items():
             try:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxvae.keys import example_keys
-from jaxvae.types import Array, Batch, Metrics, ModelState, Params, Player, StepInput, StepKeys, TrainState, everything
+from jaxvae.training.checks import check_loss
+from jaxvae.types import Array, Batch, Metrics, ModelState, Params, Player, StepInput, StepKeys, TrainState, owns_all
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
@@ -31,23 +32,32 @@ def make_train_step(
     (Child 2021, arXiv:2011.10650, appendix), and the metric `skipped` is 1.
 
     Args:
-      players: each with the mean loss of the examples at hand, whose metrics may not be named `loss`, `grad_norm`,
-        `finite` or `skipped`, and an optimizer that is applied to the mean gradient of the parameters it owns. The
-        model state goes from one to the next.
+      players: each with a name of its own, the mean loss of the examples at hand, whose metrics may not be named
+        `loss`, `grad_norm`, `finite` or `skipped`, and an optimizer that is applied to the mean gradient of the
+        parameters it owns. The model state goes from one to the next; all get the same keys, so that they see the same
+        noise unless they fold in something of their own.
       alternating: whether a player sees the parameters that those before it have moved in this step, or all take their
         gradients at the same parameters.
       ema_decay: of the moving average in `state.ema_params`, (1 + t) / (10 + t) at step t while that is less; unused
         where the state keeps none.
-      clip_norm: gradients of a larger global l2 norm are scaled down to it; None leaves them.
-      skip_norm: steps of a larger global l2 norm, before clipping, are skipped; None skips none.
+      clip_norm: the gradient of every player that has a larger global l2 norm is scaled down to it; None leaves all.
+      skip_norm: a step is skipped as a whole if the global l2 norm of the gradients of all players together, before
+        clipping, is larger; None skips none.
       axis_name: mapped axis of replicas that share the batch, None where one program sees the whole batch.
 
     Returns:
-      The step. Metrics are those of all players, averaged over replicas, and loss (of the first player; of others,
-      loss_NAME), grad_norm (global l2 norm of all gradients, before clipping), finite and skipped.
+      The step. Metrics are those of all players, averaged over replicas, and loss, grad_norm (global l2 norm of all
+      gradients, before clipping), finite and skipped. What a later player calls as one before it has the name of the
+      player behind it: loss_NAME, kl_NAME. The first trace raises a `UserError` for a loss that is not one number
+      beside its state and metrics.
+
+    Raises:
+      ValueError: if two players have the same name.
     """
-    turns = [(player,) for player in players] if alternating else [tuple(players)]
-    places = {player.name: place for place, player in enumerate(players)}
+    names = [player.name for player in players]
+    if len(set(names)) < len(names):
+        raise ValueError(f"The players are called {', '.join(names)}, expected a name of its own for each.")
+    turns = [[move] for move in enumerate(players)] if alternating else [list(enumerate(players))]
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = step_keys(state, batch.mask.shape[0], axis_name)
@@ -56,16 +66,16 @@ def make_train_step(
         at, norms, losses = state, [], []
         for turn in turns:
             before, moves = at, []
-            for player in turn:
+            for place, player in turn:
                 grads, model_state, found = _gradient(player, before.params, at.model_state, inputs)
                 at = at._replace(model_state=model_state)
-                losses.append(found.pop("loss"))
-                metrics |= found | ({f"loss_{player.name}": losses[-1]} if len(losses) > 1 else {})
+                losses.append(found["loss"])
+                metrics |= _told_apart(found, metrics, player)
                 norms.append(optax.tree.norm(grads))
                 if clip_norm is not None:
                     scale = jnp.minimum(1.0, clip_norm / jnp.maximum(norms[-1], jnp.finfo(jnp.float32).tiny))
                     grads = jax.tree.map(lambda grad, scale=scale: grad * scale, grads)
-                moves.append((places[player.name], player, grads))
+                moves.append((place, player, grads))
             if turn is not turns[-1]:
                 at = _moved(at, moves)
         grad_norm = norms[0] if len(norms) == 1 else jnp.linalg.norm(jnp.stack(norms))
@@ -88,7 +98,7 @@ def make_train_step(
         new_state = _where(taken, updated, state)
         new_state = new_state._replace(step=state.step + finite.astype(state.step.dtype))
         flags = {"finite": finite.astype(jnp.float32), "skipped": skipped}
-        return new_state, {**metrics, "loss": losses[0], "grad_norm": grad_norm, **flags}
+        return new_state, {**metrics, "grad_norm": grad_norm, **flags}
 
     return train_step
 
@@ -99,13 +109,20 @@ def _gradient(
     """The gradient of what a player owns, the new model state, and its loss and metrics, means over the replicas."""
 
     def loss(owned: Params) -> tuple[Array, tuple[ModelState, Metrics]]:
-        return player.loss(_put_back(player, params, owned), model_state, inputs)
+        found = player.loss(_put_back(player, params, owned), model_state, inputs)
+        check_loss(player.name, found)
+        return found
 
     # The gradient of the local loss, then the mean: differentiating through a mean over replicas would be wrong.
     (value, (model_state, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(_owned(player, params))
     if inputs.axis_name:
         value, metrics, grads = jax.lax.pmean((value, metrics, grads), inputs.axis_name)
     return grads, model_state, {**metrics, "loss": value}
+
+
+def _told_apart(found: Metrics, before: Metrics, player: Player) -> Metrics:
+    """The metrics of a player, with its name behind those that players before it have too."""
+    return {f"{name}_{player.name}" if name in before else name: value for name, value in found.items()}
 
 
 def _moved(state: TrainState, moves: Sequence[tuple[int, Player, Params]]) -> TrainState:
@@ -119,13 +136,13 @@ def _moved(state: TrainState, moves: Sequence[tuple[int, Player, Params]]) -> Tr
 
 
 def _owned(player: Player, params: Params) -> Params:
-    if player.owns is everything:
+    if player.owns is owns_all:
         return params
     return {name: entry for name, entry in params.items() if player.owns(name)}
 
 
 def _put_back(player: Player, params: Params, owned: Params) -> Params:
-    return owned if player.owns is everything else {**params, **owned}
+    return owned if player.owns is owns_all else {**params, **owned}
 
 
 def initial_opt_states(players: Sequence[Player], params: Params) -> tuple[optax.OptState, ...]:
@@ -134,7 +151,7 @@ def initial_opt_states(players: Sequence[Player], params: Params) -> tuple[optax
     Raises:
       ValueError: if an entry of the parameters has no owner, or several.
     """
-    if not (len(players) == 1 and players[0].owns is everything):
+    if not (len(players) == 1 and players[0].owns is owns_all):
         for name in params:
             owners = [player.name for player in players if player.owns(name)]
             if len(owners) != 1:

@@ -8,6 +8,7 @@ networks cannot.
 from collections.abc import Callable, Sequence
 
 from jaxvae.training.checkpoint import Best
+from jaxvae.training.checks import check_splits
 from jaxvae.training.loop import train_to_end
 from jaxvae.training.parallel import sweep_layout
 from jaxvae.training.trainer import FitResult, Member, Settings, Training
@@ -44,6 +45,7 @@ def fit_sweep(
     Returns:
       A result for each member.
     """
+    check_splits(splits, system.spec)
     layout = sweep_layout(len(members), num_devices)
     training = Training(system, splits, members, settings, layout, start, together=True)
     return train_to_end(training, resume, stop)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data import batch_indices, padded_batches
-from jaxvae.errors import UserError
+from jaxvae.errors import Diverged
 from jaxvae.training.checkpoint import Best, Checkpoints, Saved
 from jaxvae.training.divergence import divergence, means_of_taken, skipped_in_row
 from jaxvae.training.evaluate import make_evaluator
@@ -228,7 +228,7 @@ class Training:
     def _check(self, i: int, failure: str | None) -> None:
         """Remember what made a member diverge; alone, that is the end."""
         if failure and not self.together:
-            raise UserError(f"{failure} Checkpoints saved before stay as they are.")
+            raise Diverged(f"{failure} Checkpoints saved before stay as they are.")
         self._loops[i] = self._loops[i]._replace(failure=self._loops[i].failure or failure)
 
     def _is_over(self, i: int) -> bool:

@@ -14,8 +14,8 @@ from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
 from jaxvae.quantizers import VectorQuantizer
 from jaxvae.systems.pixels import binary_pixels
-from jaxvae.systems.vqvae import vqvae_system
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.training import evaluation_keys
 from tests.squares import SPEC, batch_of_squares, squares
 

@@ -14,7 +14,7 @@ from jaxvae.systems.assemble import loaded
 from jaxvae.systems.ladder import LadderParts
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
-from jaxvae.systems.vae import VAEParts
+from jaxvae.systems.vae_parts import VAEParts
 from tests.squares import SPEC, batch_of_squares, squares
 
 PARTS = VAEParts(SPEC, gaussian_vae("mlp", 3, bernoulli(), SPEC), binary_pixels(SPEC))

@@ -142,7 +142,7 @@ def test_a_study_leaves_runs_like_any_other_and_resumes_with_more_values(tmp_pat
     run_command("iwae", *more, out=tmp_path)
     assert jv.load(folder / "seed=1_learning_rate=0.001").config["steps"] == 4
     runs = summary_of(folder)["runs"]
-    assert {(run["seed"], run["learning_rate"]) for run in runs} == {*found, (2, 1e-3)}  # those before are kept
+    assert {(run["seed"], run["learning_rate"]) for run in runs} == {*found, (2, 1e-3), (2, 1e30)}  # all combinations
 
 
 @pytest.mark.slow

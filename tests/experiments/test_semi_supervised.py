@@ -143,8 +143,8 @@ def test_m1m2_trains_on_latents_that_were_encoded_once(images, tmp_path, monkeyp
 
 
 def test_m2_of_latents_is_of_their_shape():
-    below = untrained("binary_vae", net="mlp", latent_dim=3).system.parts
-    model = m2(small(method="m1m2", encoder="a"), SPEC, below)
+    first_stage = untrained("binary_vae", net="mlp", latent_dim=3).system.parts
+    model = m2(small(method="m1m2", encoder="a"), SPEC, first_stage)
     assert model.decoder.param_shapes.mean.shape == (3,)
 
 

@@ -19,7 +19,7 @@ from jaxvae.errors import UserError
 from jaxvae.models import VAE
 from jaxvae.nets.image import DenseMap
 from jaxvae.runs.description import describe, rebuild
-from jaxvae.systems.vae import VAEParts
+from jaxvae.systems.vae_parts import VAEParts
 from jaxvae.types import DataSpec
 from tests.runs.described import through_json, vamp_vae
 from tests.test_protocols import MODELS, PRIORS, SHAPE

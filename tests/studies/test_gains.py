@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxvae.studies.gains import main_metric, summarize, validation_score
+from jaxvae.studies.gains import best_run, main_metric, summarize
 from jaxvae.studies.table import half_interval, table
 
 
@@ -21,7 +21,9 @@ ROWS = [
 
 
 def test_gains_are_paired_seed_by_seed():
-    gaussian, planar, radial = summarize(ROWS, ["posterior", "seed"], ["seed"])
+    gaussian, planar, radial = summarize(
+        ROWS, {"posterior": ("gaussian", "planar", "radial"), "seed": (0, 1)}, ["seed"]
+    )
     assert "gain" not in gaussian
     assert (gaussian["posterior"], gaussian["runs"], gaussian["nll"], gaussian["kl"]) == ("gaussian", 2, 11.0, 4.5)
     np.testing.assert_allclose(gaussian["sd"], 2**0.5, atol=1e-4)
@@ -39,7 +41,7 @@ def test_gains_of_two_fields_are_over_the_first_value_of_the_first_and_the_same_
         {"labels": labels, "method": method, "metrics": {"error": error}}
         for labels, method, error in ((10, "a", 8.0), (10, "b", 5.0), (100, "a", 4.0), (100, "b", 3.0))
     ]
-    found = summarize(rows, ["method", "labels"], [])
+    found = summarize(rows, {"method": ("a", "b"), "labels": (10, 100)}, [])
     assert [(row["method"], row["labels"], row.get("gain")) for row in found] == [
         ("a", 10, None),
         ("b", 10, 3.0),
@@ -51,7 +53,7 @@ def test_gains_of_two_fields_are_over_the_first_value_of_the_first_and_the_same_
 def test_a_gain_is_positive_where_a_variant_is_better_whichever_side_is():
     rows = [{"net": name, "metrics": {"psnr": value, "mse": 1.0}} for name, value in (("mlp", 20.0), ("conv", 23.0))]
     assert main_metric([one["metrics"] for one in rows]) == "psnr"
-    assert summarize(rows, ["net"], [])[1]["gain"] == 3.0
+    assert summarize(rows, {"net": ("mlp", "conv")}, [])[1]["gain"] == 3.0
 
 
 def test_half_interval_is_students():
@@ -60,17 +62,30 @@ def test_half_interval_is_students():
 
 
 @pytest.mark.parametrize(
-    ("valid", "expected"),
+    ("one", "other", "criterion"),
     [
-        ({"loss": 5.0, "elbo": -7.0, "reconstruction": 1.0}, 7.0),
-        ({"loss": 5.0, "reconstruction": 1.0}, 1.0),
-        ({"loss": 5.0, "cross_entropy": 2.0, "error": 0.1}, 2.0),
-        ({"loss": 5.0, "nll": 3.0}, 3.0),
-        ({"loss": 5.0}, 5.0),
+        ({"loss": 1.0, "elbo": -7.0}, {"loss": 2.0, "elbo": -6.0}, "elbo"),  # higher is better
+        ({"loss": 1.0, "reconstruction": 4.0}, {"loss": 2.0, "reconstruction": 3.0}, "reconstruction"),
+        (
+            {"loss": 1.0, "cross_entropy": 2.0, "kl": 0.0},
+            {"loss": 2.0, "cross_entropy": 1.0, "kl": 9.0},
+            "cross_entropy",
+        ),
+        ({"loss": 2.0, "kl": 0.0}, {"loss": 1.0, "kl": 5.0}, "loss"),
     ],
 )
-def test_runs_are_compared_by_the_bound_where_there_is_one(valid, expected):
-    assert validation_score(valid) == expected
+def test_the_best_run_is_that_of_the_common_measure(one, other, criterion):
+    rows = [{"seed": 0, "valid": one}, {"seed": 1, "valid": other}]
+    assert best_run(rows, {"seed": (0, 1)}) == (rows[1], criterion)
+
+
+@pytest.mark.parametrize(
+    ("other", "field"),
+    [({"loss": 1.0, "elbo": -3.0}, "likelihood"), ({"loss": 1.0, "nll": 3.0}, "model"), ({}, "seed")],
+)
+def test_runs_without_a_common_measure_have_no_best_one(other, field):
+    rows = [{"valid": {"loss": 1.0, "elbo": -2.0}}, {"valid": other}]
+    assert best_run(rows, {field: (0, 1)}) is None
 
 
 def test_table_has_a_column_for_every_number_and_short_word():

@@ -13,7 +13,7 @@ from jaxvae.capabilities import Completes, Generates, ScoresExactly, require
 from jaxvae.errors import UserError
 from jaxvae.likelihoods import bernoulli, categorical
 from jaxvae.nets import AutoregressiveDecoder, PixelCNN
-from jaxvae.systems.autoregressive import autoregressive_system
+from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.pixels import binary_pixels
 from jaxvae.systems.tokens import block_tokens, code_tokens, pixel_tokens
 from jaxvae.training import Settings, fit, make_layout

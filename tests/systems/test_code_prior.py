@@ -10,11 +10,11 @@ from jaxvae.capabilities import Generates, ScoresExactly, require
 from jaxvae.likelihoods import bernoulli, categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext, PixelCNN
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.systems.below import abstract_variables, variables_or_zeros
 from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
+from jaxvae.systems.first_stage import abstract_variables, variables_or_zeros
 from jaxvae.systems.pixels import binary_pixels
-from jaxvae.systems.vqvae import VQVAEParts
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.systems.vqvae_parts import VQVAEParts
 from jaxvae.training import Settings, fit, make_layout
 from jaxvae.types import Batch, Dataset, DataSpec, Splits
 from tests.squares import SPEC, batch_of_squares

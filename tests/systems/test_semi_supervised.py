@@ -19,7 +19,7 @@ from jaxvae.systems.ladder import ladder_system
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels, unchanged, unit_pixels
 from jaxvae.systems.semi_supervised import m2_system
-from jaxvae.systems.vae import VAEParts
+from jaxvae.systems.vae_parts import VAEParts
 from jaxvae.training import create_train_state, make_train_step
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, StepInput
@@ -71,7 +71,7 @@ def m2_of_latents(**options):
         prepare=unit_pixels(SPEC),
         objective=objective,
         optimizer=optax.adam(1e-3),
-        below=M1,
+        first_stage=M1,
         **options,
     )
 
@@ -128,7 +128,7 @@ def m1m2_of_all(**options):
     """M1 + M2 on a VAE that is not trained, and q(z | x) of all images."""
     batch = batch_of_squares(40, np.full(40, -1))
     variables = M1.init(jax.random.key(9), batch)
-    system = m2_of_latents(below_variables=variables, **options)
+    system = m2_of_latents(first_stage_variables=variables, **options)
     return system, batch, M1.posterior(*variables, jnp.asarray(batch.x) / 255), variables
 
 

@@ -14,8 +14,8 @@ from jaxvae.models import VQVAE
 from jaxvae.nets import ImageDecoder, MapDecoder, MapEncoder
 from jaxvae.quantizers import GumbelQuantizer, VectorQuantizer
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
-from jaxvae.systems.vqvae import vqvae_system
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
+from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.training import create_train_state
 from jaxvae.training.step import step_keys
 from jaxvae.types import Dataset, DataSpec, Splits, StepInput, StepKeys

@@ -39,6 +39,7 @@ def test_players_take_their_gradients_at_the_same_parameters():
     np.testing.assert_allclose(state.params["w"], 3.0 + RATE * 2.0, rtol=1e-6)
     assert int(state.model_state["calls"]) == 2  # it goes from one player to the next
     np.testing.assert_allclose([metrics["loss"], metrics["loss_second"], metrics["product"]], [6.0, -6.0, 6.0])
+    np.testing.assert_allclose(metrics["product_second"], 6.0)
     np.testing.assert_allclose(metrics["grad_norm"], np.hypot(3.0, 2.0), rtol=1e-6)
 
 
@@ -49,6 +50,35 @@ def test_alternating_players_see_what_those_before_have_moved():
     np.testing.assert_allclose(state.params["w"], 3.0 + RATE * moved, rtol=1e-6)
     np.testing.assert_allclose(metrics["loss_second"], -moved * 3.0, rtol=1e-6)
     assert int(state.step) == 1
+
+
+def test_metrics_of_the_same_name_are_told_apart():
+    raised = SECOND._replace(loss=lambda p, state, inputs: (0.0 * p["w"], (state, {"product": jnp.float32(7.0)})))
+    _, metrics = one_step(system_of(FIRST, raised))
+    assert {name: float(metrics[name]) for name in ("product", "product_second")} == {
+        "product": 6.0,
+        "product_second": 7.0,
+    }
+
+
+def test_players_have_names_of_their_own():
+    with pytest.raises(ValueError, match="The players are called first, first, expected a name of its own for each"):
+        make_train_step((FIRST, SECOND._replace(name="first")))
+
+
+def test_players_get_the_same_keys():
+    def seen(params, state, inputs):
+        return 0.0 * (params["u"] + params["w"]), (state, {"noise": jax.random.uniform(inputs.keys.shared)})
+
+    _, metrics = one_step(system_of(FIRST._replace(loss=seen), SECOND._replace(loss=seen)))
+    assert metrics["noise"] == metrics["noise_second"]
+
+
+def test_a_step_is_skipped_for_the_norm_of_all_gradients():
+    limit = 3.5  # above each of the norms 3 and 2, below that of both, 3.6
+    state, metrics = one_step(system_of(FIRST, SECOND), skip_norm=limit)
+    assert (float(metrics["skipped"]), int(state.step)) == (1.0, 1)
+    assert (float(state.params["u"]), float(state.params["w"])) == (2.0, 3.0)
 
 
 def test_gradients_of_each_player_are_clipped_by_their_own_norm():

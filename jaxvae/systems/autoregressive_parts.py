@@ -15,6 +15,7 @@ import optax
 from jaxvae import capabilities, sampling
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
+from jaxvae.likelihoods.scoring import score_images
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.tokens import Tokens
@@ -90,7 +91,7 @@ class AutoregressiveParts:
         """Return log p(x), or log p(x | class): see `capabilities.ScoresExactly`."""
         tokens = self.tokens.encode(x)
         of_x = self.decoder.apply({"params": params}, self._context(labels), tokens)
-        return jax.vmap(self.likelihood.log_prob)(of_x, tokens)
+        return score_images(self.likelihood, of_x, tokens)
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Draw images token by token, of the classes in turn: see `capabilities.Generates`."""

@@ -1,0 +1,110 @@
+"""Log-probabilities of images whose parameters have the right shape: others would broadcast to numbers of nothing."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax.core import FrozenDict, unfreeze
+
+from jaxvae.errors import UserError
+from jaxvae.types import Array, Likelihood
+
+Made = TypeVar("Made", bound=Callable[..., Likelihood])
+
+
+def score_images(
+    likelihood: Likelihood, params: Any, x: Array, leading: Sequence[int] | None = None, source: str = "the decoder"
+) -> Array:
+    """Return log p(x | params) of every image, or of every sample of its parameters.
+
+    Args:
+      likelihood: of one image.
+      params: of its parameters, each leaf [..., B, *shape] with the shape that `likelihood.param_shapes` asks for.
+      x: images [B, ...].
+      leading: the axes (..., B) of the parameters; None takes (B,).
+      source: what has made the parameters, for the message.
+
+    Returns:
+      [..., B], nats.
+
+    Raises:
+      UserError: if the parameters have another structure or shape than the likelihood of such images asks for.
+    """
+    leading = x.shape[:1] if leading is None else tuple(leading)
+    check_params(likelihood, params, x.shape[1:], leading, source)
+    log_prob: Callable[[Any, Array], Array] = jax.vmap(likelihood.log_prob)
+    for _ in leading[1:]:
+        log_prob = jax.vmap(log_prob, in_axes=(0, None))
+    return log_prob(params, x)
+
+
+def check_params(
+    likelihood: Likelihood, params: Any, shape: Sequence[int], leading: Sequence[int] = (), source: str = ""
+) -> None:
+    """Raise unless parameters are those of images of a shape.
+
+    Args:
+      likelihood: of one image.
+      params: its parameters.
+      shape: of one image.
+      leading: the axes of samples and examples that the parameters have before their own.
+      source: what has made them, for the message; by default the caller.
+
+    Raises:
+      UserError: if their structure or a shape is another.
+    """
+    expected, given = _thawed(likelihood.param_shapes(tuple(shape))), _thawed(params)
+    who = f"{source[0].upper()}{source[1:]} gives" if source else "The likelihood is given"
+    if jax.tree.structure(expected) != jax.tree.structure(given):
+        raise UserError(
+            f"{who} {_entries(given)}, expected {_entries(expected)}: return what `likelihood.param_shapes` describes."
+        )
+    wanted = jax.tree_util.tree_leaves_with_path(expected)
+    for (path, want), leaf in zip(wanted, jax.tree.leaves(given), strict=True):
+        if jnp.shape(leaf) != (*leading, *want.shape):
+            axes = f"the axes {list(leading)} of samples and examples, then those of" if leading else "as"
+            raise UserError(
+                f"{who} {_name(path) or 'parameters'} of shape {list(jnp.shape(leaf))}, expected "
+                f"{[*leading, *want.shape]}, {axes} an image of {list(shape)}: reshape whichever is not as you mean it."
+            )
+
+
+def checked(constructor: Made) -> Made:
+    """Let a constructor make likelihoods whose `log_prob` refuses parameters of another shape than those of its x.
+
+    Args:
+      constructor: returns a `Likelihood`.
+
+    Returns:
+      The constructor.
+    """
+
+    @functools.wraps(constructor)
+    def make(*args: Any, **kwargs: Any) -> Likelihood:
+        likelihood = constructor(*args, **kwargs)
+
+        def log_prob(params: Any, x: Array) -> Array:
+            check_params(likelihood, params, jnp.shape(x))
+            return likelihood.log_prob(params, x)
+
+        return likelihood._replace(log_prob=log_prob)
+
+    return make  # type: ignore[return-value]
+
+
+# ---------- private
+
+
+def _thawed(tree: Any) -> Any:
+    return unfreeze(tree) if isinstance(tree, FrozenDict) else tree  # Linen freezes dicts that are attributes
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _entries(tree: Any) -> str:
+    names = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    return f"a {type(tree).__name__} of {', '.join(names)}" if any(names) else "one array"
