@@ -74,8 +74,8 @@ class Config(ImageConfig):
         require("sparsity_target", self.sparsity_target, 0 < self.sparsity_target < 1, "above 0 and below 1")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
-        return replace(self, hidden=(8,), latent_dim=4, steps=100, eval_every=50)
+        """Return a copy for a short run, of a minute or so."""
+        return replace(self, hidden=(8, 16), latent_dim=16, steps=300, eval_every=100)
 
 
 def build(config: Config, spec: DataSpec, pretrained: Params = None) -> System:

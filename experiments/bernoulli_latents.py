@@ -63,7 +63,7 @@ class Config(LatentConfig):
             require(field, getattr(self, field), getattr(self, field) > 0, "more than 0")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, latent_dim=32, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 

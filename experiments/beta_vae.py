@@ -56,7 +56,7 @@ class Config(VAEConfig):
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, steps=300, eval_every=100, nll_samples=20)
 
 

@@ -48,7 +48,7 @@ class Config(VAEConfig):
         at_least(self, 0, "warmup_steps", "free_bits")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, steps=300, warmup_steps=150, eval_every=100, nll_samples=50)
 
 

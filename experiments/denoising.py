@@ -53,7 +53,7 @@ class Config:
         require("noise", self.noise, self.noise in ("gaussian", "masking", "salt_and_pepper"), "a noise of images")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, levels=(0.2, 0.5), num_images=100)
 
 

@@ -49,7 +49,7 @@ class Config(LatentConfig):
             require(field, value, 1 <= value <= self.latent_dim, f"1 to {self.latent_dim}, the latent's dimensions")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, num_flows=2, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 

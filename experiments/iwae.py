@@ -43,7 +43,7 @@ class Config(VAEConfig):
         at_least(self, 1, "k")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, steps=400, eval_every=100, nll_samples=50)
 
 

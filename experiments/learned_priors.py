@@ -45,7 +45,7 @@ class Config(LatentConfig):
         require("hidden", self.hidden, bool(self.hidden) and min(self.hidden) >= 1, "widths of at least 1")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         small = {"num_flows": 2, "hidden": (32,), "steps": 300, "warmup_steps": 100, "eval_every": 100}
         return replace(self, **small, nll_samples=20)
 

@@ -31,7 +31,7 @@ class Config(LatentConfig):
         at_least(self, 1, "num_components")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 

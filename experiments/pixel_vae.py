@@ -54,7 +54,7 @@ class Config(LatentConfig):
         require("net", self.net, same, "conv, whose decoder makes the map under a PixelCNN")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, num_layers=1, features=8, steps=150, warmup_steps=50, eval_every=50, nll_samples=5)
 
 

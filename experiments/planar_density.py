@@ -54,7 +54,7 @@ class Config(TrainingConfig):
         require("anneal", self.anneal, 0 <= self.anneal <= 1, "0 to 1")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, num_flows=2, max_flows=8, steps=300, eval_every=150)
 
 

@@ -18,7 +18,6 @@ from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
 from jaxvae.runs.config import LatentConfig, at_least
 from jaxvae.runs.recorder import read_records
-from jaxvae.studies.axes import name_of
 from jaxvae.studies.cli import main
 from jaxvae.studies.experiment import Selection, take_rows
 from jaxvae.systems.bounds import bound_metrics
@@ -52,7 +51,7 @@ class Config(LatentConfig):
         at_least(self, 0, "num_flows")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, steps=300, warmup_steps=100, eval_every=100, nll_samples=20)
 
 
@@ -100,8 +99,7 @@ def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Draw the training losses of every K, a curve for each of its models."""
     curves: dict[str, list[tuple[list[int], list[float]]]] = {}
     for row in rows:
-        place = name_of({name: row[name] for name in row if name in Config.__dataclass_fields__})
-        records = [r for r in read_records(folder / place) if r["part"] == "train"]
+        records = [r for r in read_records(folder / row["run"]) if r["part"] == "train"]
         if len(records) > 1 and "num_flows" in row:
             curve = [r["step"] for r in records], [r["loss"] for r in records]
             curves.setdefault(f"K = {row['num_flows']}", []).append(curve)

@@ -108,7 +108,7 @@ class Config(ImageConfig):
         return round(math.log2(self.num_codes))
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, num_codes=64, code_dim=12, channels=(8, 16), steps=100, eval_every=50)
 
 

@@ -49,7 +49,7 @@ class Config:
         at_least(self, 1, "pca_dim")
 
     def quick(self) -> "Config":
-        """Return a copy that ends sooner."""
+        """Return a copy for a short run, of a minute or so."""
         return replace(self, pca_dim=10)
 
 

@@ -123,8 +123,8 @@ class Config(ImageConfig):
         require("encoder", self.encoder, given, f"a run, which {self.method} needs")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
-        return replace(self, labels=20, hidden=(32,), ladder=(32, 16), latent_dim=4, steps=50, eval_every=25)
+        """Return a copy for a short run, of a minute or so."""
+        return replace(self, labels=100, hidden=(100,), ladder=(64, 32), latent_dim=8, steps=300, eval_every=100)
 
 
 SWEEP = {"method": ("scratch", "m2"), "seed": (0, 1, 2)}

@@ -23,6 +23,7 @@ from jaxvae.runs.config import ImageConfig, at_least
 from jaxvae.runs.options import Options, refuse
 from jaxvae.runs.train import of_part, train
 from jaxvae.studies.cli import main
+from jaxvae.studies.stages import PriorStage, Stage, train_stages
 from jaxvae.systems.code_prior import code_spec
 from jaxvae.systems.first_stage import abstract_variables
 from jaxvae.types import DataSpec, Splits, System
@@ -64,7 +65,7 @@ class Config(ImageConfig):
         at_least(self, 0, "warmup_steps")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
+        """Return a copy for a short run, of a minute or so."""
         small = {"features": 4, "num_layers": 1, "num_codes": 32, "prior_layers": 2, "prior_features": 16}
         return replace(self, **small, steps=100, warmup_steps=30, eval_every=50, nll_samples=5)
 
@@ -103,7 +104,7 @@ def vae_config(config: Config, spec: DataSpec) -> pixel_vae.Config:
 
 
 def prior_config(config: Config) -> vqvae_prior.Config:
-    """Return the configuration of the VQ-VAE and its prior."""
+    """Return the configuration of the prior."""
     return vqvae_prior.Config(
         **_shared(config),
         likelihood=config.likelihood,
@@ -114,11 +115,17 @@ def prior_config(config: Config) -> vqvae_prior.Config:
     )
 
 
+def codec_config(config: Config) -> vqvae.Config:
+    """Return the configuration of the VQ-VAE, whose learning rate is its own and whose codes follow no average."""
+    chosen = {name: value for name, value in _shared(config).items() if name not in ("learning_rate", "ema_decay")}
+    chosen["eval_every"] = min(config.steps, config.eval_every)
+    return vqvae.Config(**chosen, likelihood=config.likelihood, num_codes=config.num_codes)
+
+
 def coded_systems(config: Config, spec: DataSpec) -> tuple[System, System]:
     """Return the VQ-VAE and its prior."""
-    of_prior = prior_config(config)
-    codec: Any = vqvae.build(vqvae_prior.codec_config(of_prior), spec)
-    return codec, vqvae_prior.build(of_prior, code_spec(codec.parts), codec.parts)
+    codec: Any = vqvae.build(codec_config(config), spec)
+    return codec, vqvae_prior.build(prior_config(config), code_spec(codec.parts), codec.parts)
 
 
 def num_params(system: System) -> int:
@@ -139,8 +146,9 @@ def train_models(
     for config, folder in zip(configs, folders, strict=True):
         started = of_part(folder, options)
         if config.model == "vqvae":
-            stages = vqvae_prior.train_stages(prior_config(config), splits, spec, folder, started)
-            prior, codes, codec = stages
+            of_prior = PriorStage(prior_config(config), vqvae_prior.build)
+            of_codec = Stage(codec_config(config), vqvae.build)
+            prior, codes, codec = train_stages(of_prior, of_codec, splits, spec, folder, started)
             row = {**prior.training, **report_code_prior(prior, codes, codec, splits, brief=True)}
             size, measured = num_params(codec.system) + num_params(prior.system), measure_vqvae(prior, codec, splits)
         else:

@@ -53,8 +53,8 @@ class Config(autoencoder.Config):
             raise UserError("--last-alone is what every phase does: leave it out.")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
-        return replace(self, hidden=(16,), latent_dim=4, phase_steps=50, steps=50, eval_every=25)
+        """Return a copy for a short run, of a minute or so."""
+        return replace(self, hidden=(100,), latent_dim=16, phase_steps=150, steps=150, eval_every=50)
 
 
 def stages(config: Config) -> dict[str, autoencoder.Config]:

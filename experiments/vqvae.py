@@ -66,8 +66,8 @@ class Config(ImageConfig):
         require("sigma", self.sigma, self.sigma > 0, "more than 0")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
-        return replace(self, num_codes=32, code_dim=16, channels=(8, 16), steps=100, eval_every=50)
+        """Return a copy for a short run, of a minute or so."""
+        return replace(self, num_codes=32, code_dim=16, channels=(8, 16), steps=300, eval_every=100)
 
 
 def build(config: Config, spec: DataSpec) -> System:

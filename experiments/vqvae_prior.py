@@ -5,7 +5,6 @@ is a PixelCNN, PixelRNN or Transformer over the grid of codes, conditional on cl
 (VQ-VAE-2) the second has a prior of its own, given the first. A checkpoint of the prior has the VQ-VAE in it.
 """
 
-import functools
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,26 +14,22 @@ import numpy as np
 
 from experiments import vqvae
 from jaxvae import data
-from jaxvae.applications.coding import read_codes, write_codes
 from jaxvae.capabilities import Codes, find
 from jaxvae.errors import UserError
 from jaxvae.likelihoods import categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext
-from jaxvae.reports import report
 from jaxvae.reports.code_prior import report_code_prior
 from jaxvae.runs.config import ImageConfig, at_least, require
-from jaxvae.runs.folder import on_primary, read_json
 from jaxvae.runs.load import load
 from jaxvae.runs.options import Options, refuse
-from jaxvae.runs.records import run_record
-from jaxvae.runs.train import begin, of_part, train
-from jaxvae.runs.trained import Trained, fingerprint
+from jaxvae.runs.trained import Trained
 from jaxvae.studies.cli import main, run_folder
-from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
+from jaxvae.studies.stages import PriorStage, Stage, train_stages
+from jaxvae.systems.code_prior import code_prior_system, grid_shapes
 from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
 from jaxvae.systems.vqvae_parts import VQVAEParts
 from jaxvae.training import cosine_adam, distributed
-from jaxvae.types import DataSpec, ModelState, Params, Splits, System
+from jaxvae.types import DataSpec, ModelState, Params, System
 
 OF_CODEC = ("num_codes", "levels", "likelihood")  # settings of a VQ-VAE that is trained first
 
@@ -75,8 +70,8 @@ class Config(ImageConfig):
         require("num_heads", self.num_heads, divides, "a divisor of --features")
 
     def quick(self) -> "Config":
-        """Return a copy that ends in seconds."""
-        return replace(self, codec_steps=100, features=16, num_layers=2, steps=100, eval_every=50)
+        """Return a copy for a short run, of a minute or so."""
+        return replace(self, codec_steps=300, features=24, num_layers=3, steps=400, eval_every=100)
 
 
 def build(
@@ -126,36 +121,11 @@ def run(config: Config, options: Options) -> Path:
     refuse(options, "vqvae_prior, which is two trainings", "init_from")
     folder = run_folder("vqvae_prior", options)
     images, spec = data.load(config.data, image_size=config.image_size)
-    prior, codes, codec = train_stages(config, images, spec, folder, options)
+    codec = _given_codec(config, spec) if config.codec else Stage(codec_config(config), vqvae.build)
+    stages = train_stages(PriorStage(config, build), codec, images, spec, folder, options)
     if distributed.is_primary():
-        report_code_prior(prior, codes, codec, images)
+        report_code_prior(*stages, images)
     return folder
-
-
-def train_stages(
-    config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options
-) -> tuple[Trained, Splits, Trained]:
-    """Train both stages in a run's folder, or what is missing of them; return the prior, its data and the VQ-VAE."""
-    codec = _given_codec(config, spec) if config.codec else None
-    parts = (codec.system if codec else vqvae.build(codec_config(config), spec)).parts
-    prior_spec = code_spec(parts)
-    possible = build(config, prior_spec, parts)  # what is impossible fails before the VQ-VAE is trained
-    begin(folder, run_record(possible, config, len(images.train.x), build=build), options.resume)
-    if codec is None:
-        codec = _train_codec(config, images, spec, folder / "codec", options)
-    model = codec.system, codec.params, codec.model_state
-    on_primary(lambda: write_codes(*model, images, folder / "codes", fingerprint=fingerprint(codec)))
-    codes = read_codes(folder / "codes")
-    prior = train(
-        config,
-        functools.partial(build, codec=codec.system.parts, codec_variables=(codec.params, codec.model_state)),
-        codes,
-        prior_spec,
-        folder,
-        replace(options, resume=True),  # of the folder that was just begun, or long ago
-        stage=read_json(codec.folder / "config.json"),
-    )
-    return prior, codes, codec
 
 
 def codec_config(config: Config) -> vqvae.Config:
@@ -181,13 +151,6 @@ def _given_codec(config: Config, spec: DataSpec) -> Trained:
         raise UserError(f"--codec {place} is a run of {codec.system.name}, expected one of vqvae.")
     if codec.spec != spec:
         raise UserError(f"--codec {place} is of images {codec.spec}, the data are {spec}: choose its --data.")
-    return codec
-
-
-def _train_codec(config: Config, images: Splits, spec: DataSpec, folder: Path, options: Options) -> Trained:
-    codec = train(codec_config(config), vqvae.build, images, spec, folder, of_part(folder, options))
-    if distributed.is_primary():
-        report(codec, images)
     return codec
 
 

@@ -3,7 +3,7 @@
 Letters in the shapes: B images, N latents or draws, D latent dimensions, K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from jaxvae.errors import UserError
@@ -53,6 +53,7 @@ class Scores(NamedTuple):
 
     # (params, model_state, keys [B], prepared x) -> terms of the bound of one sample each
     terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms]
+    discrete: bool = False  # whether p(x | z) is a probability mass, whose nats are bits, or a density
 
     verb = "bound log p(x)"
     kinds = "VAEs"
@@ -63,6 +64,8 @@ class ScoresExactly(NamedTuple):
 
     # (params, model_state, prepared x, labels [B] or None) -> [B], nats
     log_prob: Callable[[Params, ModelState, Array, Array | None], Array]
+    discrete: bool = False  # whether p(x) is a probability mass, whose nats are bits, or a density
+    num_classes: int = 0  # K, of what is log p(x | class) and needs labels; 0 of log p(x)
 
     verb = "give log p(x) exactly"
     kinds = "autoregressive models"
@@ -76,6 +79,7 @@ class Codes(NamedTuple):
     decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
     vectors: Callable[[Params, ModelState, tuple[Array, ...]], tuple[Array, ...]]  # grids -> vectors [B, h, w, D]
     log_px: Callable[[Params, ModelState, Array], Array]  # prepared x -> log p(x | its codes) [B], nats
+    discrete: bool = False  # whether p(x | codes) is a probability mass, whose nats are bits, or a density
 
     verb = "encode images as grids of codes"
     kinds = "VQ-VAEs"
@@ -148,3 +152,24 @@ def require(system: System, kind: type[Kind], name: str | None = None) -> Kind:
         what = f"{name} is a run of {system.name}, which" if name else f"{system.name}"
         raise UserError(f"{what} cannot {of.verb}: expected one of {of.kinds}.")
     return found
+
+
+def require_any(system: System, kinds: Sequence[type[Any]], noun: str) -> Any:
+    """Return the first of some kinds of capabilities that a system has.
+
+    Args:
+      system: to ask.
+      kinds: in the order in which they are preferred.
+      noun: what any of them is, as "codes of images".
+
+    Returns:
+      The record of functions.
+
+    Raises:
+      UserError: if it has none; the message says what has.
+    """
+    for kind in kinds:
+        found = find(system, kind)
+        if found is not None:
+            return found
+    raise UserError(f"{system.name} has no {noun}: expected one of {', '.join(kind.kinds for kind in kinds)}.")

@@ -34,7 +34,14 @@ INSIDE_FUNCTIONS = {
     "tqdm",
     "tyro",
 }
-LONGEST_FILE = 300
+LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # lines; of functions those of code
+# Experiments of several stages, or that compare kinds of models: what they use of the others.
+USED = {
+    "semi_supervised": {"autoencoder": {"Config", "build"}},
+    "sharpness": {name: {"Config", "build"} for name in ("pixel_vae", "vqvae", "vqvae_prior")},
+    "stacked_autoencoder": {"autoencoder": {"ActivationName", "Config", "Net", "build"}},
+    "vqvae_prior": {"vqvae": {"Config", "build"}},
+}
 
 
 @functools.cache
@@ -139,19 +146,62 @@ def test_no_experiment_is_imported(package):
 
 
 def test_experiments_are_front_doors():
-    stages = {  # of stages, or a comparison of kinds: they import what builds the others
-        "semi_supervised": {"autoencoder"},
-        "sharpness": {"pixel_vae", "vqvae", "vqvae_prior"},
-        "stacked_autoencoder": {"autoencoder"},
-        "vqvae_prior": {"vqvae"},
-    }
     for path in files("experiments"):
-        found = {name.split(".")[1] for name in imports_of(path) if name.split(".")[0] == "experiments"}
-        assert found <= stages.get(path.stem, set()), f"{path} imports {found}"
+        found = {name.removeprefix("experiments.") for name in imports_of(path) if name.split(".")[0] == "experiments"}
+        assert found <= set(USED.get(path.stem, {})), f"{path} imports {found}"
         assert path.parent == ROOT / "experiments"
+
+
+def test_experiments_share_what_builds_them_alone():
+    for path in files("experiments"):
+        names = USED.get(path.stem, {})
+        used = {name: set() for name in names}
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names:
+                used[node.value.id].add(node.attr)
+        assert used == names, f"{path}: what others need belongs into the library"
 
 
 def test_files_are_short():
     lengths = {path: len(path.read_text().splitlines()) for path in files("jaxvae")}
     assert {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > LONGEST_FILE} == {}
     assert sorted(lengths.values())[len(lengths) // 2] <= 120
+
+
+def code_lines(function, source):
+    """The number of lines of a function with code: no docstrings, comments and empty lines."""
+    texts = [
+        node.body[0]
+        for node in ast.walk(function)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None
+    ]
+    left_out = {line for text in texts for line in range(text.lineno, text.end_lineno + 1)}
+    lines = range(function.lineno, function.end_lineno + 1)
+    return sum(n not in left_out and source[n - 1].strip()[:1] not in ("", "#") for n in lines)
+
+
+@pytest.mark.parametrize("package", ["jaxvae", "experiments", "benchmarks"])
+def test_functions_are_short(package):
+    lengths = {}
+    for path in files(package):
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                lengths[f"{path.relative_to(ROOT)}: {node.name}"] = code_lines(node, source.splitlines())
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def test_lines_of_code_are_counted_without_docstrings_comments_and_empty_lines():
+    lines = ["def f():", '    """One.', "", "    Two.", '    """', "    # why", "", "    def g():", "        return 1"]
+    assert code_lines(ast.parse("\n".join(lines)).body[0], lines) == 3
+
+
+def test_modules_of_systems_are_not_hidden_by_functions():
+    """`import jaxvae.systems.NAME as m` gives the module."""
+    names = {path.stem for path in (ROOT / "jaxvae" / "systems").glob("*.py")}
+    (exported,) = [
+        node
+        for node in ast.parse((ROOT / "jaxvae/systems/__init__.py").read_text()).body
+        if "__all__" in ast.unparse(node)
+    ]
+    assert not names & set(ast.literal_eval(exported.value))

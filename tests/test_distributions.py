@@ -76,6 +76,23 @@ def test_normal_sample_and_log_prob_gradient_is_the_total_one():
         np.testing.assert_allclose(gradient.log_var, np.full(3, -0.5), atol=1e-5)
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_log_variances_are_exact_up_to_40_and_limited_there(sign):
+    at = lambda log_var: GaussianParams(jnp.zeros(1), jnp.array([sign * log_var], jnp.float32))  # noqa: E731
+    kl = lambda log_var: distributions.normal_kl_to_standard(at(log_var))[0]  # noqa: E731
+    x = jnp.array([np.exp(sign * 39.0 / 2.0)], jnp.float32)
+    np.testing.assert_allclose(kl(39.0), 0.5 * (np.exp(sign * 39.0) - 1.0 - sign * 39.0), rtol=1e-4)
+    np.testing.assert_allclose(
+        distributions.normal_log_prob(at(39.0), x), stats.norm.logpdf(x[0], 0.0, np.exp(sign * 39.0 / 2.0)), rtol=1e-4
+    )
+    draw = lambda log_var: distributions.normal_sample(jax.random.key(0), at(log_var))  # noqa: E731
+    np.testing.assert_allclose(draw(39.0) / draw(0.0), x, rtol=1e-4)
+    for beyond in (41.0, 1e3):
+        assert kl(beyond) == kl(40.0)
+        assert draw(beyond) == draw(40.0)
+    assert np.isfinite(distributions.normal_kl(at(1e3), at(-1e3))[0])
+
+
 def test_normal_kl_of_lecture_example():
     # log 2 + (1 + 1) / (2 * 4) - 1/2 = 0.4431: the second Gaussian has standard deviation 2, so variance 4.
     q = GaussianParams(jnp.array([0.0]), jnp.array([0.0]))

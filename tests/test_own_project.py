@@ -90,7 +90,7 @@ def trained(project, *flags):
 def test_an_own_experiment_trains_resumes_sweeps_and_loads(project):
     code, out, err = trained(project)
     assert code == 0, err
-    assert "halves: trained on 24 examples of 6x6x1" in out
+    assert "halves: trained on 24 images of 6x6x1" in out
     folder = project / "runs" / "halves" / "a"
     record = json.loads((folder / "config.json").read_text())
     assert record["experiment"] == "halves"  # not __main__

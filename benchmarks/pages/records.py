@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.records import Record, newest
+from jaxvae.evaluation.statistics import standard_error_of_share
 from jaxvae.studies.table import half_interval
 
 TRAIN_IMAGES = {
@@ -56,7 +57,7 @@ def _with_derived(record: Record) -> Record:
         derived["gains"] = _gains(record["errors"])
         if len(record["errors"]) == 1 and record["errors"][0]["draws"] == 1:
             share = record["errors"][0]["error"] / 100.0
-            derived["error_stderr"] = 100.0 * math.sqrt(share * (1.0 - share) / TEST_IMAGES)
+            derived["error_stderr"] = 100.0 * standard_error_of_share(share, TEST_IMAGES)
     if "stages" in record:
         derived["stages_seconds"] = sum(one["seconds"] for one in record["stages"] if one["stage"] != "end_to_end")
     if "quantizers" in record:

@@ -43,4 +43,5 @@ def laplace(scale: float = 0.1) -> Likelihood:
         mean=lambda mean: mean,
         log_pmf=None,
         init_bias=lambda mean: mean,  # a new decoder gives the mean image
+        discrete=False,  # a density: reports state no bits per dimension
     )

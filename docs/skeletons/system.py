@@ -61,8 +61,8 @@ class PixelFlowParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What the system can do, each a record of pure functions: see `jaxvae.capabilities`."""
-        return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob)
+        """What the system can do, each a record of pure functions: see `jaxvae.capabilities`. Reports rest on these."""
+        return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob, discrete=False)
 
     def log_prob(self, params: Params, model_state: ModelState, x: Array, labels: Array | None) -> Array:
         """Return log p(x), [B], nats: log N(f(x)) + log|det df/dx|."""

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.capabilities import Codes, Decodes, Encodes, find, require
+from jaxvae.applications.codes_given import given_grids, given_vectors
+from jaxvae.capabilities import Codes, Decodes, Encodes, find, require_any
 from jaxvae.data import to_unit
-from jaxvae.errors import UserError
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -33,8 +33,7 @@ def encode(
     Raises:
       UserError: if the system has no codes.
     """
-    codes, spec = find(system, Codes), system.spec
-    function = _without_keys(codes.encode) if codes else require(system, Encodes).encode
+    function, spec = _encoder(system), system.spec
     size = min(evaluation_batch_size(spec), len(dataset.x))
 
     def one(start: int, batch: Batch) -> Any:
@@ -59,26 +58,48 @@ def decode(
       Images [N, H, W, C] in [0, 1].
 
     Raises:
-      UserError: if the system decodes nothing, or has other codes.
+      UserError: if the system decodes nothing, or these are no codes of its images.
     """
-    of_grids, parts = find(system, Codes), codes if isinstance(codes, tuple) else (codes,)
-    if of_grids is not None:
-        function, given = _of_grids(of_grids.decode), parts
-        if len(parts) != len(of_grids.num_codes):
-            raise UserError(f"{system.name} has {len(of_grids.num_codes)} grids of codes an image, got {len(parts)}.")
+    coder = require_any(system, (Codes, Decodes), "codes of images that it decodes")
+    expected = code_shapes(system, params, model_state)
+    if isinstance(coder, Codes):
+        function, x = _of_grids(coder.decode), given_grids(codes, system.name, expected, coder.num_codes)
+        num = len(x[0])
     else:
-        function, given = require(system, Decodes).decode, parts[:1]  # of several groups the first one is decoded
-    arrays = tuple(np.asarray(part) for part in given)
-    size = min(evaluation_batch_size(system.spec), len(arrays[0]))
+        function, x = coder.decode, given_vectors(codes, system.name, expected)
+        num = len(x)
+    size = min(evaluation_batch_size(system.spec), num)
 
     def one(start: int, batch: Batch) -> Array:
         return _decode(function, params, model_state, evaluation_keys(start, size, key), batch.x)
 
-    x = arrays if of_grids is not None else arrays[0]
     return np.clip(in_batches(one, Dataset(x, None), size), 0, 1)
 
 
+def code_shapes(system: System, params: Params, model_state: ModelState) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the codes of one image, those of `encode` without N, without computing any.
+
+    Args:
+      system: one that encodes.
+      params: its parameters.
+      model_state: its state.
+
+    Raises:
+      UserError: if the system has no codes.
+    """
+    function, spec = _encoder(system), system.spec
+    one = lambda p, s, keys, x: _encode(function, p, s, keys, x, spec.num_values)  # noqa: E731
+    x = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
+    return tuple(code.shape[1:] for code in jax.eval_shape(one, params, model_state, evaluation_keys(0, 1), x))
+
+
 # ---------- private
+
+
+def _encoder(system: System) -> Callable[..., Any]:
+    """(params, model_state, keys, x) -> codes."""
+    coder = require_any(system, (Codes, Encodes), "codes of images")
+    return _without_keys(coder.encode) if isinstance(coder, Codes) else coder.encode
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,6 +1,8 @@
 """New images of a trained system."""
 
 import functools
+import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +10,20 @@ import jax
 import numpy as np
 
 from jaxvae.capabilities import Generates, require
-from jaxvae.types import Array, ModelState, Params, PRNGKey, Samples, System
+from jaxvae.errors import UserError
+from jaxvae.progress import progress
+from jaxvae.training import evaluation_batch_size
+from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples, System
+
+BATCH = 100  # images that are drawn at a time
+NUMBERS = 10_000  # or so many numbers, of what is smaller than images
 
 
 def sample(system: System, params: Params, model_state: ModelState, key: PRNGKey, num: int) -> Samples:
     """Draw new images.
+
+    They are drawn in batches of one size, the i-th with the key fold_in(key, i): one program for any number of them, in
+    bounded memory, and fewer images are the first ones of more.
 
     Args:
       system: one that generates.
@@ -26,12 +37,43 @@ def sample(system: System, params: Params, model_state: ModelState, key: PRNGKey
       flow in the plane, [num, 2], as they are.
 
     Raises:
-      UserError: if the system cannot draw images.
+      UserError: if the system cannot draw images, or `num` is no number of them.
     """
-    drawn = jax.tree.map(np.asarray, _sample(require(system, Generates).sample, key, params, model_state, num))
-    if len(system.spec.shape) < 3:
-        return drawn
-    return jax.tree.map(lambda x: np.clip(x, 0, 1), drawn)
+    draw, num, size = require(system, Generates).sample, whole_number("num", num), batch_size(system.spec)
+    parts = [
+        jax.tree.map(np.asarray, _sample(draw, jax.random.fold_in(key, i), params, model_state, size))
+        for i in progress(range(-(-num // size)), "samples")
+    ]
+    drawn = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
+    # What is drawn tells images, which codes may stand for, from points.
+    return jax.tree.map(lambda x: np.clip(x, 0, 1), drawn) if drawn.x.ndim == 4 else drawn
+
+
+def batch_size(spec: DataSpec) -> int:
+    """Return how many examples are drawn at a time; of classes in turn, as many of every class."""
+    most = max(BATCH, NUMBERS // math.prod(spec.shape))
+    size, classes = min(most, evaluation_batch_size(spec)), max(1, spec.num_classes)
+    return classes * max(1, size // classes)
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """Return a number that a person gives.
+
+    Args:
+      name: of the argument, for the message.
+      value: given.
+      least: possible.
+
+    Raises:
+      UserError: if it is no whole number, or less.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise UserError(f"{name} is {value}, expected a whole number of at least {least}.")
+    return number
 
 
 # ---------- private

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.parts import check_images, finish
+from jaxvae.data.values import white_of_each
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
 
@@ -20,13 +21,27 @@ def load_arrays(images: Any, labels: Any = None) -> tuple[Splits, DataSpec]:
     Raises:
       UserError: if they are something else, or too few.
     """
-    return finish({"train": Dataset(np.asarray(images), labels)}, "the images")
+    labels = None if labels is None else as_array(labels, "labels")
+    return finish({"train": Dataset(as_array(images, "images"), labels)}, "the images")
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """Return the array of what a person gives for one.
+
+    Raises:
+      UserError: if it is none, as lists of different lengths are not.
+    """
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of whatever type the values have for it
+        raise UserError(f"The {name} are no array ({str(error).splitlines()[0]}): give a NumPy array.") from error
 
 
 def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
     """Return images as a trained system takes them.
 
-    Zeros and ones, and zeros and 255, are black and white, as in `jaxvae.data.load`, also for a system of grey images.
+    Zeros and ones, and zeros and 255, are black and white, as in `jaxvae.data.load`, also for a system of grey images;
+    for one of binary images any two values are.
 
     Args:
       images: [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1].
@@ -38,7 +53,7 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
     Raises:
       UserError: if they are of another shape, or grey where the system is of binary images.
     """
-    x = check_images(np.asarray(images), "The")
+    x = check_images(as_array(images, "images"), "The")
     expected: Sequence[int] = spec.shape
     if x.shape[1:] != tuple(expected):
         height, width, channels = x.shape[1:]
@@ -50,9 +65,11 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
         if spec.num_values == 2 and not np.isin(x, (0, 1)).all():
             raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 0.5.")
         return x
-    white = int(x.max())
-    if white <= 1 or np.isin(x, (0, 255)).all():
+    if white_of_each(x) is not None:
         return (x > 0).astype(np.uint8) * np.uint8(spec.num_values - 1)
     if spec.num_values == 2:
+        low, high = x.min(), x.max()
+        if low < high and ((x == low) | (x == high)).all():
+            return (x == high).astype(np.uint8)
         raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 127.")
     return x

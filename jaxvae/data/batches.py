@@ -58,7 +58,7 @@ def padded_batches(dataset: Dataset, batch_size: int) -> Iterator[tuple[int, Bat
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1.")
-    num = _num_examples(dataset)
+    num = num_examples(dataset)
     for start in range(0, num, batch_size):
         rows = np.arange(start, start + batch_size)
         mask = (rows < num).astype(np.float32)
@@ -81,8 +81,9 @@ def subset(dataset: Dataset, num: int, seed: int) -> Dataset:
     Raises:
       UserError: if there are fewer than `num`, or `num` is less than 1.
     """
-    rows = subset_rows(_num_examples(dataset), num, seed)
-    return jax.tree.map(lambda array: np.asarray(array[rows]), dataset)
+    rows = subset_rows(num_examples(dataset), num, seed)
+    drawn = jax.tree.map(lambda array: np.asarray(array[rows]), dataset)
+    return Dataset(drawn.x, drawn.labels, None if dataset.names is None else np.asarray(dataset.names)[rows])
 
 
 def subset_rows(num_examples: int, num: int, seed: int) -> np.ndarray:
@@ -92,10 +93,14 @@ def subset_rows(num_examples: int, num: int, seed: int) -> np.ndarray:
     return _permutation(seed, 0, num_examples)[:num]
 
 
+def num_examples(dataset: Dataset) -> int:
+    """Return how many examples there are, N, of whatever pytree they are."""
+    return len(jax.tree.leaves(dataset.x)[0])
+
+
+# ---------- private
+
+
 @functools.lru_cache(maxsize=4)  # a loop that asks step by step stays within one or two epochs
 def _permutation(seed: int, epoch: int, num: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(num).astype(np.int32)
-
-
-def _num_examples(dataset: Dataset) -> int:
-    return len(jax.tree.leaves(dataset.x)[0])

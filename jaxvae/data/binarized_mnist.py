@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxvae.data.npz import read_npz
+from jaxvae.data.limits import check_memory
+from jaxvae.data.npz import keys_of, read_npz
 from jaxvae.data.parts import PARTS
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset
 
@@ -30,35 +32,47 @@ def load(path: str | Path) -> dict[str, Dataset]:
       Salakhutdinov & Murray, "On the Quantitative Analysis of Deep Belief Networks", 2008.
       Larochelle & Murray, "The Neural Autoregressive Distribution Estimator", 2011.
     """
-    path = Path(path).expanduser()
+    path = located(path, "binarized_mnist")
     if path.is_dir() and not (path / "binarized_mnist.npz").is_file():
         rows = {part: read_amat(path / f"binarized_mnist_{part}.amat") for part in PARTS}
     else:
         path = path / "binarized_mnist.npz" if path.is_dir() else path
-        arrays = read_npz(path)
-        if missing := [part for part in PARTS if part not in arrays]:
+        keys = keys_of(path)
+        if missing := [part for part in PARTS if part not in keys]:
             raise UserError(
-                f"{path} has the keys {', '.join(sorted(arrays))} and lacks {', '.join(missing)}; "
+                f"{path} has the keys {', '.join(sorted(keys))} and lacks {', '.join(missing)}; "
                 "binarized MNIST needs train, valid and test."
             )
+        arrays = read_npz(path, PARTS)
         rows = {part: _unpack(arrays[part], f"{path}: {part}") for part in PARTS}
     return {part: Dataset(x, None) for part, x in rows.items()}
 
 
 def read_amat(path: Path) -> np.ndarray:
-    """Read text of 784 digits, 0 or 1, a line: [N, 28, 28] uint8."""
+    """Read text of 784 digits, 0 or 1, a line, apart by spaces: [N, 28, 28] uint8."""
+    if not path.is_file():
+        raise UserError(
+            f"{path} cannot be read (no such file); binarized_mnist: takes a .npz, or the folder of "
+            "binarized_mnist_train.amat, binarized_mnist_valid.amat and binarized_mnist_test.amat."
+        )
+    check_memory(4 * path.stat().st_size, str(path))
     try:
         raw = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); binarized_mnist: takes a .npz, or the folder of "
-            "binarized_mnist_train.amat, binarized_mnist_valid.amat and binarized_mnist_test.amat."
-        ) from error
-    digits = raw[raw > ord(" ")] - np.uint8(ord("0"))  # all white space is below the digits; wraps for other signs
+        raise UserError(f"{path} cannot be read ({error.strerror}); fetch the file again.") from error
+    is_digit = raw > ord(" ")  # all white space is below the digits
+    digits = raw[is_digit] - np.uint8(ord("0"))  # wraps for other signs
     if digits.size and digits.max() > 1:
         raise UserError(f"{path} holds other signs than 0 and 1; expected {SIDE**2} of them a line, apart by spaces.")
-    if digits.size == 0 or digits.size % SIDE**2:
-        raise UserError(f"{path} holds {digits.size} pixels, expected a multiple of {SIDE**2}; fetch the file again.")
+    if (is_digit[1:] & is_digit[:-1]).any():
+        raise UserError(f"{path} holds numbers of several digits; expected {SIDE**2} of 0 and 1 a line.")
+    ends = np.append(np.flatnonzero(raw == ord("\n")), len(raw))
+    lengths = np.diff(np.searchsorted(np.flatnonzero(is_digit), ends), prepend=0)
+    line, length = next(((i + 1, int(num)) for i, num in enumerate(lengths) if num not in (0, SIDE**2)), (0, 0))
+    if line:
+        raise UserError(f"{path} has {length} pixels in line {line}, expected {SIDE**2}; fetch the file again.")
+    if not digits.size:
+        raise UserError(f"{path} holds 0 pixels, expected {SIDE**2} a line; fetch the file again.")
     return digits.reshape(-1, SIDE, SIDE)
 
 
@@ -69,6 +83,6 @@ def _unpack(rows: np.ndarray, name: str) -> np.ndarray:
         raise UserError(
             f"{name} has shape {list(rows.shape)}, expected rows of {SIDE**2} pixels or of {SIDE**2 // 8} packed bytes."
         )
-    if not np.isin(rows, (0, 1)).all():
+    if rows.dtype.kind not in "buif" or not np.isin(rows, (0, 1)).all():
         raise UserError(f"{name} holds other values than 0 and 1; use npz: or idx: for grey images.")
     return rows.reshape(-1, SIDE, SIDE).astype(np.uint8, copy=False)

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.data.npz import read_npz
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Choose the folder: `cache_dir`, else $JAXVAE_CACHE, else `~/.cache/jaxvae`."""
-    return Path(cache_dir or os.environ.get("JAXVAE_CACHE") or "~/.cache/jaxvae").expanduser()
+    return located(cache_dir or os.environ.get("JAXVAE_CACHE") or "~/.cache/jaxvae", "cache")
 
 
-def cached(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached(path: Path, make: Callable[[], dict[str, np.ndarray]], needed: str) -> dict[str, np.ndarray]:
     """Read the arrays of a cache file, or make them and write it.
 
     A file that is broken is made again. It is written under another name first, so that neither a killed process nor
@@ -25,14 +26,17 @@ def cached(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, n
     Args:
       path: the `.npz` file; its folder is made as needed.
       make: gives the arrays, by name.
+      needed: the name of an array without which a file is of something else.
 
     Returns:
       The arrays, by name.
     """
     try:
-        return read_npz(path)
-    except UserError:  # missing or broken
-        arrays = make()
+        if needed in (arrays := read_npz(path)):
+            return arrays
+    except UserError:  # missing or damaged
+        pass
+    arrays = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")

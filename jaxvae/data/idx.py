@@ -1,12 +1,17 @@
 """MNIST's own file layout: MNIST, Fashion-MNIST, KMNIST and whatever else is stored as four IDX files."""
 
+import contextlib
 import gzip
+import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxvae.data.limits import check_packed, check_sides
 from jaxvae.data.parts import take
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset
 
@@ -33,7 +38,7 @@ def load(folder: str | Path) -> dict[str, Dataset]:
     References:
       Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
     """
-    folder = Path(folder).expanduser()
+    folder = located(folder, "idx")
     if not folder.is_dir():
         raise UserError(f"idx:{folder} is not a folder; give the folder that holds train-images-idx3-ubyte[.gz].")
     train, test = _pair(folder, "train"), _pair(folder, "t10k")
@@ -45,33 +50,63 @@ def load(folder: str | Path) -> dict[str, Dataset]:
 
 
 def read(path: Path, magic: int) -> np.ndarray:
-    """Read one IDX file of unsigned bytes, gzipped or not.
+    """Read one IDX file of unsigned bytes, gzipped or not, as its first bytes tell.
+
+    What the header claims is compared with the file before anything is allocated, and no more is unpacked.
 
     Args:
-      path: the file; `.gz` at its end decides whether it is unpacked.
+      path: the file.
       magic: the number that it must begin with, 2051 for images and 2049 for labels.
 
     Returns:
       uint8 array, [N, H, W] or [N].
+
+    Raises:
+      UserError: if it is damaged, of another kind, or too large.
     """
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}); fetch the file again.") from error
-    num_axes = magic % 256
-    found = int.from_bytes(raw[:4], "big")
-    if len(raw) < 4 or found != magic:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            with gzip.open(raw) if packed else contextlib.nullcontext(raw) as file:
+                return _read(file, path, magic, path.stat().st_size, packed)
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        raise UserError(f"{path} cannot be read ({error or 'too large'}); fetch the file again.") from error
+
+
+# ---------- private
+
+
+def _read(file: Any, path: Path, magic: int, size: int, packed: bool) -> np.ndarray:
+    """The array of an open file of `size` bytes on disk."""
+    head = file.read(4)
+    found = int.from_bytes(head, "big")
+    if len(head) < 4 or found != magic:
         what = "images" if magic == IMAGES else "labels"
         raise UserError(f"{path} begins with the number {found}, expected {magic} for an IDX file of {what}.")
-    header = 4 + 4 * num_axes
-    shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, header, 4))
-    size = int(np.prod(shape, dtype=object))  # exact: a damaged header may hold huge lengths
-    if len(raw) != header + size:
-        raise UserError(
-            f"{path} holds {len(raw)} bytes, expected {header + size} for its shape {list(shape)}; "
-            "fetch the file again."
-        )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+    lengths = file.read(4 * (magic % 256))
+    shape = tuple(int.from_bytes(lengths[i : i + 4], "big") for i in range(0, len(lengths), 4))
+    before, expected = 4 + len(lengths), math.prod(shape)  # exact: a damaged header may hold huge lengths
+    if not packed and size - before != expected:
+        raise _other_length(path, f"{size}", before + expected, shape)
+    if magic == IMAGES and len(shape) == 3:
+        check_sides(*shape[1:], str(path))
+    check_packed(expected, size, str(path))
+    x = np.empty(expected, np.uint8)
+    num = 0
+    while num < expected and (got := file.readinto(memoryview(x)[num:])):
+        num += got
+    if num < expected:
+        raise _other_length(path, f"{before + num}", before + expected, shape)
+    if file.read(1):  # at the end of a gzip file this checks its sum
+        raise _other_length(path, "more", before + expected, shape)
+    return x.reshape(shape)
+
+
+def _other_length(path: Path, found: str, expected: int, shape: tuple[int, ...]) -> UserError:
+    return UserError(
+        f"{path} holds {found} bytes, expected {expected} for its shape {list(shape)}; fetch the file again."
+    )
 
 
 def _pair(folder: Path, part: str) -> Dataset:

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.data.classes import UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
-
-UNKNOWN = -1  # the label of an image whose class a training does not see
 
 
 class Pool(NamedTuple):
@@ -30,9 +29,14 @@ def known_rows(splits: Splits, marker: int | None) -> np.ndarray:
     """
     if any(part.labels is None for part in splits):
         raise UserError("Classes need labels, which these data do not have: choose another --data.")
+    parts = {"training": splits.train, "validation": splits.valid, "test": splits.test}
+    for name, part in parts.items():
+        if np.any(part.labels == UNKNOWN) and not (name == "training" and marker == UNKNOWN):
+            expected = "a class for each" if marker == UNKNOWN or name != "training" else "--unlabelled -1 for these"
+            raise UserError(f"Images of the {name} part have the label -1, that of no class: expected {expected}.")
     if marker is None:
         return np.arange(len(splits.train.labels))
-    for name, part in (("validation", splits.valid), ("test", splits.test)):
+    for name, part in list(parts.items())[1:]:
         if np.any(part.labels == marker):
             raise UserError(
                 f"--unlabelled is {marker}, which is a class of the {name} part: expected a label that no class has."
@@ -50,7 +54,8 @@ def known_classes(splits: Splits, marker: int | None) -> np.ndarray:
 
 def class_spec(splits: Splits, spec: DataSpec, marker: int | None) -> DataSpec:
     """Return the spec of the data with the classes of known labels alone."""
-    return spec._replace(num_classes=int(known_classes(splits, marker)[-1]) + 1)
+    num = int(known_classes(splits, marker)[-1]) + 1
+    return spec._replace(num_classes=num, classes=spec.classes[:num])
 
 
 def pool(splits: Splits, marker: int | None) -> Pool:

@@ -16,7 +16,7 @@ def check_sides(height: int, width: int, name: str) -> None:
     """Raise a `UserError` for images that are too large to be handled."""
     if max(height, width) > MAX_SIDE:
         raise UserError(
-            f"{name} is of {width}x{height} pixels, expected at most {MAX_SIDE} on either side: make it smaller first."
+            f"{name}: {width}x{height} pixels, expected at most {MAX_SIDE} on either side; make it smaller first."
         )
 
 

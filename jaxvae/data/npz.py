@@ -1,28 +1,35 @@
 """Images in one NumPy `.npz` file."""
 
+import math
+import os
 import zipfile
-import zlib
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxvae.data.limits import check_packed
+from jaxvae.data.notices import counted, listed, notice
+from jaxvae.data.part_names import PART_NAMES
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset
 
-NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 ACCEPTED = "x_train / train_images / train_x / train, the same with valid and test, or images / x alone"
 
 
 def load(path: str | Path) -> dict[str, Dataset]:
-    """Read images and labels under the names that people give them.
+    """Read images and labels under the names that people give them, in any case of letters.
 
     | part | images | labels (optional) |
     | --- | --- | --- |
     | P | `x_P`, `P_images`, `P_x` or `P` | `y_P`, `P_labels` or `P_y` |
     | all in one | `images` or `x` | `labels` or `y` |
 
-    with `train`, `valid` (or `val`, `validation`) and `test` for P. Other keys are ignored. What is missing of `valid`
-    and `test` is cut from the training images by a fixed seed, a tenth each: images alone give 80 %, 10 % and 10 %.
+    with `train`, `valid` and `test` for P (or `training`, `val`, `validation`, `dev`, `testing`). Other keys are named.
+    What is missing of `valid` and `test` is cut from the training images by a fixed seed, a tenth each: images alone
+    give 80 %, 10 % and 10 %.
 
     Args:
       path: the file.
@@ -31,43 +38,96 @@ def load(path: str | Path) -> dict[str, Dataset]:
       "train" and, where the file has them, "valid" and "test", as stored.
 
     Raises:
-      UserError: if the file is missing, broken, pickled, or has none of the names.
+      UserError: if the file is missing, damaged, too large, pickled, has none of the names, or two for the same.
     """
-    path = Path(path).expanduser()
-    arrays = read_npz(path)
-    parts = {}
-    for part, spellings in NAMES.items():
-        x = _first(arrays, [name for p in spellings for name in (f"x_{p}", f"{p}_images", f"{p}_x", p)])
-        y = _first(arrays, [name for p in spellings for name in (f"y_{p}", f"{p}_labels", f"{p}_y")])
-        if x is not None:
-            parts[part] = Dataset(x, y)
-    x = _first(arrays, ["images", "x"])
-    if x is not None and not parts:
-        parts["train"] = Dataset(x, _first(arrays, ["labels", "y"]))
-    if "train" not in parts:
-        raise UserError(f"{path} has the keys {', '.join(sorted(arrays)) or '(none)'}; expected {ACCEPTED}.")
-    return parts
+    path = located(path, "npz")
+    keys = keys_of(path)
+    names: dict[str, tuple[str, str | None]] = {}  # of images and labels, by part
+    for part, spellings in PART_NAMES.items():
+        images = _key(keys, [name for p in spellings for name in (f"x_{p}", f"{p}_images", f"{p}_x", p)], path)
+        labels = _key(keys, [name for p in spellings for name in (f"y_{p}", f"{p}_labels", f"{p}_y")], path)
+        if images is not None:
+            names[part] = (images, labels)
+    if not names and (images := _key(keys, ["images", "x"], path)):
+        names["train"] = (images, _key(keys, ["labels", "y"], path))
+    if "train" not in names:
+        raise UserError(f"{path} has the keys {', '.join(sorted(keys)) or '(none)'}; expected {ACCEPTED}.")
+    used = {key for pair in names.values() for key in pair if key is not None}
+    if unused := sorted(set(keys) - used):
+        notice(f"npz:{path}: {counted(len(unused), 'key is', 'keys are')} not read: {listed(unused)}.")
+    arrays = read_npz(path, used)
+    return {part: Dataset(arrays[x], None if y is None else arrays[y]) for part, (x, y) in names.items()}
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read all arrays of a `.npz` file; pickled objects are refused, since reading them would run their code."""
-    if not path.is_file():
+def keys_of(path: Path) -> list[str]:
+    """Return the names of the arrays of a `.npz` file, with the errors of `read_npz`."""
+    if not os.path.isfile(path):  # no error of a path that no file can have
         raise UserError(f"{path} does not exist or is not a file; give the path of a .npz file.")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not a whole .npz file; write it with np.savez, or fetch it again.")
-    arrays = {}
+    return [key.removesuffix(".npy") for key in _opened(path, zipfile.ZipFile.namelist)]
+
+
+def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Read arrays of a `.npz` file; pickled objects are refused, since reading them would run their code.
+
+    What a header claims is compared with the file before anything is allocated.
+
+    Args:
+      path: the file.
+      names: of the arrays; all by default.
+
+    Returns:
+      The arrays, by name.
+
+    Raises:
+      UserError: if the file is missing, damaged, too large or pickled.
+    """
+    chosen = [name for name in keys_of(path) if names is None or name in names]
+    return _opened(path, lambda file: {name: _read(file, name, path) for name in chosen})
+
+
+# ---------- private
+
+
+def _opened(path: Path, read: Any) -> Any:
+    """What a function gives of an open file, or one sentence."""
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            for key in file.files:
-                arrays[key] = file[key]
-    except ValueError as error:
-        if "pickle" in str(error):
-            raise UserError(f"{path} holds pickled objects, which are refused; store plain numeric arrays.") from error
-        raise UserError(f"{path} cannot be read ({error}); write it again with np.savez.") from error
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}); write it again with np.savez.") from error
-    return arrays
+        with path.open("rb") as raw, zipfile.ZipFile(raw) as file:
+            return read(file)
+    except UserError:
+        raise
+    except Exception as error:  # zipfile and numpy fail in about every way on damaged files
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise UserError(f"{path} cannot be read ({reason}); write it again with np.savez.") from error
 
 
-def _first(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray | None:
-    return next((arrays[name] for name in names if name in arrays), None)
+def _read(file: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
+    """One array, whose header tells no more than there is."""
+    info = file.NameToInfo.get(f"{name}.npy") or file.getinfo(name)
+    with file.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise UserError(f"{path}: {name} is of version {version} of NumPy's format; write it again with np.savez.")
+        shape, _, dtype = readers[version](member)
+        if dtype.hasobject:
+            raise UserError(f"{path}: {name} holds pickled objects, which are refused; store plain numeric arrays.")
+        size, before = math.prod(shape) * dtype.itemsize, member.tell()
+        is_short = info.compress_type == zipfile.ZIP_STORED and info.file_size > path.stat().st_size
+        if dtype.itemsize == 0 or min(shape, default=1) < 0 or before + size != info.file_size or is_short:
+            raise UserError(
+                f"{path}: {name} has {info.file_size - before:,} bytes, expected {size:,} for its shape {list(shape)} "
+                f"of {dtype}; write it again with np.savez."
+            )
+    check_packed(size, min(info.compress_size, path.stat().st_size), f"{path}: {name}")
+    with file.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _key(keys: Iterable[str], names: Collection[str], path: Path) -> str | None:
+    """The one of some names that a file has, in any case of letters."""
+    found = [key for key in keys if key.lower() in names]
+    if len(found) > 1:
+        raise UserError(f"{path} has {' and '.join(found)}, which mean the same: keep one.")
+    return found[0] if found else None

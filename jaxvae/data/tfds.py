@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.cache import cache_folder, cached
-from jaxvae.data.npz import NAMES
+from jaxvae.data.limits import check_memory
+from jaxvae.data.part_names import PART_NAMES
+from jaxvae.data.parts import PARTS, check_images
 from jaxvae.data.resize import resize
 from jaxvae.errors import UserError
 from jaxvae.progress import progress
@@ -18,7 +20,7 @@ LARGEST_RAW = 64  # pixels; larger images are made small one by one, so that the
 
 def load(
     name: str, image_size: int | None = None, cache_dir: str | os.PathLike[str] | None = None
-) -> dict[str, Dataset]:
+) -> tuple[dict[str, Dataset], tuple[str, ...]]:
     """Read the features `image` and `label` of a set, from the cache after the first time.
 
     The first time the set is downloaded and prepared in tensorflow-datasets' own folder ($TFDS_DATA_DIR or
@@ -33,29 +35,41 @@ def load(
       cache_dir: where the decoded arrays are kept.
 
     Returns:
-      "train" and, where the set has them, "valid" and "test", images [N, H, W, C] as stored and labels [N] or None.
+      "train" and, where the set has them, "valid" and "test", images [N, H, W, C] uint8 or float32 and labels [N] or
+      None; and the names of the classes, where the set has some.
 
     Raises:
       UserError: if the package is missing, the set is unknown, cannot be prepared or has no images, or sizes differ
         without `image_size`.
     """
     file = re.sub(r"[^\w.-]+", "-", name) + (f"-{image_size}" if image_size else "") + ".npz"
-    arrays = cached(cache_folder(cache_dir) / "tfds" / file, lambda: _decode(name, image_size))
-    return {part: Dataset(arrays[f"x_{part}"], arrays.get(f"y_{part}")) for part in NAMES if f"x_{part}" in arrays}
+    arrays = cached(cache_folder(cache_dir) / "tfds" / file, lambda: _decode(name, image_size), "x_train")
+    parts = {part: Dataset(arrays[f"x_{part}"], arrays.get(f"y_{part}")) for part in PARTS if f"x_{part}" in arrays}
+    return parts, tuple(arrays["classes"].tolist() if "classes" in arrays else ())
 
 
 def _decode(name: str, image_size: int | None) -> dict[str, np.ndarray]:
     builder = _prepared(name)
     arrays: dict[str, np.ndarray] = {}
     splits = list(builder.info.splits)
-    for part, spellings in NAMES.items():
+    for part, spellings in PART_NAMES.items():
         split = next((s for s in spellings if s in splits), None)
         if split is None and part == "train":
             raise UserError(f"tfds:{name} has the splits {', '.join(splits)}, expected train among them.")
         if split is not None:
             x, y = _decode_split(builder.as_data_source(split=split), f"tfds:{name} {split}", image_size)
             arrays |= {f"x_{part}": x} if y is None else {f"x_{part}": x, f"y_{part}": y}
+    if classes := _class_names(builder):
+        arrays["classes"] = np.array(classes)
     return arrays
+
+
+def _class_names(builder: Any) -> list[str]:
+    """The names of a set's classes, [] of one without."""
+    try:
+        return list(builder.info.features["label"].names)
+    except (AttributeError, KeyError, TypeError):
+        return []
 
 
 def _prepared(name: str) -> Any:
@@ -79,14 +93,16 @@ def _prepared(name: str) -> Any:
 
 def _decode_split(items: Any, name: str, image_size: int | None) -> tuple[np.ndarray, np.ndarray | None]:
     images, labels = [], []
+    num_bytes = 0
     for i in progress(range(len(items)), name):
         item = items[i]
         if "image" not in item:
             raise UserError(f"{name} has the features {', '.join(item)}, expected image (and label).")
-        image = np.asarray(item["image"])
+        image = check_images(np.asarray(item["image"])[None], name)[0]
         if image_size is not None and max(image.shape[:2]) > LARGEST_RAW:
             image = resize(image, image_size)
         images.append(image)
+        check_memory(num_bytes := num_bytes + image.nbytes, name)
         if "label" in item:
             labels.append(item["label"])
     sizes = sorted({image.shape[:2] for image in images})
@@ -97,4 +113,6 @@ def _decode_split(items: Any, name: str, image_size: int | None) -> tuple[np.nda
         raise UserError(
             f"{name} has images from {w1}x{h1} to {w2}x{h2} pixels; pass --image-size N to bring all to NxN."
         )
-    return np.stack(images), np.array(labels, np.int32) if labels else None
+    if 0 < len(labels) < len(images):
+        raise UserError(f"{name} has {len(images)} images and {len(labels)} labels, expected one label an image.")
+    return np.stack(images), np.array(labels) if labels else None

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxvae.evaluation.statistics import standard_error
 from jaxvae.flows.planar_chain import LAYERS, InUse, Objective, log_density, sample
 from jaxvae.targets import Target, draw, log_normalizer
 from jaxvae.types import Array, Params, PRNGKey
@@ -26,8 +28,8 @@ def normalized(target: Target) -> Callable[[Array], Array]:
 @functools.lru_cache(maxsize=16)
 def divergence(
     objective: Objective, target: Target, num_draws: int = NUM_DRAWS
-) -> Callable[[Params, InUse], tuple[Array, Array]]:
-    """Return a compiled function that gives the divergence between a flow and a target, and its standard error.
+) -> Callable[[Params, InUse], tuple[float, float]]:
+    """Return a function that gives the divergence between a flow and a target, and its standard error.
 
     KL(q || p) is the mean of log q(z) - log p(z) over draws of the flow q, KL(p || q) that of log p(z) - log q(z) over
     draws of the target p.
@@ -36,11 +38,16 @@ def divergence(
       objective: `reverse_kl` for KL(q || p) of a flow of quick maps, `likelihood` for KL(p || q) of one of quick
         inverses.
       target: p.
-      num_draws: of the flow, or of the target.
+      num_draws: of the flow, or of the target, at least 2.
 
     Returns:
-      (parameters, what of them is in use) -> divergence [] and standard error [], nats.
+      (parameters, what of them is in use) -> divergence and standard error, nats; what computes them is compiled once.
+
+    Raises:
+      ValueError: if one draw is to have a standard error.
     """
+    if num_draws < 2:
+        raise ValueError(f"A divergence of {num_draws} draws has no standard error, expected at least 2.")
     log_p, key = normalized(target), jax.random.key(DRAWS)
 
     def reverse(params: Params, used: InUse, key: PRNGKey) -> Array:
@@ -54,8 +61,13 @@ def divergence(
     draws = jax.random.split(key, num_draws) if one is reverse else jnp.asarray(draw(key, target, num_draws))
 
     @jax.jit
-    def measure(params: Params, used: InUse) -> tuple[Array, Array]:
-        values = jax.lax.map(functools.partial(one, params, used), draws, batch_size=CHUNK)
-        return jnp.mean(values), jnp.std(values) / num_draws**0.5
+    def of_each(params: Params, used: InUse) -> Array:
+        return jax.lax.map(functools.partial(one, params, used), draws, batch_size=CHUNK)
+
+    def measure(params: Params, used: InUse) -> tuple[float, float]:
+        values = np.asarray(of_each(params, used), np.float64)
+        error = standard_error(values)
+        assert error is not None
+        return float(np.mean(values)), error
 
     return measure

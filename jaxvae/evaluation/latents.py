@@ -25,10 +25,13 @@ def activity(means: Array, again: Array | None = None) -> Array:
     Returns:
       [D].
 
+    Raises:
+      ValueError: if there are fewer than two examples, which do not vary.
+
     References:
       Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, arXiv:1509.00519, sec. 5.2.
     """
-    check_shape("means", means, (None, None))
+    _check_several("means", means)
     again = means if again is None else again
     check_shape("again", again, means.shape)
     centred = (values - jnp.mean(values, axis=0, keepdims=True) for values in (means, again))
@@ -67,11 +70,14 @@ def mutual_information(key: PRNGKey, stats: GaussianParams, chunk_size: int = 64
     Returns:
       [], nats.
 
+    Raises:
+      ValueError: if there are fewer than two examples, which the latents need not tell apart.
+
     References:
       Hoffman & Johnson, "ELBO surgery: yet another way to carve up the variational evidence lower bound", 2016.
       Poole et al., "On Variational Bounds of Mutual Information", 2019, arXiv:1905.06922: the bound for a known q(z|x).
     """
-    check_shape("stats.mean", stats.mean, (None, None))
+    _check_several("stats.mean", stats.mean)
     check_shape("stats.log_var", stats.log_var, stats.mean.shape)
     num = stats.mean.shape[0]
 
@@ -87,7 +93,7 @@ def mutual_information(key: PRNGKey, stats: GaussianParams, chunk_size: int = 64
 
 
 def diagnose_collapse(num_active: int, latent_dim: int, kl: float) -> str | None:
-    """Return a warning if the decoder ignores z, else None.
+    """Return one sentence if the decoder ignores z, posterior collapse, else None.
 
     Collapsed means that no unit is active or that the KL is below `COLLAPSED_KL`. Some inactive units are no fault: a
     good model of MNIST uses 19 of its 50 (Burda et al. 2016, table 1).
@@ -99,8 +105,16 @@ def diagnose_collapse(num_active: int, latent_dim: int, kl: float) -> str | None
     """
     if num_active > 0 and kl >= COLLAPSED_KL:
         return None
-    return (
-        f"The posterior has collapsed: {num_active} of {latent_dim} latent units are active and the KL is {kl:.2f} "
-        "nats, so the decoder ignores z; try a lower learning rate, a warm-up of beta, a minimum KL per unit "
-        "(free bits), a smaller beta or a weaker decoder."
-    )
+    found = f"The KL is {kl:.2f} nats"
+    if num_active == 0:
+        found += f" and none of the {latent_dim} latent units is active"
+    return f"{found}, so z carries almost no information (posterior collapse)."
+
+
+# ---------- private
+
+
+def _check_several(name: str, values: Array) -> None:
+    check_shape(name, values, (None, None))
+    if values.shape[0] < 2:
+        raise ValueError(f"{name} is of {values.shape[0]} example, expected at least 2, as they are to vary.")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.errors import UserError
+from jaxvae.evaluation.needs import check_features, check_finite, check_parts, check_training
 from jaxvae.types import Dataset, Splits
 
 INVERSE_PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
@@ -55,14 +56,16 @@ def linear_probe(splits: Splits) -> Probe:
       The accuracy on the test part, and C.
 
     Raises:
-      UserError: if there are no labels, or scikit-learn is not installed.
+      UserError: if there are no labels or fewer than two classes, a part is empty, features are not finite, or
+        scikit-learn is not installed.
     """
     linear = _sklearn("linear_model")
+    check_parts("A logistic regression", splits)
     return _best(standardized(splits), INVERSE_PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
 
 
 def knn_probe(splits: Splits) -> Probe:
-    """Classify by the 1, 3, 5 or 10 nearest training examples; arguments and errors as `linear_probe`.
+    """Classify by the 1, 3, 5 or 10 nearest training examples, of which there are 10 at least; else as `linear_probe`.
 
     Args:
       splits: features [N, D] and labels.
@@ -71,11 +74,15 @@ def knn_probe(splits: Splits) -> Probe:
       The accuracy on the test part, and the number of neighbours.
     """
     neighbors = _sklearn("neighbors")
+    check_parts(f"A vote of {NEIGHBOURS[-1]} neighbours", splits, examples=NEIGHBOURS[-1])
     return _best(splits, NEIGHBOURS, lambda k: neighbors.KNeighborsClassifier(k, algorithm="brute", n_jobs=-1))
 
 
 def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
-    """Fit a network of one hidden layer of 128 or 256 units, which stops early; arguments and errors as `linear_probe`.
+    """Fit a network of one hidden layer of 128 or 256 units; arguments and errors as `linear_probe`.
+
+    It stops early by a tenth of the training part, drawn class by class: there are two examples of every class at
+    least, and in that tenth as many as classes.
 
     Args:
       splits: features [N, D] and labels.
@@ -85,6 +92,9 @@ def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
       The accuracy on the test part, and the number of units.
     """
     network = _sklearn("neural_network")
+    check_features(_NETWORK, splits.train)
+    held_out = max(2, len(np.unique(splits.train.labels)))
+    check_parts(_NETWORK, splits, examples=10 * (held_out - 1) + 1, each=2)
 
     def make(units: int) -> Any:
         return network.MLPClassifier((units,), early_stopping=True, n_iter_no_change=5, max_iter=60, random_state=seed)
@@ -107,16 +117,16 @@ def svm_error(train: Dataset, test: Dataset, seed: int = 0) -> float:
       The error on the test part, 0 to 1.
 
     Raises:
-      UserError: if a class has fewer than two examples, or scikit-learn is not installed.
+      UserError: if a class has fewer than two examples, there is one class, or scikit-learn is not installed.
 
     References:
       Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014, arXiv:1406.5298, sec. 4.1, where they
       are transductive.
     """
     svm, selection = _sklearn("svm"), _sklearn("model_selection")
+    check_training("A cross-validation", train, each=2)
+    check_features("An error of support vectors", test)
     least = int(np.min(np.unique(train.labels, return_counts=True)[1]))
-    if least < 2:
-        raise UserError("A cross-validation needs two examples of every class: take more labels.")
     train, _, test = standardized(Splits(train, test, test))
     width = 1.0 / (train.x.shape[1] * max(float(np.var(train.x)), 1e-12))
     grid = {"C": [1.0, 10.0, 100.0], "gamma": [0.3 * width, width, 3 * width]}
@@ -139,6 +149,7 @@ def knn_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
       UserError: if there are no more examples than neighbours, or scikit-learn is not installed.
     """
     neighbors = _sklearn("neighbors")
+    check_finite("A graph of neighbours", features)
     if len(features) <= num_neighbours:
         raise UserError(f"A graph of {num_neighbours} neighbours has {len(features)} examples: take more of them.")
     found = neighbors.NearestNeighbors(n_neighbors=num_neighbours, algorithm="brute", n_jobs=-1).fit(features)
@@ -190,12 +201,14 @@ def label_spreading_svm_error(features: Dataset, known: np.ndarray, graph: Any, 
       The error on the test part, 0 to 1.
 
     Raises:
-      UserError: if scikit-learn is not installed.
+      UserError: if fewer than two classes are known, or scikit-learn is not installed.
 
     References:
       Kingma et al. 2014, arXiv:1406.5298, sec. 4.1, whose support vectors are transductive. Departs from them in how
       the others' labels are found.
     """
+    check_training("Label spreading with support vectors", Dataset(features.x[known], features.labels[known]))
+    check_features("An error of support vectors", test)
     labels = np.full(len(features.x), -1, np.int64)
     labels[known] = features.labels[known]
     spread = label_spreading(graph, labels)
@@ -218,11 +231,12 @@ def clustering_scores(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
       each cluster.
 
     Raises:
-      UserError: if scikit-learn is not installed.
+      UserError: if there are fewer than two classes, with which all clusterings agree; if scikit-learn is not there.
     """
     from scipy.optimize import linear_sum_assignment
 
     cluster, metrics = _sklearn("cluster"), _sklearn("metrics")
+    check_training("A clustering by classes", Dataset(features, labels))
     classes, labels = np.unique(labels, return_inverse=True)
     found = cluster.KMeans(len(classes), n_init=10, random_state=seed).fit_predict(features)
     counts = np.zeros((len(classes), len(classes)), np.int64)
@@ -257,10 +271,10 @@ def principal_components(splits: Splits, num: int) -> Splits:
 
 # ---------- private
 
+_NETWORK = "A network that stops early"
+
 
 def _best(splits: Splits, settings: Iterable[float], make: Callable[[Any], Any]) -> Probe:
-    if any(part.labels is None for part in splits):
-        raise UserError("Probes need labels, which these data do not have: choose another --data.")
     fitted = {setting: make(setting).fit(splits.train.x, splits.train.labels) for setting in settings}
     scores = {setting: model.score(splits.valid.x, splits.valid.labels) for setting, model in fitted.items()}
     best = max(scores, key=scores.__getitem__)  # the first of equal ones

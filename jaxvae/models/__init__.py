@@ -3,6 +3,7 @@
 from jaxvae.models.autoencoder import Autoencoder, ConvPair, DensePair, with_mean_image
 from jaxvae.models.hierarchical import HierarchicalVAE
 from jaxvae.models.ladder import LadderNetwork, LadderTerms
+from jaxvae.models.latent_variable import LatentVariableModel
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
 from jaxvae.models.semi_supervised import ClassTerms, SemiSupervisedVAE, class_bound
 from jaxvae.models.vae import VAE, draw_images, with_output_bias
@@ -20,6 +21,7 @@ __all__ = [
     "HierarchicalVQVAE",
     "LadderNetwork",
     "LadderTerms",
+    "LatentVariableModel",
     "RelaxedDecoder",
     "SemiSupervisedVAE",
     "class_bound",

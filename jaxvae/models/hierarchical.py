@@ -46,6 +46,16 @@ class HierarchicalVAE(nn.Module):
         latents, log_qz = self._draw(keys, x, num_samples)
         return ELBOTerms(self._log_px(latents[0], x), self._log_pz(latents), log_qz)
 
+    @property
+    def has_closed_kl(self) -> bool:
+        """False: the KL of a layer is of the samples of those below."""
+        return False
+
+    @property
+    def has_gaussian_posterior(self) -> bool:
+        """False: q(z | x) is Gaussian layer by layer alone."""
+        return False
+
     # The three functions of `objectives.dreg`; z is the tuple of all latents.
 
     def draw(self, keys: PRNGKey, x: Array, num_samples: int) -> tuple[Array, ...]:

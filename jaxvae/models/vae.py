@@ -10,7 +10,7 @@ from jaxvae.errors import check_shape
 from jaxvae.keys import check_keys
 from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.nets import AutoregressiveDecoder
-from jaxvae.posteriors import MixturePosterior
+from jaxvae.posteriors import GaussianPosterior, MixturePosterior
 from jaxvae.priors import standard_normal
 from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey, Samples
 
@@ -62,6 +62,11 @@ class VAE(nn.Module):
     def has_closed_kl(self) -> bool:
         """Whether KL(q(z | x) || p(z)) is in closed form: the prior has a `kl` of the posterior's `family`."""
         return getattr(self.prior, "kl_of", "") == getattr(self.posterior, "family", None)
+
+    @property
+    def has_gaussian_posterior(self) -> bool:
+        """Whether `encode` gives q(z | x) as `GaussianParams`."""
+        return isinstance(self.posterior, GaussianPosterior)
 
     def closed_kl(self, stats: Any) -> Array:
         """Return KL(q(z | x) || p(z)) of every dimension from the posterior's statistics, [B, D], nats."""

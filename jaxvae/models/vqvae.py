@@ -150,9 +150,10 @@ class HierarchicalVQVAE(nn.Module):
 
 def _check_step_keys(keys: StepKeys | None) -> None:
     if not (keys is None or isinstance(keys, StepKeys)):
+        found = "an array" if hasattr(keys, "dtype") else f"a {type(keys).__name__}"
         raise UserError(
-            f"A VQ-VAE takes the StepKeys of a step, which have a key for every image and a shared one, got "
-            f"{type(keys).__name__}: give StepKeys(jax.random.split(key, B), key), or None in evaluation."
+            f"A VQ-VAE takes the StepKeys of a step, a key for every image and a shared one, got {found}: give "
+            "StepKeys(jax.random.split(key, B), key), or None in evaluation."
         )
 
 

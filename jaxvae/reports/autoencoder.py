@@ -1,6 +1,6 @@
 """The report of an autoencoder: how images come back, their codes, and the kernels that see them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,25 +9,24 @@ from jaxvae import viz
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
 from jaxvae.evaluation import reconstruction_metrics
 from jaxvae.reports.figures import figures_of, save_codes, save_curves
+from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 
 NUM_FILTERS = 100
 
 
-def evaluate_autoencoder(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
+def evaluate_autoencoder(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
     """Return the numbers of an autoencoder and what draws its figures; images are not corrupted.
 
     Args:
       trained: the autoencoder.
       splits: its data.
-      per_image: what `evaluate` gives of the test images.
     """
     found = reconstruct(trained.system, trained.params, trained.model_state, splits.test)
+    nats = evaluated(trained, splits.test).get("reconstruction")
     metrics = {
-        "reconstruction": float(np.mean(per_image["reconstruction"], dtype=np.float64)),
+        **({} if nats is None else {"reconstruction": float(np.mean(nats, dtype=np.float64))}),
         **reconstruction_metrics(found.x, found.reconstructions),
         "latent_dim": found.means[0].shape[1],
     }

@@ -1,6 +1,6 @@
 """The report of an autoregressive model: its exact likelihood, samples and completions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,30 +8,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import viz
-from jaxvae.capabilities import Completes, find
+from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.capabilities import Completes, ScoresExactly, find, require
+from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import figures_of, sample_key, save_curves, save_samples, shuffled
+from jaxvae.reports.values import bits_per_nat
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 
 NUM_COMPLETED = 30
 
 
-def evaluate_autoregressive(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a model that knows log p(x), and what draws its figures.
+def evaluate_autoregressive(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a model whose likelihood is exact, and what draws its figures.
 
     Args:
       trained: the model.
       splits: its data.
-      per_image: what `evaluate` gives of the test images.
     """
-    nll = per_image["nll"].astype(np.float64)
-    metrics = {
-        "nll": float(np.mean(nll)),
-        "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
-        "bits_per_dim": float(np.mean(per_image["bits_per_dim"], dtype=np.float64)),
-    }
+    nll = -log_likelihood(trained.system, trained.params, trained.model_state, splits.test).astype(np.float64)
+    metrics = mean_and_error("nll", nll)
+    if require(trained.system, ScoresExactly).discrete and len(trained.spec.shape) == 3:  # of images, not of codes
+        metrics["bits_per_dim"] = float(np.mean(nll)) * bits_per_nat(trained.spec)
     return metrics, lambda: draw_autoregressive(trained, splits)
 
 

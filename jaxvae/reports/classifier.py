@@ -1,6 +1,6 @@
 """The report of a classifier: its error and, of a model of images and classes, samples and analogies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,26 +8,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import viz
+from jaxvae.applications.classification import classify
 from jaxvae.capabilities import Generates, TransfersStyle, find
+from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, sample_key, save_curves, shuffled
+from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 
 NUM_ANALOGIES = 12
 
 
-def evaluate_classifier(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the error of a classifier, and the bound where it models images, and what draws its figures.
+def evaluate_classifier(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the error of a classifier, whatever else `evaluate` gives, and what draws its figures.
 
     Args:
       trained: the classifier.
-      splits: its data.
-      per_image: what `evaluate` gives of the test images.
+      splits: its data, with labels.
     """
-    metrics = {name: float(np.mean(value, dtype=np.float64)) for name, value in per_image.items() if name != "loss"}
-    metrics["error_stderr"] = float(np.std(per_image["error"]) / np.sqrt(len(per_image["error"])))
+    values = {name: value for name, value in evaluated(trained, splits.test).items() if value.ndim == 1}
+    metrics = {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items() if name != "loss"}
+    classes = classify(trained.system, trained.params, trained.model_state, splits.test).argmax(axis=1)
+    metrics |= mean_and_error("error", classes != splits.test.labels)
     return metrics, lambda: draw_classifier(trained, splits)
 
 

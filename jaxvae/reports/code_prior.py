@@ -1,6 +1,5 @@
 """The report of a prior over codes together with its VQ-VAE, and the images that the two generate."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,16 +7,19 @@ import numpy as np
 
 from jaxvae import viz
 from jaxvae.applications.coding import encode_as_codes
+from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.capabilities import Codes, require
 from jaxvae.evaluation.nearest import nearest_images
+from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
+from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.report import validation_means
 from jaxvae.reports.summary import write_summary
-from jaxvae.reports.vqvae import is_discrete
+from jaxvae.reports.values import bits_per_nat, negative_log_px
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
-from jaxvae.training import evaluation_batch_size, make_evaluator
-from jaxvae.types import Dataset, Splits
+from jaxvae.types import Splits
 
 NUM_NEAREST = 24
 
@@ -42,8 +44,18 @@ def report_code_prior(
     summary = write_summary(prior.folder, prior.training, metrics, valid=validation_means(prior, codes))
     with drawing(prior.folder):
         draw()
-    print_line(prior, summary) if brief else print_summary(prior, summary, codes)
+    print_line(prior, summary) if brief else print_summary(prior, summary, introduce(codec, images))
     return summary
+
+
+def introduce(codec: Trained, images: Splits) -> Introduction:
+    """Return the introduction of a prior over codes of images."""
+    size = "x".join(map(str, codec.spec.shape))
+    source = f" from {codec.config['data']}" if codec.config.get("data") else ""
+    return Introduction(
+        f"trained on the codes of {len(images.train.x):,} images of {size}{source}",
+        f"On {len(images.test.x):,} test images",
+    )
 
 
 def evaluate_code_prior(
@@ -59,16 +71,16 @@ def evaluate_code_prior(
       codec: the VQ-VAE whose codes they are.
       images: its data, whose rows are those of the codes.
     """
-    unit = 1.0 / (math.prod(codec.spec.shape) * math.log(2.0))
-    nll = _per_image(prior, codes.test)["nll"]
-    given_codes = _per_image(codec, images.test)["reconstruction"]
-    bound = nll.astype(np.float64) + given_codes
+    unit, of_codec = bits_per_nat(codec.spec), require(codec.system, Codes)
+    nll = -log_likelihood(prior.system, prior.params, prior.model_state, codes.test).astype(np.float64)
+    coded = encode_as_codes(codec.system, codec.params, codec.model_state, images.test)
+    given_codes = negative_log_px(codec, coded.x)
+    bound = nll + given_codes
     metrics = {
-        "nll_bound": float(np.mean(bound)),
-        "nll_bound_stderr": float(np.std(bound) / np.sqrt(len(bound))),
+        **mean_and_error("nll_bound", bound),
         "nll_of_codes": float(np.mean(nll)),
         "nll_of_pixels_given_codes": float(np.mean(given_codes)),
-        **({"bits_per_dim": float(np.mean(bound)) * unit} if is_discrete(codec) else {}),
+        **({"bits_per_dim": float(np.mean(bound)) * unit} if of_codec.discrete else {}),
         "rate_bits_per_dim": float(np.mean(nll)) * unit,
     }
     return metrics, lambda: draw_code_prior(prior, codec, images)
@@ -87,11 +99,3 @@ def draw_code_prior(prior: Trained, codec: Trained, images: Splits) -> None:
     title = "Test images, decoded from codes"
     viz.save_reconstructions(folder / "reconstructions.png", coded.x, coded.reconstructions, title)
     save_curves(prior)
-
-
-# ---------- private
-
-
-def _per_image(trained: Trained, dataset: Dataset) -> dict[str, np.ndarray]:
-    evaluate = make_evaluator(trained.system, min(evaluation_batch_size(trained.spec), len(dataset.x)))
-    return evaluate(trained.params, trained.model_state, dataset)

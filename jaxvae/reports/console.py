@@ -1,12 +1,11 @@
-"""What a run says at its end: what was trained on what, the main numbers, where the pictures are, what to type next."""
+"""The summary that a run prints at its end: what was trained, the main numbers, where the figures are, what to type."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxvae import capabilities
-from jaxvae.capabilities import find
+from jaxvae.reports.introduction import Introduction
+from jaxvae.reports.next_command import next_command
 from jaxvae.runs.trained import Trained
-from jaxvae.types import Splits
 
 
 class Meaning(NamedTuple):
@@ -40,41 +39,41 @@ MAIN = {  # in the order in which they are printed
     "parameters": Meaning("parameters", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
-OUT_OF = {
+OUT_OF = {  # a number that is a part of another: 12 of 16
     "active_units": "latent_dim",
     "used_codes": "num_codes",
     "used_codes_0": "num_codes_0",
     "used_codes_1": "num_codes_1",
-}  # numbers that are parts of others
+}
 SHOWN = 7
 
 
-def print_summary(trained: Trained, summary: Mapping[str, Any], splits: Splits) -> None:
-    """Print what a person wants to know of a finished run."""
-    folder, training, metrics = trained.folder, trained.training, summary["metrics"]
-    shape = "x".join(map(str, trained.spec.shape)) + (" codes" if len(trained.spec.shape) == 1 else "")
-    num = len(splits.train.x)
-    steps = f"{training.get('steps', 0):,} steps" + (
-        f", best at {best:,}" if (best := training.get("best_step")) else ""
-    )
-    print(
-        f"\n{trained.system.name}: trained on {num:,} examples of {shape} from {trained.config.get('data', 'arrays')}, "
-        f"{steps}, {training.get('seconds', 0):.0f} s."
-    )
-    print(f"On {len(splits.test.x):,} test examples:")
+def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: Introduction) -> None:
+    """Print the summary of a finished run.
+
+    Args:
+      trained: the run.
+      summary: its `summary.json`.
+      introduction: what stands before the numbers.
+    """
+    folder, metrics = trained.folder, summary["metrics"]
+    steps = f"{summary.get('steps', 0):,} steps" + (f", best at {best:,}" if (best := summary.get("best_step")) else "")
+    print(f"\n{trained.system.name}: {introduction.trained}, {steps}, {summary.get('seconds', 0):.0f} s.")
+    print(f"{introduction.evaluated}:")
     print("\n".join(lines(metrics)))
     if "warning" in metrics:
         print(f"warning: {metrics['warning']}")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png")) if folder else []
     if figures:
         first = "samples.png" if "samples.png" in figures else figures[0]
-        print(f"Pictures: {folder}/figures/ ({len(figures)} files; begin with {first})")
+        print(f"Figures:  {folder}/figures/ ({len(figures)} files; begin with {first})")
     print(f"Numbers:  {folder}/summary.json")
-    print(f"Use it:   {next_line(trained)}")
+    if (command := next_command(trained)) is not None:
+        print(f"Use it:   {command}")
 
 
 def print_line(trained: Trained, summary: Mapping[str, Any]) -> None:
-    """Print the main numbers of one run of several."""
+    """Print the main numbers of one run of several in a line."""
     metrics = summary["metrics"]
     shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
     print(f"{trained.folder}: " + ", ".join(f"{name} {metrics[name]:.4g}" for name in shown))
@@ -97,11 +96,3 @@ def lines(metrics: Mapping[str, Any]) -> list[str]:
         better = f"({meaning.better} is better)" if meaning.better else ""
         found.append("  ".join(part for part in (f"  {meaning.name:<{width}}", text, meaning.unit, better) if part))
     return found
-
-
-def next_line(trained: Trained) -> str:
-    """Return a line of Python that uses the model."""
-    use = "sample(16)" if find(trained.system, capabilities.Generates) else "reconstruct(images)"
-    if find(trained.system, capabilities.Classifies):
-        use = "system"
-    return f"""python -c 'import jaxvae as jv; model = jv.load("{trained.folder}"); model.{use}'"""

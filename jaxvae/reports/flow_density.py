@@ -12,6 +12,7 @@ from jaxvae import viz
 from jaxvae.capabilities import require
 from jaxvae.evaluation.divergence import DRAWS
 from jaxvae.reports.figures import figures_of, save_curves
+from jaxvae.reports.introduction import Introduction
 from jaxvae.runs.folder import read_json
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity, target_of
@@ -24,17 +25,21 @@ STAGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the layers after which draws a
 LABELS = {"reverse_kl": "KL(q || p)", "likelihood": "KL(p || q)"}
 
 
-def evaluate_flow_density(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
+def introduce_flow(trained: Trained, splits: Splits) -> Introduction:
+    """Return the introduction of a flow, which learns from a density or from draws of it."""
+    num_flows, target = int(trained.model_state["num_flows"]), target_of(trained.model_state).name
+    layers = f"{num_flows} layer{'s' * (num_flows != 1)}"
+    return Introduction(f"a planar flow of {layers} fitted to the density {target}", "Against that density")
+
+
+def evaluate_flow_density(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
     """Return the divergence of a flow from its target, in nats, and what draws both.
 
     Args:
       trained: the flow.
       splits: of no use, the divergence has draws of its own.
-      per_image: of no use either.
     """
-    del splits, per_image
+    del splits
     kl, stderr = require(trained.system, FitsDensity).divergence(trained.params, trained.model_state)
     metrics = {"kl_divergence": kl, "kl_divergence_stderr": stderr}
     return metrics, lambda: draw_flow(trained, kl)

@@ -1,7 +1,7 @@
 """The report of a finished training: numbers of the test part, figures, and a summary on the console."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,27 +12,35 @@ from jaxvae.reports.autoencoder import evaluate_autoencoder
 from jaxvae.reports.autoregressive import evaluate_autoregressive
 from jaxvae.reports.classifier import evaluate_classifier
 from jaxvae.reports.console import print_line, print_summary
-from jaxvae.reports.flow_density import evaluate_flow_density
+from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
+from jaxvae.reports.introduction import Introduction, introduce_examples
 from jaxvae.reports.summary import read_summary, write_summary
-from jaxvae.reports.vae import evaluate_vae
+from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
+from jaxvae.reports.values import evaluated
 from jaxvae.reports.vqvae import evaluate_vqvae
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity
-from jaxvae.training import evaluation_batch_size, make_evaluator
 from jaxvae.types import Splits, System
 
-# (trained, splits, what `evaluate` gives of every test image) -> numbers, and what draws the figures
-Evaluation = Callable[[Trained, Splits, dict[str, np.ndarray]], tuple[dict[str, Any], Callable[[], None]]]
 
-# What a system is evaluated as: the first of its capabilities in this order.
+class Evaluation(NamedTuple):
+    """How a kind of system is reported."""
+
+    # (trained, splits) -> numbers of the test part, and what draws the figures
+    evaluate: Callable[[Trained, Splits], tuple[dict[str, Any], Callable[[], None]]]
+    introduce: Callable[[Trained, Splits], Introduction] = introduce_examples  # (trained, splits)
+
+
+TRAINING = ("steps", "best_step", "seconds", "compile_seconds", "images_per_second", "skipped_steps", "layout")
+# What a system is reported as: the first of its capabilities in this order.
 EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
-    (capabilities.Classifies, evaluate_classifier),
-    (capabilities.Codes, evaluate_vqvae),
-    (capabilities.Scores, evaluate_vae),
-    (capabilities.ScoresExactly, evaluate_autoregressive),
-    (capabilities.Encodes, evaluate_autoencoder),
-    (FitsDensity, evaluate_flow_density),
+    (capabilities.Classifies, Evaluation(evaluate_classifier)),
+    (capabilities.Codes, Evaluation(evaluate_vqvae)),
+    (capabilities.Scores, Evaluation(evaluate_vae)),
+    (capabilities.ScoresExactly, Evaluation(evaluate_autoregressive)),
+    (capabilities.Encodes, Evaluation(evaluate_autoencoder)),
+    (FitsDensity, Evaluation(evaluate_flow_density, introduce_flow)),
 )
 
 
@@ -53,21 +61,28 @@ def report(
     Raises:
       UserError: if nothing of what the system can do is evaluated.
     """
-    assert trained.folder is not None
-    before = read_summary(trained.folder)
-    done = (before.get("steps"), before.get("metrics", {}).get("nll_k"))
-    if done == (trained.training["steps"], trained.config.get("nll_samples")):  # an exact likelihood has no samples
-        print_line(trained, before) if brief else print_summary(trained, before, splits)
-        return before
-    size = evaluation_batch_size(trained.spec)
-    evaluate = make_evaluator(trained.system, min(size, len(splits.test.x)))
-    per_image = evaluate(trained.params, trained.model_state, splits.test)
-    metrics, draw_figures = (evaluation or evaluation_of(trained.system))(trained, splits, per_image)
-    summary = write_summary(trained.folder, trained.training, metrics, valid=validation_means(trained, splits))
-    with drawing(trained.folder):
-        draw_figures()
-    print_line(trained, summary) if brief else print_summary(trained, summary, splits)
+    if trained.folder is None:
+        raise UserError(
+            "A model without a folder has no place for its report: train it with folder=..., or load a run."
+        )
+    chosen = evaluation or evaluation_of(trained.system)
+    summary = read_summary(trained.folder)
+    if not is_done(trained, summary):
+        metrics, draw_figures = chosen.evaluate(trained, splits)
+        training = trained.training or {name: summary[name] for name in TRAINING if name in summary}
+        summary = write_summary(trained.folder, training, metrics, valid=validation_means(trained, splits))
+        with drawing(trained.folder):
+            draw_figures()
+    print_line(trained, summary) if brief else print_summary(trained, summary, chosen.introduce(trained, splits))
     return summary
+
+
+def is_done(trained: Trained, summary: Mapping[str, Any]) -> bool:
+    """Whether a summary is of as many steps, and of as many samples where it has an NLL by importance sampling."""
+    if not trained.training or summary.get("steps") != trained.training["steps"]:
+        return False
+    num_samples = summary.get("metrics", {}).get("nll_k")
+    return num_samples in (None, trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES))
 
 
 def evaluation_of(system: System) -> Evaluation:
@@ -84,7 +99,6 @@ def evaluation_of(system: System) -> Evaluation:
 
 
 def validation_means(trained: Trained, splits: Splits) -> dict[str, float]:
-    """Return the means of what `evaluate` gives of the validation images, by which runs are compared."""
-    size = min(evaluation_batch_size(trained.spec), len(splits.valid.x))
-    values = make_evaluator(trained.system, size)(trained.params, trained.model_state, splits.valid)
+    """Return the means of what `evaluate` gives of the validation examples, by which runs are compared."""
+    values = evaluated(trained, splits.valid)
     return {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}

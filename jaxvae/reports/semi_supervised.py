@@ -9,6 +9,7 @@ import numpy as np
 from jaxvae import viz
 from jaxvae.applications.features import features_of
 from jaxvae.evaluation import knn_graph, label_spreading_svm_error, svm_error
+from jaxvae.evaluation.statistics import standard_error_of_share
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.folder import read_json
 from jaxvae.runs.options import Options
@@ -49,7 +50,8 @@ def report_support_vectors(
     summaries = []
     errors = support_vector_errors(encoder, splits, rows, spread=spread)
     for folder, error in zip(folders, errors, strict=True):
-        metrics = {"error": error, "error_stderr": (error * (1 - error) / len(splits.test.x)) ** 0.5}
+        stderr = standard_error_of_share(error, len(splits.test.x))
+        metrics = {"error": error} if stderr is None else {"error": error, "error_stderr": stderr}
         summaries.append(write_summary(folder, {}, metrics))
         print(f"{folder}: error on the test part {100 * error:.2f} %")
     return summaries

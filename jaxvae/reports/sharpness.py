@@ -51,12 +51,11 @@ def draw_sharpness(folder: Path, rows: list[dict[str, Any]]) -> None:
 
     Args:
       folder: of the study, in which the runs are.
-      rows: of the runs, with the field `model`.
+      rows: of the runs, with the fields `model` and `run`.
     """
     shown = {}
     for row in rows:
-        place = next(path for path in sorted(folder.glob(f"*model={row['model']}*")) if (path / FILE).exists())
-        with np.load(place / FILE) as arrays:
+        with np.load(folder / row["run"] / FILE) as arrays:
             shown[row["model"]] = dict(arrays)
     if not shown:
         return

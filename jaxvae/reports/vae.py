@@ -11,11 +11,13 @@ from jaxvae import sampling, viz
 from jaxvae.applications.features import posterior_of
 from jaxvae.applications.likelihood import estimate_likelihood
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
-from jaxvae.capabilities import Decodes, Infers, find, require
+from jaxvae.capabilities import Decodes, Infers, Scores, find, require
 from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
+from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import figures_of, sample_key, save_codes, save_curves, save_samples
+from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
 from jaxvae.training import evaluation_batch_size, in_batches
 from jaxvae.types import Dataset, Splits
@@ -24,62 +26,78 @@ DEFAULT_NLL_SAMPLES = 500
 MI_IMAGES = 5_000
 MANIFOLD_SIDE = 20
 INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
-CURES = ("warmup_steps", "free_bits", "beta")  # settings against posterior collapse
+CURES = {  # settings against posterior collapse, and what to do with their flags
+    "warmup_steps": "--warmup-steps",
+    "free_bits": "--free-bits",
+    "beta": "a smaller --beta",
+    "learning_rate": "a lower --learning-rate",
+}
 
 
-def evaluate_vae(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a VAE and what draws its figures, from what `evaluate` gives of the test images."""
+def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the numbers of a VAE and what draws its figures.
+
+    What one image cannot tell is absent: standard errors, active units, mutual information and whether z is ignored.
+    """
     model = trained.system, trained.params, trained.model_state
     num_samples = trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES)
     found = reconstruct(*model, splits.test)
     metrics = {
         **likelihood_metrics(estimate_likelihood(*model, splits.test, num_samples), num_samples),
         **image_metrics(trained, found, splits),
-        **latent_metrics(found, per_image),
+        **latent_metrics(found, evaluated(trained, splits.test)),
         **information(trained, found),
     }
-    warning = latents.diagnose_collapse(metrics["active_units"], metrics["latent_dim"], metrics["kl"])
+    active = metrics.get("active_units")
+    warning = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
     if warning:
-        flags = " or ".join(f"--{name.replace('_', '-')}" for name in CURES if name in trained.config)
-        metrics["warning"] = f"{warning}; try {flags}" if flags else warning
+        metrics["warning"] = " ".join([warning, *cures(trained)])
     return metrics, lambda: draw_vae(trained, splits, found, metrics)
+
+
+def cures(trained: Trained) -> list[str]:
+    """Return a sentence with the flags of this run that help against posterior collapse, [] where it has none."""
+    flags = [text for name, text in CURES.items() if name in trained.config]
+    if not flags:
+        return []
+    return [f"Try {', '.join(flags[:-1])}{' or ' * (len(flags) > 1)}{flags[-1]}."]
 
 
 def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[str, Any]:
     """Return the bound, its two parts and the NLL, means over images in nats."""
-    nll = -np.asarray(estimate.log_likelihood)
     return {
         "elbo": float(np.mean(estimate.elbo)),
         "reconstruction": float(np.mean(estimate.reconstruction)),
         "kl": float(np.mean(estimate.kl)),
-        "nll": float(np.mean(nll)),
+        **mean_and_error("nll", -np.asarray(estimate.log_likelihood)),
         "nll_k": num_samples,
-        "nll_stderr": float(np.std(nll) / np.sqrt(len(nll))),
     }
 
 
 def image_metrics(trained: Trained, found: Reconstructed, splits: Splits) -> dict[str, Any]:
-    """Return the quality of reconstructions, and the NLL of a model whose pixels are all drawn from one histogram."""
+    """Return the quality of reconstructions and, beside a discrete likelihood, the NLL of independent pixels."""
     scores = reconstruction_metrics(found.x, found.reconstructions)
-    # Beside a density the floor of a discrete likelihood means nothing.
-    if trained.config.get("likelihood", "bernoulli") == "bernoulli":
-        x = np.asarray(to_unit(jnp.asarray(splits.train.x), trained.spec.num_values))
-        scores["nll_of_independent_pixels"] = float(
-            np.mean(images.histogram_nll(images.intensity_histogram(x), found.x))
-        )
+    if require(trained.system, Scores).discrete:
+        scores["nll_of_independent_pixels"] = nll_of_independent_pixels(found.x, splits, trained.spec.num_values)
     return scores
+
+
+def nll_of_independent_pixels(x: np.ndarray, splits: Splits, num_values: int) -> float:
+    """Return the mean NLL of prepared test images under one histogram of all training pixels, nats per image."""
+    train = np.asarray(to_unit(jnp.asarray(splits.train.x), num_values))
+    if np.isin(x, (0, 1)).all():  # binarised
+        return float(np.mean(images.histogram_nll(images.intensity_histogram(train), x)))
+    train, x = (np.round(values * (num_values - 1)) for values in (train, x))
+    return float(np.mean(images.histogram_nll(images.pixel_histogram(train, num_values), x)))
 
 
 def latent_metrics(found: Reconstructed, per_image: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return how many units are active, of how many, layer by layer where there are several, and each unit's KL."""
-    pairs = zip(found.means, found.means_again, strict=True)
-    active = [int(np.sum(active_units(*pair))) for pair in pairs]
-    dims = [means.shape[1] for means in found.means]
-    metrics: dict[str, Any] = {"active_units": sum(active), "latent_dim": sum(dims)}
-    if len(active) > 1:
-        metrics["active_units_per_layer"] = active
+    metrics: dict[str, Any] = {"latent_dim": sum(means.shape[1] for means in found.means)}
+    if len(found.x) > 1:
+        pairs = zip(found.means, found.means_again, strict=True)
+        active = [int(np.sum(active_units(*pair))) for pair in pairs]
+        metrics |= {"active_units": sum(active), **({"active_units_per_layer": active} if len(active) > 1 else {})}
     if "kl_per_dimension" in per_image:
         metrics["kl_per_dimension"] = [round(float(kl), 4) for kl in np.mean(per_image["kl_per_dimension"], axis=0)]
     return metrics
@@ -93,7 +111,7 @@ def active_units(means: np.ndarray, means_again: np.ndarray) -> np.ndarray:
 def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
     """Return the mutual information of images and Gaussian latents; its estimate rises with the number of images."""
     infers = find(trained.system, Infers)
-    if infers is None:
+    if infers is None or len(found.x) < 2:
         return {}
     x = found.x[np.random.default_rng(0).permutation(len(found.x))[:MI_IMAGES]]
     size = min(evaluation_batch_size(trained.spec), len(x))
@@ -125,7 +143,7 @@ def draw_vae(trained: Trained, splits: Splits, found: Reconstructed, metrics: Ma
         viz.save_interpolations(folder / "interpolations.png", decoded.reshape(len(ends), steps, *decoded.shape[1:]))
     if found.means[0].shape[1] == 2 and len(found.means) == 1:
         viz.save_manifold(folder / "manifold.png", decode(sampling.manifold(MANIFOLD_SIDE)))
-    if "kl_per_dimension" in metrics:
+    if "kl_per_dimension" in metrics and "active_units" in metrics:
         active = active_units(found.means[0], found.means_again[0])
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
     save_curves(trained)

@@ -1,7 +1,7 @@
 """The report of a VQ-VAE: reconstructions, and how its codes are used."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,15 +14,14 @@ from jaxvae.capabilities import Codes, require
 from jaxvae.evaluation import reconstruction_metrics
 from jaxvae.quantizers import code_usage
 from jaxvae.reports.figures import NUM_RECONSTRUCTIONS, figures_of, save_curves, shuffled
+from jaxvae.reports.values import bits_per_nat, negative_log_px
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 
 PATCHES_AT_A_TIME = 64
 
 
-def evaluate_vqvae(
-    trained: Trained, splits: Splits, per_image: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], Callable[[], None]]:
+def evaluate_vqvae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
     """Return the numbers of a model of images through codes, and what draws its figures.
 
     The rate is that of codes as they are, log2 K bits each; a prior over the grids needs fewer.
@@ -30,16 +29,16 @@ def evaluate_vqvae(
     Args:
       trained: the model.
       splits: its data.
-      per_image: what `evaluate` gives of the test images.
     """
-    num_codes, pixels = require(trained.system, Codes).num_codes, math.prod(trained.spec.shape)
+    capability, pixels = require(trained.system, Codes), math.prod(trained.spec.shape)
+    num_codes = capability.num_codes
     coded = encode_as_codes(trained.system, trained.params, trained.model_state, splits.test)
     counts = [count_codes(grid, num) for grid, num in zip(coded.codes, num_codes, strict=True)]
-    nats = float(np.mean(per_image["reconstruction"], dtype=np.float64))
+    nats = float(np.mean(negative_log_px(trained, coded.x)))
     bits = sum(grid[0].size * math.log2(num) for grid, num in zip(coded.codes, num_codes, strict=True))
     metrics: dict[str, Any] = {
         "reconstruction": nats,
-        **({"reconstruction_bits_per_dim": nats / (pixels * math.log(2.0))} if is_discrete(trained) else {}),
+        **({"reconstruction_bits_per_dim": nats * bits_per_nat(trained.spec)} if capability.discrete else {}),
         "rate_bits_per_dim": bits / pixels,
         **reconstruction_metrics(coded.x, coded.reconstructions),
     }
@@ -50,11 +49,6 @@ def evaluate_vqvae(
         metrics[f"dead_codes{ending}"] = int(np.sum(usage.dead))
         metrics[f"perplexity{ending}"] = float(np.mean(usage.perplexity))
     return metrics, lambda: draw_vqvae(trained, coded, counts)
-
-
-def is_discrete(trained: Trained) -> bool:
-    """Whether log p(x | codes) is of pixels' values; a density's nats are no bits, and no others may stand beside."""
-    return trained.config.get("likelihood") != "gaussian"
 
 
 def draw_vqvae(trained: Trained, coded: Coded, counts: Sequence[np.ndarray]) -> None:

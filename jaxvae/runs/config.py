@@ -1,10 +1,19 @@
 """Configurations that experiments extend: fields are flags of the command line and are written to `config.json`."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from jaxvae.errors import UserError
 from jaxvae.systems.networks import Net
+
+# More is a slip of the keyboard, which would end, or never end, after minutes of compilation.
+MOST, MOST_STEPS, MOST_LAYERS = 10**6, 10**9, 1_000
+LARGEST_SIDE = 4_096  # pixels
+STEPS = frozenset({"steps", "eval_every", "log_every", "patience", "warmup_steps", "codec_steps", "phase_steps"})
+LAYERS = frozenset({"num_blocks", "num_layers", "num_flows", "max_flows", "num_heads", "prior_layers"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class TrainingConfig:
     """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         at_least(self, 1, "steps", "batch_size", "eval_every", "log_every")
         require("learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         require("ema_decay", self.ema_decay, 0 <= self.ema_decay < 1, "0 to below 1")
@@ -56,7 +66,8 @@ class ImageConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("image_size", self.image_size, self.image_size is None or self.image_size >= 1, "at least 1")
+        size = self.image_size
+        require("image_size", size, size is None or 1 <= size <= LARGEST_SIDE, f"1 to {LARGEST_SIDE:,}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,20 @@ class LatentConfig(VAEConfig):
         super().__post_init__()
         at_least(self, 1, "latent_dim")
         at_least(self, 0, "warmup_steps")
+
+
+def check_numbers(config: Any) -> None:
+    """Raise a `UserError` that names the flag of the first number that is not finite or absurdly large."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, str | Path) and "\0" in str(value):
+            raise UserError(f"--{field.name.replace('_', '-')} has a null character: leave it out.")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float):
+                require(field.name, value, math.isfinite(number), "a finite number")
+            elif isinstance(number, int) and field.name != "seed":
+                most = MOST_STEPS if field.name in STEPS else MOST_LAYERS if field.name in LAYERS else MOST
+                require(field.name, value, abs(number) <= most, f"at most {most:,}")
 
 
 def at_least(config: Any, least: int, *fields: str) -> None:

@@ -56,7 +56,7 @@ def save_model(
     Raises:
       UserError: if there is something already, arrays are of an unusual type, or the place cannot be written.
     """
-    place = Path(place)
+    place = Path(place).expanduser()
     config = json.dumps(record, indent=2)
     arrays, keys = _host_arrays(_named(Best(params, model_state)))
     metadata = {"jaxvae": VERSION, "keys": json.dumps(keys)} | ({"config": config} if _is_file(place) else {})
@@ -107,12 +107,8 @@ def read_arrays(place: str | Path, like: Best) -> Best:
     Raises:
       UserError: if there is none, it is damaged, of another version or something else, or does not fit the model.
     """
-    path = Path(place) if _is_file(Path(place)) else Path(place) / _ARRAYS
-    arrays, metadata = _read(path)
-    leaves: dict[str, Any] = dict(arrays)
-    for name, kind in json.loads(metadata["keys"]).items():
-        leaves[name] = jax.random.wrap_key_data(jnp.asarray(arrays[name]), impl=kind)
-    expected = _named(like)
+    path = _file_of(Path(place))
+    leaves, expected = _leaves(path), _named(like)
     for name in sorted({*leaves, *expected}):
         found, of_model = _shape(leaves.get(name)), _shape(expected.get(name))
         if found != of_model:
@@ -123,7 +119,20 @@ def read_arrays(place: str | Path, like: Best) -> Best:
     return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in expected])
 
 
+def saved_arrays(place: str | Path) -> dict[str, str]:
+    """Return types and shapes of the arrays of a model that was saved, as "float32[3, 4]", by their paths with dots.
+
+    Raises:
+      UserError: as `read_arrays`.
+    """
+    return {name.replace("/", "."): _shape(leaf) for name, leaf in _leaves(_file_of(Path(place))).items()}
+
+
 # ---------- private
+
+
+def _file_of(place: Path) -> Path:
+    return place if _is_file(place) else place / _ARRAYS
 
 
 def _is_file(place: Path) -> bool:
@@ -192,6 +201,15 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if metadata.pop("sha256", None) != _digest(arrays, metadata):
         raise UserError(f"{path} is damaged, it is not what was written: copy it anew.")
     return arrays, metadata
+
+
+def _leaves(path: Path) -> dict[str, Any]:
+    """The arrays of a file, and its random keys."""
+    arrays, metadata = _read(path)
+    leaves: dict[str, Any] = dict(arrays)
+    for name, kind in json.loads(metadata["keys"]).items():
+        leaves[name] = jax.random.wrap_key_data(jnp.asarray(arrays[name]), impl=kind)
+    return leaves
 
 
 def _shape(leaf: Any) -> str:

@@ -1,72 +1,116 @@
 """A run's folder: `config.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, `figures/`, `summary.json`."""
 
 import contextlib
+import itertools
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from jaxvae.errors import UserError
+from jaxvae.runs.comparison import require_same
+from jaxvae.runs.lock import lock
 from jaxvae.training import distributed
-from jaxvae.types import DataSpec
 
 # What may differ when a run is resumed: all else changes the model, the data or the optimizer.
 FREE_FIELDS = frozenset({"steps", "log_every", "eval_every", "patience", "nll_samples"})
-COMPARED = ("experiment", "config", "spec", "num_train", "init_from", "stage")  # of `config.json`, when it is resumed
 
 
-def open_folder(folder: Path, record: dict[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
+def reserve_folder(parent: Path, name: str) -> Path:
+    """Make the folder of a run that has no name: NAME, or NAME-2, ... of several that start in the same second.
+
+    Args:
+      parent: folder of the runs.
+      name: as date and time.
+
+    Returns:
+      The new folder; `discard_empty` takes it away where nothing comes of it.
+
+    Raises:
+      UserError: if it cannot be made.
+    """
+    for number in itertools.count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _not_made(folder, error) from error
+        return folder
+    raise AssertionError
+
+
+def discard_empty(folder: Path) -> None:
+    """Remove a folder in which there is nothing."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def open_folder(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
     """Make the folder of a new run, or check that a resumed one is the same; nothing is written there yet.
 
     Args:
       folder: of the run.
       record: what `config.json` would say of what is asked for now.
-      resume: whether the folder has to exist, or must not.
+      resume: whether the folder has to exist, or must not; an empty one, or one that a process was ended in while it
+        began, does not count.
       free: fields of the configuration that may differ.
 
     Raises:
       UserError: if it exists and is not resumed, is resumed and does not exist or is another run, or cannot be made.
     """
     path = folder / "config.json"
-    if not resume:
-        try:
-            (folder / "figures").mkdir(parents=True)
-        except FileExistsError as error:
-            if path.exists() or (folder / "checkpoints").exists():  # else a process was ended while it began
-                raise UserError(
-                    f"The run {folder} exists already: pass --resume to continue it, or another --name."
-                ) from error
-        except OSError as error:
-            raise UserError(f"The run {folder} cannot be made ({error.strerror}): choose another --out.") from error
+    if resume:
+        if not path.exists():
+            found = ", ".join(sorted(other.parent.name for other in folder.parent.glob("*/config.json"))) or "none"
+            raise UserError(f"There is no run {folder} to resume; runs there: {found}.")
+        require_same(folder, read_json(path), record, free)
         return
-    if not path.exists():
-        found = ", ".join(sorted(other.parent.name for other in folder.parent.glob("*/config.json"))) or "none"
-        raise UserError(f"There is no run {folder} to resume; runs there: {found}.")
-    before = read_json(path)
-    for name, old, now in _settings(before, {key: record[key] for key in COMPARED if key in record}):
-        if old != now and name not in free:
-            raise UserError(
-                f"The run {folder} was started with {_said(name, old)}, now it is {now}: resume it with the old value, "
-                "or start another run with another --name."
-            )
+    if path.exists():
+        raise UserError(
+            f"The run {folder} exists already: continue it with resume=True or --resume, or choose another name."
+        )
+    if any(step.name.isdecimal() for step in folder.glob("checkpoints/*")):
+        raise UserError(f"{folder} has checkpoints and no config.json, it is damaged: choose another name.")
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_made(folder, error) from error
 
 
-def _settings(before: dict[str, Any], record: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name of every setting with its old and its new value; what an older version did not write is equal."""
-    for field, now in record.items():
-        old = before.get(field, now)
-        if isinstance(now, dict) and isinstance(old, dict):
-            yield from _settings(old, now)
-        else:
-            yield field, old, now
+def claim(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> FileLock:
+    """Make or check a run's folder, lock it, and write its `config.json`: in process 0 alone.
 
+    What is written there already and `record` does not have, which a last stage adds, stays.
 
-def _said(name: str, value: Any) -> str:
-    names = {"experiment": "the experiment", "num_train": "training images numbering"}
-    if name in DataSpec._fields:
-        return f"data of {name} {value}"
-    return f"{names.get(name, '--' + name.replace('_', '-'))} {value}"
+    Args:
+      folder: of the run.
+      record: what `config.json` says.
+      resume: as of `open_folder`.
+      free: as of `open_folder`.
+
+    Returns:
+      The lock, taken.
+
+    Raises:
+      UserError: as `open_folder`; if another process trains the run, or it cannot be written.
+    """
+    open_folder(folder, record, resume, free)
+    with writing(folder):
+        taken = lock(folder)
+    try:
+        open_folder(folder, record, resume, free)  # another process may have begun it before it was locked
+        path = folder / "config.json"
+        write_json(path, {**(read_json(path) if path.exists() else {}), **record})
+    except BaseException:
+        taken.release()
+        raise
+    return taken
 
 
 def read_json(path: Path) -> Any:
@@ -83,6 +127,8 @@ def read_json(path: Path) -> Any:
         raise UserError(
             f"{path} is not JSON ({error.msg} at line {error.lineno}): the run's folder is damaged."
         ) from error
+    except (ValueError, RecursionError) as error:  # of bytes that are no text, of numbers of thousands of digits
+        raise UserError(f"{path} is not JSON ({error}): the run's folder is damaged.") from error
 
 
 @contextlib.contextmanager
@@ -96,15 +142,24 @@ def drawing(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, record: Any) -> None:
-    """Write a JSON file whole or not at all.
+    """Write a JSON file whole or not at all; numbers that are not finite, which JSON has not, become null.
 
     Raises:
       UserError: if the disk is full or the folder is read-only.
     """
     temporary = path.with_suffix(".tmp")
     with writing(path.parent):
-        temporary.write_text(json.dumps(record, indent=2, allow_nan=True) + "\n")
+        temporary.write_text(json.dumps(finite(record), indent=2, allow_nan=False) + "\n")
         os.replace(temporary, path)
+
+
+def finite(record: Any) -> Any:
+    """Return a value for JSON with None in place of every number that is not finite."""
+    if isinstance(record, float):
+        return record if math.isfinite(record) else None
+    if isinstance(record, Mapping):
+        return {key: finite(value) for key, value in record.items()}
+    return [finite(value) for value in record] if isinstance(record, list | tuple) else record
 
 
 @contextlib.contextmanager
@@ -114,8 +169,8 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"The run's folder {folder} cannot be written ({error.strerror}): make room or allow writing and continue "
-            "with --resume, or choose another --out."
+            f"The run's folder {folder} cannot be written ({error.strerror or error}): make room or allow writing and "
+            "continue with resume=True or --resume, or choose another place."
         ) from error
 
 
@@ -129,3 +184,10 @@ def on_primary(action: Callable[[], None]) -> None:
             message = str(error)
     if message := distributed.text_of_primary(message):
         raise UserError(message)
+
+
+# ---------- private
+
+
+def _not_made(folder: Path, error: OSError) -> UserError:
+    return UserError(f"The run {folder} cannot be made ({error.strerror or error}): choose another place.")

@@ -4,22 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from jaxvae.capabilities import Codes, Encodes, find
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
-from jaxvae.runs.export import is_export, read_arrays, read_record
+from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
 from jaxvae.runs.folder import read_json
 from jaxvae.runs.records import FORMAT
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
+from jaxvae.systems.first_stage import abstract_variables
 from jaxvae.training import Checkpoints
 from jaxvae.training.checkpoint import Best
+from jaxvae.training.checksums import other_arrays
 from jaxvae.training.parallel import abstract, local_layout
-from jaxvae.training.state import abstract_batch
-from jaxvae.types import Dataset, DataSpec, Params, System
+from jaxvae.types import DataSpec, System
 
 
 def load(place: str | Path, *, imports: Sequence[str] = (), system: System | None = None) -> Trained:
@@ -28,7 +26,8 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
     Args:
       place: the folder of a run, or a folder or `.safetensors` file that `Trained.save` wrote. The folder of a study
         stands for its best run on the validation part.
-      imports: modules of your own that define parts of the model; nothing else outside jaxvae is imported.
+      imports: modules of your own, or of installed packages, that define parts of the model; nothing else outside
+        jaxvae is imported. What was listed once counts for all that is loaded later in the same process.
       system: the system, of a run whose parts cannot be described; by default it is rebuilt from its description.
 
     Returns:
@@ -37,34 +36,91 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
     Raises:
       UserError: if there is no trained model, it is of another version, damaged, or has parts that are not imported.
     """
-    place = Path(place).expanduser()
-    if is_export(place):
-        record = read_record(place)
-        system = system or system_of(record, place, imports)
-        best = read_arrays(place, _shapes_of(system))
-        return Trained(system, best.params, best.model_state, record)
-    record = read_json(place / "config.json")
-    _check_format(record, place)
-    if not (place / "checkpoints").is_dir():
-        return _best_of_study(place, imports, system)
+    place = model_place(Path(place).expanduser())
+    record = record_of(place)
     system = system or system_of(record, place, imports)
-    like = abstract(local_layout(), _shapes_of(system))
-    with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
-        best = checkpoints.restore_best(like)
-    return Trained(system, best.params, best.model_state, record, place)
+    best = variables_of(place, system)
+    return Trained(system, best.params, best.model_state, record, None if is_export(place) else place)
+
+
+def model_place(place: Path) -> Path:
+    """Return where a model is: of a study, the folder of its best run on the validation part.
+
+    Raises:
+      UserError: if there is none; the message says what there is.
+    """
+    if is_export(place) or (place / "checkpoints").is_dir():
+        return place
+    record = record_of(place)
+    summary = read_json(place / "summary.json") if (place / "summary.json").exists() else {}
+    best = summary.get("best") if isinstance(summary, Mapping) else None
+    if isinstance(best, str) and (place / best / "checkpoints").is_dir():
+        print(f"{place} is a study: its best run on the validation part is {best}, which is taken.")
+        return place / best
+    parts = ", ".join(sorted(part.parent.name for part in place.glob("*/checkpoints")))
+    if parts:
+        raise UserError(f"{place} has several models and none of them is the best one: load one of its parts, {parts}.")
+    if "system" in record:
+        raise UserError(f"{place} has no checkpoints: train it first.")
+    raise UserError(
+        f"{place} has no model that could be loaded: support vectors are not saved, nor is anything of a comparison of "
+        "runs; load the runs that it was made of."
+    )
+
+
+def record_of(place: Path) -> dict[str, Any]:
+    """Return what `config.json` says of a run or of a model that was saved.
+
+    Raises:
+      UserError: if there is none, it is of another version, or damaged.
+    """
+    record = read_record(place) if is_export(place) else read_json(place / "config.json")
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+        raise UserError(f"{place} has no record of a run in its config.json: it is damaged, or something else.")
+    written = record.get("format")
+    if written == FORMAT:
+        return record
+    if written is None:
+        raise UserError(
+            f"{place} was written by jaxvae 0.1, whose runs this version cannot load: train it again with this one."
+        )
+    if isinstance(written, int) and written > FORMAT:
+        raise UserError(f"{place} is of format {written}, this jaxvae reads up to {FORMAT}: update jaxvae.")
+    raise UserError(f"{place} is of format {written!r}, expected {FORMAT}: its config.json is damaged.")
 
 
 def system_of(record: Mapping[str, Any], place: Path, imports: Sequence[str] = ()) -> System:
     """Return the system that a `config.json` describes, for use alone.
 
     Raises:
-      UserError: if it is not described, or by another version.
+      UserError: if it is not described, or not as this version describes it.
     """
-    _check_format(record, place)
-    described = record["system"]
-    if "parts" not in described:
-        raise UserError(f"{place} does not describe its model ({described['reason']}): load(place, system=...).")
-    return loaded(described["name"], rebuild(described["parts"], imports), described["hparams"])
+    described = record.get("system")
+    match described:
+        case {"name": str(name), "hparams": dict(hparams), "parts": dict(parts)} if _are_numbers(hparams):
+            system = loaded(name, rebuild(parts, imports), hparams)
+            if isinstance(system.spec, DataSpec):
+                return system
+        case {"reason": str(reason)}:
+            raise UserError(f"{place} does not describe its model ({reason}): load(place, system=...).")
+    raise UserError(f"{place} does not describe its model as expected: its config.json is damaged.")
+
+
+def variables_of(place: Path, system: System) -> Best:
+    """Return the best parameters and the state of a trained model, as a system has them.
+
+    Args:
+      place: of the model, see `model_place`.
+      system: of the same parts.
+
+    Raises:
+      UserError: if they are damaged, or do not fit the system.
+    """
+    like = Best(*abstract_variables(system))
+    if is_export(place):
+        return read_arrays(place, like)
+    with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.restore_best(abstract(local_layout(), like))
 
 
 def load_coders(places: Sequence[str], spec: DataSpec, imports: Sequence[str] = ()) -> dict[str, Trained]:
@@ -107,49 +163,34 @@ def require_images(name: str, system: System, spec: DataSpec) -> None:
         raise UserError(f"{name} is of {of}, the data are {expected}: choose its --data.")
 
 
-def load_start(place: Path, system: System) -> Best:
-    """Return another run's best parameters and its model state (codebooks), to start from.
+def load_start(place: str | Path, system: System) -> Best:
+    """Return the best parameters of a trained model and its state (codebooks), for another training to start from.
+
+    Args:
+      place: as of `load`.
+      system: that is trained; the other's own description is not looked at.
 
     Raises:
-      UserError: if they do not fit the system's model.
+      UserError: as `load`; if they do not fit the system.
     """
-    found, expected = load(place), _shapes_of(system)
-    start = Best(found.params, found.model_state)
-    found_shapes, shapes = ({**_shapes(one.params), **_shapes(one.model_state)} for one in (start, expected))
-    for path in sorted({*found_shapes, *shapes}):
-        if found_shapes.get(path) != shapes.get(path):
-            raise UserError(
-                f"--init-from {place} does not fit this model: {path} is {found_shapes.get(path, 'missing')} there, "
-                f"{shapes.get(path, 'missing')} here; expected a run of the same nets on images of "
-                f"{list(system.spec.shape)}."
-            )
-    return start
+    place = model_place(Path(place).expanduser())
+    record_of(place)
+    there = saved_arrays(place) if is_export(place) else _arrays_of(place)
+    if there and (other := other_arrays(Best(*abstract_variables(system))._asdict(), there)):
+        raise UserError(
+            f"init_from {place} does not fit this model: {other}; expected a run of the same nets on images of "
+            f"{list(system.spec.shape)}."
+        )
+    return variables_of(place, system)
 
 
 # ---------- private
 
 
-def _check_format(record: Mapping[str, Any], place: Path) -> None:
-    if not isinstance(record, Mapping) or record.get("format") != FORMAT:
-        found = record.get("format", "that of version 0.1") if isinstance(record, Mapping) else "none"
-        raise UserError(f"{place} is of format {found}, this version of jaxvae reads format {FORMAT}: train it anew.")
+def _arrays_of(place: Path) -> dict[str, str] | None:
+    with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.best_arrays()
 
 
-def _best_of_study(place: Path, imports: Sequence[str], system: System | None) -> Trained:
-    summary = read_json(place / "summary.json") if (place / "summary.json").exists() else {}
-    if best := summary.get("best"):
-        print(f"{place} is a study: its best run on the validation part is {best}, which is taken.")
-        return load(place / best, imports=imports, system=system)
-    parts = ", ".join(sorted(part.parent.name for part in place.glob("*/checkpoints")))
-    raise UserError(f"{place} has no checkpoints, " + (f"its parts have: {parts}." if parts else "train it first."))
-
-
-def _shapes_of(system: System) -> Best:
-    """Shapes and types of a system's parameters and state, without data."""
-    batch = abstract_batch(Dataset(jax.ShapeDtypeStruct((1, *system.spec.shape), np.uint8), None))
-    return Best(*jax.eval_shape(system.trainable.init, jax.random.key(0), batch))
-
-
-def _shapes(tree: Params) -> dict[str, list[int]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): list(leaf.shape) for path, leaf in leaves}
+def _are_numbers(values: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, int | float) for value in values.values())

@@ -1,11 +1,14 @@
 """How a run is started: flags that every experiment has, none of which changes what is learnt but `init_from`."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxvae.errors import UserError
-from jaxvae.runs.config import at_least, require
+from jaxvae.runs.config import at_least, check_numbers, require
 from jaxvae.training.parallel import Kind
+
+NAME = "the name of one folder: at most 100 letters, digits, underscores, dots, plus and equal signs or dashes"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Options:
     """seconds to wait for the other processes"""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
+        name = self.name
+        require("name", name, name is None or re.fullmatch(r"\w[\w.+=-]{0,99}", name) is not None, NAME)
         at_least(self, 1, "keep", "timeout")
         at_least(self, 0, "save_every")
         for field in ("coordinator", "num_processes", "process_id"):

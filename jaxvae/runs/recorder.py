@@ -8,46 +8,51 @@ from types import TracebackType
 from typing import Any
 
 from jaxvae.progress import progress_bar
-from jaxvae.runs.folder import writing
+from jaxvae.runs.folder import finite, writing
 
 
 class Recorder:
     """Where the numbers of a training go: `metrics.jsonl`, TensorBoard events and a progress bar.
 
-    Events and bar are written where their packages are installed; the file always.
+    Events and bar are written where their packages are installed; the file wherever there is a folder.
 
     Args:
-      folder: of the run.
+      folder: of the run; None shows a bar alone.
       done: steps that a resumed training has done; later records, of work that was lost, are dropped.
       steps: of the whole training.
       bar: whether to show a progress bar: the members of a sweep share one.
+      name: beside the bar; by default that of the folder.
     """
 
-    def __init__(self, folder: Path, done: int, steps: int, bar: bool = True) -> None:
-        self.path = folder / "metrics.jsonl"
-        kept = [record for record in read_records(folder) if record["step"] <= done]
-        with writing(folder):
-            temporary = self.path.with_suffix(".tmp")
-            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
-            os.replace(temporary, self.path)
-            self._file = self.path.open("a")
-            self._events = _event_writer(folder, done)
-        self._bar = progress_bar(total=steps, unit="step", desc=folder.name, initial=done, show=bar)
+    def __init__(
+        self, folder: Path | None, done: int, steps: int, *, bar: bool = True, name: str | None = None
+    ) -> None:
+        self.folder = folder
+        self._file = self._events = None
+        if folder is not None:
+            with writing(folder):
+                _keep_until(folder, done)
+                self._file = (folder / "metrics.jsonl").open("a")
+                self._events = _event_writer(folder, done)
+        named = name or (folder.name if folder else "")
+        self._bar = progress_bar(total=steps, unit="step", desc=named, initial=done, show=bar)
         self._valid: dict[str, float] = {}
 
     def __call__(self, step: int, part: str, metrics: dict[str, float]) -> None:
         """Record mean metrics of one part, "train" or "valid"."""
-        with writing(self.path.parent):
-            self._file.write(json.dumps({"step": step, "part": part, **metrics}) + "\n")
-            self._file.flush()
+        if self.folder is not None and self._file is not None:
+            with writing(self.folder):
+                self._file.write(json.dumps(finite({"step": step, "part": part, **metrics})) + "\n")
+                self._file.flush()
         if self._events:
             for name, value in metrics.items():
                 self._events.add_scalar(f"{part}/{name}", value, step)
         if part == "valid":
-            self._valid = {f"valid_{name}": round(value, 2) for name, value in metrics.items() if name == "elbo"}
+            shown = "elbo" if "elbo" in metrics else "loss"
+            self._valid = {f"valid_{shown}": round(metrics[shown], 2)} if shown in metrics else {}
         else:
             self._bar.set_postfix(shown_metrics(metrics, self._valid))
-        self._bar.n = step
+        self._bar.update(step - self._bar.n)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -56,21 +61,27 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.suppress(OSError):  # each record was flushed; one that could not be has been reported
-            self._file.close()
-        if self._events:
-            self._events.close()
+            if self._file is not None:
+                self._file.close()
+            if self._events:
+                self._events.close()
         self._bar.close()
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of `metrics.jsonl`; a last line cut short by a crash is left out."""
+    """Return the records of `metrics.jsonl`; lines that are damaged, or cut short by a crash, are left out."""
     path = folder / "metrics.jsonl"
     records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and type(record.get("step")) is int and record.get("part") in ("train", "valid"):
+            # Numbers that were not finite are null in JSON; what is no number is damage.
+            numbers = {name: float("nan") if value is None else value for name, value in record.items()}
+            if all(isinstance(value, int | float) for name, value in numbers.items() if name != "part"):
+                records.append(numbers)
     return records
 
 
@@ -82,6 +93,17 @@ def shown_metrics(metrics: dict[str, float], valid: dict[str, float]) -> dict[st
     if "images_per_second" in metrics:
         shown["images/s"] = round(metrics["images_per_second"])
     return {**shown, **valid}
+
+
+# ---------- private
+
+
+def _keep_until(folder: Path, done: int) -> None:
+    """Write the file anew without the records of work that was lost, or that are damaged."""
+    kept = [record for record in read_records(folder) if record["step"] <= done]
+    temporary = folder / "metrics.tmp"
+    temporary.write_text("".join(json.dumps(finite(record)) + "\n" for record in kept))
+    os.replace(temporary, folder / "metrics.jsonl")
 
 
 def _event_writer(folder: Path, done: int) -> Any:

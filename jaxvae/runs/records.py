@@ -22,10 +22,11 @@ def run_record(
     num_train: int,
     *,
     build: Callable[..., System] | None = None,
-    init_from: Path | None = None,
+    init_from: str | Path | None = None,
+    data: str | None = None,
     stage: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what `config.json` says of a run: all that its result depends on, but the images themselves.
+    """Return what `config.json` says of a run: all that its result depends on, of the images a hash.
 
     Args:
       system: that is trained.
@@ -33,12 +34,14 @@ def run_record(
       num_train: training images.
       build: the function of the experiment that makes the system; its module is what `--resume` runs again.
       init_from: place of the model that its parameters start from.
+      data: hash of the images, see `jaxvae.data.digest`.
       stage: of a second stage, the record of the first.
     """
     module = experiment_module(build) if build else None
     record = {
         **header(module or system.name, system.spec, config),
         "num_train": num_train,
+        **({"data": data} if data else {}),
         "init_from": init_from and str(init_from),
         "system": described(system),
         **({"stage": dict(stage)} if stage else {}),

@@ -17,6 +17,8 @@ from jaxvae.keys import check_keys
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.types import Array, Likelihood, Params, PRNGKey
 
+_ROUNDING = 1e-5  # of a sum of probabilities
+
 Draw = Callable[[PRNGKey, Any], Array]  # (key, parameters of one pixel) -> its value
 
 
@@ -92,14 +94,14 @@ def autoregressive(
 def restricted_draw(
     likelihood: Likelihood, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Draw:
-    """Return a draw of a pixel's value from its more likely ones.
+    """Return a draw of a pixel's value from its more likely ones; of equally likely ones the lower values come first.
 
     Args:
       likelihood: of discrete, independent pixels.
       temperature: the log-probabilities are divided by it.
-      top_k: how many of the most likely values may be drawn; None takes all.
-      top_p: the most likely values are drawn that together have this probability, at least one (Holtzman et al. 2020,
-        arXiv:1904.09751, sec. 3.1); None takes all. It counts after temperature and top_k.
+      top_k: how many of the most likely values may be drawn, no more where several are equally likely; None takes all.
+      top_p: the fewest of the most likely values are drawn that together have this probability, at least one (Holtzman
+        et al. 2020, arXiv:1904.09751, sec. 3.1); None and 1 take all. It counts after temperature and top_k.
 
     Raises:
       ValueError: if the likelihood has no probabilities of single values, or a number makes no sense.
@@ -115,19 +117,29 @@ def restricted_draw(
 
     def draw(key: PRNGKey, params: Any) -> Array:
         logits = likelihood.log_pmf(params) / temperature  # [..., V]
-        if top_k is not None and top_k < logits.shape[-1]:
-            logits = jnp.where(logits >= lax.top_k(logits, top_k)[0][..., -1:], logits, -jnp.inf)
-        if top_p is not None:
-            ordered = jnp.sort(jax.nn.softmax(logits), axis=-1, descending=True)
-            before = jnp.cumsum(ordered, axis=-1) - ordered
-            least = jnp.min(jnp.where(before < top_p, ordered, jnp.inf), axis=-1, keepdims=True)
-            logits = jnp.where(jax.nn.softmax(logits) >= least, logits, -jnp.inf)
+        if top_k is not None or (top_p is not None and top_p < 1):
+            logits = _restricted(logits, top_k, top_p)
         return categorical_sample(key, logits).astype(jnp.float32)  # as likelihoods draw
 
     return draw
 
 
 # ---------- private
+
+
+def _restricted(logits: Array, top_k: int | None, top_p: float | None) -> Array:
+    """Logits [..., V] with -inf for values that are not among the most likely ones."""
+    order = jnp.argsort(logits, axis=-1, descending=True, stable=True)
+    rank = jnp.argsort(order, axis=-1)  # by rank, not by probability: equal ones would all be drawn
+    if top_k is not None:
+        logits = jnp.where(rank < top_k, logits, -jnp.inf)
+    if top_p is not None:
+        ordered = jnp.take_along_axis(jax.nn.softmax(logits), order, axis=-1)
+        before = jnp.cumsum(ordered, axis=-1) - ordered
+        # A sum that is top_p but for its rounding is reached.
+        enough = jnp.take_along_axis(before >= top_p * (1.0 - _ROUNDING), rank, axis=-1)
+        logits = jnp.where(enough & (rank > 0), -jnp.inf, logits)
+    return logits
 
 
 def _pixel_of(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

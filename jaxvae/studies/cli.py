@@ -67,6 +67,13 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
             run_experiment(experiment, config, chosen, axes_of(experiment, config, chosen.sweep, given, quick=quick))
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; what was saved stays, and --resume goes on with it.")
+    except BrokenPipeError:  # whoever read the lines has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError as error:
+        sys.exit(f"error: out of memory ({str(error)[:100]}): make the networks, --batch-size or the images smaller.")
 
 
 def run_experiment(experiment: Experiment, config: Any, options: Options, axes: Axes) -> Path:

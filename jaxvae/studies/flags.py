@@ -14,7 +14,7 @@ from jaxvae.runs.options import Options
 FIRST = ("data", "image_size", "steps", "seed", "name", "out", "resume", "sweep")  # what people use first
 SAVING = ("init_from", "imports", "keep", "save_every")
 NAMES = {"imports": "import"}  # of fields whose flag is no name in Python
-QUICK = "a run of seconds, to see what the experiment does"
+QUICK = "a short run, of a minute or so, to see what the experiment does"
 
 
 def parse(config: Any, prog: str, description: str, *, trains: bool, sweeps: bool) -> tuple[Any, Options, bool]:

@@ -86,7 +86,8 @@ def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, opt
             rows = [{"failure": str(error)} for _ in mine]
         found.update(zip(group.members, rows, strict=True))
     if distributed.is_primary():
-        rows = [{**values, **{k: found[i][k] for k in KEPT if k in found[i]}} for i, values in enumerate(settings)]
+        kept = [{k: found[i][k] for k in KEPT if k in found[i]} for i in range(len(settings))]
+        rows = [{**values, "run": name, **row} for values, name, row in zip(settings, names, kept, strict=True)]
         conclude(experiment, folder, axes, rows)
 
 
@@ -166,7 +167,7 @@ def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) 
         raise UserError(f"All {len(rows)} trainings diverged, the first: {rows[0].get('failure')}")
     units = [name for name in experiment.units if name in axes]
     variants, best = summarize(sound, axes, units), best_run(sound, axes)
-    name = name_of({field: best[0][field] for field in axes}) if best else None
+    name = best[0]["run"] if best else None
     metrics = {**best[0]["metrics"], **{field: best[0][field] for field in axes}} if best else {}
     write_summary(folder, _totals(rows), metrics, best=name, variants=variants, runs=rows)
     with drawing(folder):
@@ -199,11 +200,10 @@ def _draw(folder: Path, axes: Axes, rows: Sequence[Row], units: Sequence[str], b
     chosen = None
     for row in rows:
         label = ", ".join(written(row[name]) for name in compared)
-        place = name_of({name: row[name] for name in axes})
         values.setdefault(label, []).append(row["metrics"][main] if "metrics" in row else float("nan"))
-        records = [r for r in read_records(folder / place) if r["part"] == "valid"]
+        records = [r for r in read_records(folder / row["run"]) if r["part"] == "valid"]
         curves.setdefault(label, []).append(([r["step"] for r in records], [r["loss"] for r in records]))
-        chosen = label if place == best else chosen
+        chosen = label if row["run"] == best else chosen
     unit = f" [{MAIN[main].unit}]" if MAIN[main].unit else ""
     viz.save_study(
         folder / "figures" / "study.png", values, curves, f"{MAIN[main].name}{unit}", ", ".join(compared), chosen

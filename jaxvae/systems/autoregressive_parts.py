@@ -83,7 +83,7 @@ class AutoregressiveParts:
         """What an autoregressive model can do."""
         return (
             capabilities.Generates(self.sample),
-            capabilities.ScoresExactly(self.log_prob),
+            capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
             capabilities.Completes(self.complete),
         )
 
@@ -121,6 +121,10 @@ class AutoregressiveParts:
     @property
     def _conditional(self) -> bool:
         return self.decoder.context is not None
+
+    @property
+    def _num_classes(self) -> int:
+        return self.spec.num_classes if self._conditional else 0
 
     def _context(self, labels: Array | None) -> Array | None:
         return labels if self._conditional else None

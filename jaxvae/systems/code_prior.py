@@ -85,7 +85,8 @@ class CodePriorParts:
     @property
     def use(self) -> tuple[Any, ...]:
         """What a prior over codes can do: draw images, and give log p(codes)."""
-        return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob)
+        classes = self.spec.num_classes if self._conditional else 0
+        return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob, True, classes)
 
     def log_prob(self, params: Params, model_state: ModelState, codes: Array, labels: Array | None) -> Array:
         """Return log p(codes) of rows [B, L]: see `capabilities.ScoresExactly`."""

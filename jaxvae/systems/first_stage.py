@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae.training.state import abstract_batch
-from jaxvae.types import Dataset, ModelState, Params, Parts
+from jaxvae.types import Dataset, ModelState, Params, Parts, System
 
 
 def variables_or_zeros(parts: Parts, variables: tuple[Params, ModelState] | None) -> ModelState:
@@ -22,7 +22,8 @@ def variables_or_zeros(parts: Parts, variables: tuple[Params, ModelState] | None
     return dict(zip(("params", "state"), variables, strict=True))
 
 
-def abstract_variables(parts: Parts) -> tuple[Params, ModelState]:
-    """Return shapes and types of a model's parameters and state, without computing any of it."""
-    images = Dataset(jax.ShapeDtypeStruct((1, *parts.spec.shape), jnp.uint8), None)
-    return jax.eval_shape(parts.init, jax.random.key(0), abstract_batch(images))
+def abstract_variables(model: Parts | System) -> tuple[Params, ModelState]:
+    """Return shapes and types of a model's parameters and state, without computing any of it and without data."""
+    images = Dataset(jax.ShapeDtypeStruct((1, *model.spec.shape), jnp.uint8), None)
+    init = model.trainable.init if isinstance(model, System) else model.init
+    return jax.eval_shape(init, jax.random.key(0), abstract_batch(images))

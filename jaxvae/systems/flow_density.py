@@ -122,8 +122,7 @@ class FlowDensityParts:
 
     def divergence(self, params: Params, model_state: ModelState) -> tuple[float, float]:
         """Return the KL divergence between a flow and its target, and its standard error: see `FitsDensity`."""
-        kl, stderr = divergence(self.objective, target_of(model_state))(params, in_use(model_state))
-        return float(kl), float(stderr)
+        return divergence(self.objective, target_of(model_state))(params, in_use(model_state))
 
     @property
     def layer(self) -> Layer:

@@ -11,8 +11,7 @@ import optax
 from jaxvae import capabilities, objectives
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
-from jaxvae.models import VAE, HierarchicalVAE, draw_images, with_output_bias
-from jaxvae.posteriors import GaussianPosterior
+from jaxvae.models import LatentVariableModel, draw_images, with_output_bias
 from jaxvae.systems.assemble import assembled
 from jaxvae.types import (
     Array,
@@ -67,7 +66,7 @@ class VAEParts:
     """
 
     spec: DataSpec
-    vae: VAE | HierarchicalVAE
+    vae: LatentVariableModel
     prepare: Prepare
     score: Score = elbo_score
     num_samples: int = 1
@@ -87,7 +86,7 @@ class VAEParts:
         noise, draw = split_each(keys)
         x = self.prepare(noise, batch.x)
         metrics = {}
-        if isinstance(self.vae, VAE) and self.vae.has_closed_kl:
+        if self.vae.has_closed_kl:
             sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
             metrics["kl_per_dimension"] = self._apply(params, q, method="closed_kl")
         else:
@@ -109,10 +108,9 @@ class VAEParts:
             capabilities.Generates(self.sample),
             capabilities.Encodes(self.encode),
             capabilities.Decodes(self.decode),
-            capabilities.Scores(self.terms),
+            capabilities.Scores(self.terms, self.vae.likelihood.discrete),
         )
-        gaussian = isinstance(self.vae, VAE) and isinstance(self.vae.posterior, GaussianPosterior)
-        return (*common, capabilities.Infers(self.posterior)) if gaussian else common
+        return (*common, capabilities.Infers(self.posterior)) if self.vae.has_gaussian_posterior else common
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Draw images of the prior: see `capabilities.Generates`."""
@@ -159,7 +157,7 @@ def vae_system(
     *,
     name: str,
     spec: DataSpec,
-    vae: VAE | HierarchicalVAE,
+    vae: LatentVariableModel,
     prepare: Prepare,
     bound: Bound,
     optimizer: optax.GradientTransformation,

@@ -80,7 +80,8 @@ class VQVAEParts:
     @property
     def use(self) -> tuple[Any, ...]:
         """What a VQ-VAE can do."""
-        return (capabilities.Codes(self.num_codes, self.encode, self.decode, self.vectors, self.log_px),)
+        discrete = self.model.likelihood.discrete
+        return (capabilities.Codes(self.num_codes, self.encode, self.decode, self.vectors, self.log_px, discrete),)
 
     def encode(self, params: Params, model_state: ModelState, x: Array) -> tuple[Array, ...]:
         """Return the grids of codes of images: see `capabilities.Codes`."""

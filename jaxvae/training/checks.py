@@ -24,8 +24,8 @@ def check_splits(splits: Any, spec: DataSpec) -> None:
     """
     if not isinstance(splits, Splits):
         raise UserError(
-            f"The data are {_kind(splits)}, expected Splits(train, valid, test) of Dataset(x, labels): make them by "
-            "jaxvae.data.split, or from arrays by hand."
+            f"The data are {_kind(splits)}, expected Splits(train, valid, test) of Dataset(x, labels): "
+            "jaxvae.data.load makes them of arrays."
         )
     for part, dataset in splits._asdict().items():
         check_dataset(dataset, spec, part)
@@ -101,7 +101,7 @@ def check_loss(name: str, found: Any) -> None:
         raise UserError(f"The loss of {name} gives {_kind(rest)} beside its value, {form}: return all three.")
     if jnp.shape(value) != ():
         raise UserError(
-            f"The loss of {name} has shape {list(jnp.shape(value))}, expected one number: return the mean over the batch."
+            f"The loss of {name} has shape {list(jnp.shape(value))}, expected one number: give the mean over the batch."
         )
     for metric, number in rest[1].items():
         if metric in RESERVED:
@@ -127,7 +127,7 @@ def check_initial(found: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, tuple | list):
+    if type(value) in (tuple, list):
         return f"a {type(value).__name__} of {len(value)}"
     if hasattr(value, "shape"):
         return f"an array of shape {list(value.shape)}"

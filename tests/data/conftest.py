@@ -1,8 +1,13 @@
 """Small sets of images, and the folder of real data sets that JAXVAE_DATA may name."""
 
+import contextlib
 import gzip
 import os
-from collections.abc import Callable
+import resource
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +48,49 @@ def write_idx() -> Callable[..., None]:
         path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
 
     return write
+
+
+@pytest.fixture
+def write_png() -> Callable[..., None]:
+    """Writes a PNG file of 8 or 16 bits as its definition says, by hand: Pillow writes no colours of 16 bits."""
+
+    def write(
+        path: Path, x: np.ndarray, *, interlaced: bool = False, key: int | None = None, size: tuple = (), kind: int = -1
+    ) -> None:
+        height, width = size or x.shape[:2]
+        kind = {1: 0, 2: 4, 3: 2, 4: 6}[x.shape[2]] if kind < 0 else kind
+        steps = [(0, 0, 1, 1)]
+        if interlaced:  # Adam7: first row, first column, and the steps between them
+            steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+        passes = [x[i::rows, j::columns] for i, j, rows, columns in steps]
+        raw = b"".join(b"\0" + row.astype(f">u{x.itemsize}").tobytes() for one in passes if one.size for row in one)
+        head = struct.pack(">IIBBBBB", width, height, 8 * x.itemsize, kind, 0, 0, interlaced)
+        extra = b"" if key is None else _chunk(b"tRNS", struct.pack(">H", key))
+        chunks = _chunk(b"IHDR", head) + extra + _chunk(b"IDAT", zlib.compress(raw)) + _chunk(b"IEND", b"")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+    return write
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.fixture
+def resources() -> Callable[..., contextlib.AbstractContextManager]:
+    """Asserts that what is done in it takes less than a second and 300 MB."""
+
+    @contextlib.contextmanager
+    def within(seconds: float = 1.0, megabytes: int = 300) -> Iterator[None]:
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            yield
+        finally:
+            assert time.monotonic() - start < seconds
+            assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000 < megabytes
+
+    return within
 
 
 @pytest.fixture(scope="session")

@@ -99,13 +99,45 @@ def test_read_refuses_a_corrupt_gz(tmp_path, rng, damage):
         "not gzip": b"<html>" + raw,
     }
     (tmp_path / "f.gz").write_bytes(broken[damage])
-    with pytest.raises(UserError, match="cannot be read .*fetch the file again"):
+    message = "begins with the number .*, expected 2049" if damage == "not gzip" else "cannot be read .*fetch the file"
+    with pytest.raises(UserError, match=message):
         read(tmp_path / "f.gz", LABELS)
+
+
+def test_read_tells_gzip_by_content(tmp_path, write_idx):
+    write_idx(tmp_path / "a.gz", np.arange(5))
+    (tmp_path / "a.gz").rename(tmp_path / "a")
+    write_idx(tmp_path / "b", np.arange(5))
+    (tmp_path / "b").rename(tmp_path / "b.gz")
+    for name in ("a", "b.gz"):
+        np.testing.assert_array_equal(read(tmp_path / name, LABELS), np.arange(5))
+
+
+def test_read_refuses_more_than_the_header_says(tmp_path):
+    head = (2049).to_bytes(4, "big") + (5).to_bytes(4, "big")
+    (tmp_path / "f.gz").write_bytes(gzip.compress(head + b"a" * 6))
+    with pytest.raises(UserError, match=r"holds more bytes, expected 13 for its shape \[5\]"):
+        read(tmp_path / "f.gz", LABELS)
+
+
+def test_read_unpacks_no_bomb(tmp_path, resources):
+    zeros = gzip.compress(bytes(2**26), 9) * 48  # 3 GiB in 3 MB
+    for claimed in (5, 3 * 2**30, 2**32 - 1):
+        head = gzip.compress((2049).to_bytes(4, "big") + claimed.to_bytes(4, "big"))
+        (tmp_path / "f").write_bytes(head + zeros)
+        with resources(), pytest.raises(UserError, match="holds more bytes|would unpack .* no images"):
+            read(tmp_path / "f", LABELS)
+
+
+def test_read_refuses_images_of_absurd_sizes(tmp_path, write_idx):
+    write_idx(tmp_path / "f", np.zeros((2, 1, 9000)))
+    with pytest.raises(UserError, match="f: 9000x1 pixels, expected at most 8192 on either side"):
+        read(tmp_path / "f", 2051)
 
 
 def test_load_reads_mnist(real):
     splits, spec = load(f"idx:{real}")
-    assert spec == ((28, 28, 1), 256, 10)
+    assert spec[:3] == ((28, 28, 1), 256, 10)
     assert [len(part.x) for part in splits] == [59600, 400, 10000]
     pixels = sum(int(part.x.sum(dtype=np.int64)) for part in splits[:2])
     assert pixels / 255 / 60000 / 784 == pytest.approx(0.13066, abs=1e-5)

@@ -33,7 +33,7 @@ def test_finish_settles_dtype_and_values(x, dtype, num_values, values):
 
 
 def test_finish_decides_for_all_parts_together():
-    binary, grey = np.zeros((2, 2, 2), np.uint8), np.full((2, 2, 2), 9, np.uint8)
+    binary, grey = np.zeros((2, 2, 2), np.uint8), np.tile(np.array([[8, 9]], np.uint8), (2, 2, 1))
     odd = np.full((2, 2, 2), 0.3)
     splits, spec = finish(
         {"train": Dataset(binary, None), "valid": Dataset(binary, None), "test": Dataset(grey, None)}, "s"
@@ -42,7 +42,7 @@ def test_finish_decides_for_all_parts_together():
     assert splits.test.x.max() == 9
     splits, _ = finish({"train": Dataset(grey, None), "valid": Dataset(binary, None), "test": Dataset(odd, None)}, "s")
     assert {part.x.dtype for part in splits} == {np.dtype(np.float32)}
-    np.testing.assert_allclose(splits.train.x, 9 / 255, rtol=1e-6)
+    np.testing.assert_allclose(splits.train.x[..., 1, :], 9 / 255, rtol=1e-6)
 
 
 def test_finish_looks_at_all_images_before_it_calls_them_binary():
@@ -89,7 +89,10 @@ def test_finish_counts_the_classes_of_all_parts():
         (np.zeros((3, 4, 4), np.uint8), [0, 1], "3 images and 2 labels"),
         (np.zeros((3, 4, 4), np.uint8), [0.0, 1.0, 2.0], "labels are float64 .* expected one integer an image"),
         (np.zeros((3, 4, 4), np.uint8), np.eye(3, dtype=int), r"shape \[3, 3\], expected one integer"),
-        (np.zeros((3, 4, 4), np.uint8), [0, -1, 2], "labels go from -1 to 2"),
+        (np.zeros((3, 4, 4), np.uint8), [0, -2, 2], "labels go from -2 to 2, expected class numbers from 0 to 999999"),
+        (np.zeros((3, 4, 4), np.uint8), [0, 1, 10**9], "labels go from 0 to 1000000000"),
+        (np.zeros((3, 1, 8193), np.uint8), None, "images: 8193x1 pixels, expected at most 8192 on either side"),
+        (np.full((3, 4, 4), 1.00001), None, "floats from 1.00001 to 1.00001, expected 0 to 1"),
     ],
 )
 def test_finish_refuses_bad_arrays_in_one_sentence(x, labels, message):

@@ -91,8 +91,11 @@ def test_system_and_application(skeleton, tmp_path):
     )
     x = images()
     splits = Splits(*(Dataset(part, None) for part in (x[:16], x[16:20], x[20:])))
-    trained = jv.train(system, splits, steps=2, batch_size=8, progress=False)
+    trained = jv.train(system, splits, steps=2, batch_size=8, folder=tmp_path / "run", progress=False)
     assert trained.sample(3).shape == (3, 4, 4, 1)
+    metrics = jv.reports.report(trained, splits)["metrics"]
+    assert metrics.keys() == {"nll", "nll_stderr"}  # a density has no bits
+    assert (tmp_path / "run" / "figures" / "samples.png").exists()
     scores = trained.log_likelihood(x)
     assert np.all(np.isfinite(scores))
 

@@ -26,6 +26,11 @@ def test_divergence_between_a_gaussian_and_the_mixture_equals_quadrature(objecti
     assert float(stderr) < 0.1
 
 
+def test_one_draw_has_no_standard_error():
+    with pytest.raises(ValueError, match="A divergence of 1 draws has no standard error, expected at least 2"):
+        divergence("reverse_kl", MIXTURE, 1)
+
+
 def test_normalized_takes_the_constant_out_also_while_tracing():
     shifted = Target("shifted", lambda z: MIXTURE.log_density(z) + 3.0)
     z = jnp.array([0.3, -0.2])

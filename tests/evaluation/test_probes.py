@@ -72,7 +72,7 @@ def test_support_vectors_learn_from_few_examples_alone():
     assert svm_error(splits.train, splits.test) < 0.03
     swapped = Dataset(splits.test.x, 1 - splits.test.labels)
     assert svm_error(splits.train, swapped) == pytest.approx(1 - svm_error(splits.train, splits.test))
-    with pytest.raises(UserError, match="two examples of every class"):
+    with pytest.raises(UserError, match="needs 2 examples of every class"):
         svm_error(Dataset(splits.train.x[:3], splits.train.labels[:3]), splits.test)
 
 
@@ -128,9 +128,80 @@ def test_principal_components_keep_the_largest_variance():
         principal_components(parts(blobs), 4)
 
 
-def test_no_labels_are_an_error():
-    with pytest.raises(UserError, match="Probes need labels"):
-        linear_probe(parts(lambda size: (np.zeros((size, 2)), None)))
+PROBES = {
+    "linear": linear_probe,
+    "knn": knn_probe,
+    "mlp": mlp_probe,
+    "svm": lambda splits: svm_error(splits.train, splits.test),
+    "clusters": lambda splits: clustering_scores(*splits.train),
+    "spread": lambda splits: label_spreading_svm_error(
+        splits.train, np.arange(4), knn_graph(splits.train.x), splits.test
+    ),
+}
+
+
+def of_classes(*counts, sizes=None):
+    """Splits with so many training examples of every class."""
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    x = (CENTRES[labels % 3] + RNG.normal(size=(len(labels), 3))).astype(np.float32)
+    others = [Dataset(x[:size], labels[:size]) for size in sizes or (len(x), len(x))]
+    return Splits(Dataset(x, labels), *others)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_one_class_is_an_error(name):
+    with pytest.raises(UserError, match="needs two classes, all (20|4) examples are of one: choose data of several"):
+        PROBES[name](of_classes(20))
+
+
+@pytest.mark.parametrize("name", ["mlp", "svm"])
+def test_a_class_with_one_example_is_an_error_where_it_is_to_be_cut(name):
+    with pytest.raises(UserError, match="needs 2 examples of every class, class 1 has 1: take more of them"):
+        PROBES[name](of_classes(30, 1, 30))
+
+
+@pytest.mark.parametrize("name", ["linear", "knn", "clusters"])
+def test_a_class_with_one_example_is_none_for_the_others(name):
+    PROBES[name](of_classes(30, 1, 30))
+
+
+@pytest.mark.parametrize(
+    ("name", "enough", "message"),
+    [
+        ("knn", (5, 5), "A vote of 10 neighbours needs 10 examples, the training part has 9: take more images"),
+        ("mlp", (6, 5), "A network that stops early needs 11 examples, the training part has 10"),
+        ("mlp", (8, 8, 8, 7), "A network that stops early needs 31 examples, the training part has 30"),
+        ("spread", (3, 3), "graph of 5 neighbours has 5 examples"),
+    ],
+)
+def test_fewer_examples_than_needed_are_an_error(name, enough, message):
+    PROBES[name](of_classes(*enough))
+    with pytest.raises(UserError, match=message):
+        PROBES[name](of_classes(enough[0] - 1, *enough[1:]))
+
+
+@pytest.mark.parametrize("name", ["linear", "knn", "mlp"])
+def test_empty_parts_are_an_error(name):
+    with pytest.raises(UserError, match="needs examples in every part of the data, there are none in one"):
+        PROBES[name](of_classes(20, 20, sizes=(10, 0)))
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_examples_without_a_class_and_features_that_are_not_finite_are_errors(name):
+    splits = of_classes(20, 20)
+    labels = np.where(np.arange(40) == 2, -1, splits.train.labels)
+    with pytest.raises(UserError, match="needs a class of every example, some have -1: leave these out"):
+        PROBES[name](splits._replace(train=Dataset(splits.train.x, labels)))
+    x = splits.train.x.copy()
+    x[2, 1] = np.inf
+    with pytest.raises(UserError, match="needs finite features, some are not: the model may have diverged"):
+        PROBES[name](splits._replace(train=Dataset(x, splits.train.labels)))
+
+
+@pytest.mark.parametrize("name", ["linear", "knn", "mlp", "svm", "clusters"])
+def test_no_labels_are_an_error(name):
+    with pytest.raises(UserError, match="needs labels, which these data do not have: choose another --data"):
+        PROBES[name](parts(lambda size: (np.zeros((size, 2)), None)))
 
 
 def test_no_package_is_an_error(monkeypatch):

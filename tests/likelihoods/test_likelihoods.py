@@ -157,6 +157,11 @@ def test_a_decoder_reads_the_parameters(name, net):
 # ---------- probabilities
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_probability_mass_is_told_from_a_density(name):
+    assert CASES[name].make().discrete == (name in DISCRETE)
+
+
 @pytest.mark.parametrize("name", DISCRETE)
 def test_probabilities_of_all_images_sum_to_one_and_give_the_mean(name):
     p, results = probabilities(name), evaluated(name)

@@ -15,6 +15,7 @@ def test_images_in_the_unit_interval_have_the_probabilities_of_their_levels(like
     )
     np.testing.assert_array_equal(scaled.log_prob(params, levels / 3), likelihood.log_prob(params, levels))
     np.testing.assert_allclose(scaled.mean(params), likelihood.mean(params) / 3)
+    assert scaled.discrete
     key = jax.random.key(0)
     np.testing.assert_allclose(scaled.sample(key, params), likelihood.sample(key, params) / 3)
     assert scaled.log_prob(params, levels) == -np.inf  # levels are no images in [0, 1]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 
 from jaxvae.models import LadderNetwork
 from tests.drawn import normal_like
@@ -31,9 +31,9 @@ def normalised(z, weights):
     return (z - mean) / deviation, mean, deviation
 
 
-def test_terms_equal_the_algorithm(variables):
-    p = variables["params"]
-    x, widths = X.reshape(6, 8), (8, 5, 4, 3)
+def algorithm(p):
+    """log q(y | x) and costs [6, 4] of the paper's algorithm 1, and the clean encoder's means and deviations."""
+    x, widths = X.reshape(6, 8).astype(np.float64), (8, 5, 4, 3)
     drawn = 0.2 * np.stack([jax.random.normal(key, (20,)) for key in KEYS])
     noise = np.split(drawn, np.cumsum(widths)[:-1], axis=1)
 
@@ -45,12 +45,11 @@ def test_terms_equal_the_algorithm(variables):
             zs.append(z)
             stats.append((mean, deviation))
             h = np.maximum(z + p[f"beta_{i}"], 0) if i < 3 else p["gamma"] * (z + p["beta_3"])
-        e = np.exp(h - h.max(axis=1, keepdims=True))
-        return zs, stats, e / e.sum(axis=1, keepdims=True)
+        return zs, stats, log_softmax(h, axis=1)
 
     clean, stats, _ = up(x, [0, 0, 0, 0])
-    noisy, _, q = up(x + noise[0], noise)
-    costs, above = [None] * 4, q
+    noisy, _, log_q = up(x + noise[0], noise)
+    costs, above = [None] * 4, np.exp(log_q)
     for i in (3, 2, 1, 0):
         u, *_ = normalised(above if i == 3 else above @ p[f"down_{i + 1}"], WEIGHTS)
         a = p[f"combine_{i}"]
@@ -58,15 +57,43 @@ def test_terms_equal_the_algorithm(variables):
         gain = a[5] * expit(a[6] * u + a[7]) + a[8] * u + a[9]
         above = (noisy[i] - mean) * gain + mean
         costs[i] = np.mean((clean[i] - (above - stats[i][0]) / stats[i][1]) ** 2, axis=1)
+    return log_q, np.stack(costs, axis=1), stats
+
+
+def test_terms_equal_the_algorithm(variables):
+    log_q, costs, stats = algorithm(variables["params"])
     run = jax.jit(lambda variables, x: NET.apply(variables, KEYS, x, WEIGHTS, train=True, mutable=["batch_stats"]))
     terms, state = run(variables, X)
-    np.testing.assert_allclose(terms.log_q, np.log(q), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(terms.costs, np.stack(costs, axis=1), rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(terms.log_q, log_q, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(terms.costs, costs, rtol=2e-3, atol=1e-4)
     before = variables["batch_stats"]
     want = 0.99 * before["mean_2"] + 0.01 * stats[2][0]
     np.testing.assert_allclose(state["batch_stats"]["mean_2"], want, rtol=1e-4, atol=1e-5)
     want = 0.99 * before["variance_1"] + 0.01 * (stats[1][1] ** 2 - 1e-6)
     np.testing.assert_allclose(state["batch_stats"]["variance_1"], want, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_equal_finite_differences_of_the_algorithm(variables):
+    """They go through decoder, noisy encoder and the clean targets with their moments, all of them."""
+    generator = np.random.default_rng(1)
+    of_classes, of_costs = generator.standard_normal((6, 3)), generator.standard_normal((6, 4))
+
+    def total(params):
+        terms, _ = NET.apply({**variables, "params": params}, KEYS, X, WEIGHTS, train=True, mutable=["batch_stats"])
+        return jnp.sum(terms.log_q * np.float32(of_classes)) + jnp.sum(terms.costs * np.float32(of_costs))
+
+    gradients = jax.jit(jax.grad(total))(variables["params"])
+    exact = jax.tree.map(np.float64, variables["params"])
+    for name, leaf in exact.items():
+        direction = generator.standard_normal(leaf.shape)
+
+        def moved(step, name=name, leaf=leaf, direction=direction):
+            log_q, costs, _ = algorithm({**exact, name: leaf + step * direction})
+            return np.sum(log_q * of_classes) + np.sum(costs * of_costs)
+
+        expected = (moved(1e-5) - moved(-1e-5)) / 2e-5
+        assert abs(expected) > 1e-3, name
+        np.testing.assert_allclose(np.sum(gradients[name] * direction), expected, rtol=2e-3, atol=2e-3, err_msg=name)
 
 
 def test_evaluation_goes_by_the_averages_and_each_image_alone(variables):

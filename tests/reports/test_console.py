@@ -6,17 +6,18 @@ import numpy as np
 
 from jaxvae.capabilities import Generates
 from jaxvae.reports.console import lines, print_line, print_summary
+from jaxvae.reports.introduction import introduce_examples
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, DataSpec, Splits, System, Trainable
 
 METRICS = {"nll": 85.4321, "nll_stderr": 0.234, "elbo": -90.0, "active_units": 12, "latent_dim": 16, "nll_k": 500}
+TRAINING = {"steps": 3000, "best_step": 2500, "seconds": 61.2}
 
 
 def trained(folder):
     trainable = Trainable(None, (), None, {})
     system = System("toy", DataSpec((4, 4, 1), 2, 0), None, trainable, (Generates(None),))
-    training = {"steps": 3000, "best_step": 2500, "seconds": 61.2}
-    return Trained(system, None, None, {"config": {"data": "digits"}}, folder, training)
+    return Trained(system, None, None, {"config": {"data": "digits"}, "system": {"parts": {}}}, folder, TRAINING)
 
 
 def splits():
@@ -32,17 +33,18 @@ def test_main_numbers_have_their_units_and_say_what_is_better():
     ]
 
 
-def test_a_summary_says_what_was_trained_where_the_pictures_are_and_what_to_type(tmp_path, capsys):
+def test_a_summary_says_what_was_trained_where_the_figures_are_and_what_to_type(tmp_path, capsys):
     (tmp_path / "figures").mkdir()
     for name in ("curves.png", "samples.png"):
         (tmp_path / "figures" / name).touch()
-    print_summary(trained(tmp_path), {"metrics": METRICS | {"warning": "nothing is learnt"}}, splits())
+    summary = {**TRAINING, "metrics": METRICS | {"warning": "nothing is learnt"}}
+    print_summary(trained(tmp_path), summary, introduce_examples(trained(tmp_path), splits()))
     text = capsys.readouterr().out
-    assert "toy: trained on 4,000 examples of 4x4x1 from digits, 3,000 steps, best at 2,500, 61 s." in text
-    assert "On 500 test examples:" in text
+    assert "toy: trained on 4,000 images of 4x4x1 from digits, 3,000 steps, best at 2,500, 61 s." in text
+    assert "On 500 test images:" in text
     assert "warning: nothing is learnt" in text
     assert f"{tmp_path}/figures/ (2 files; begin with samples.png)" in text
-    assert f'jv.load("{tmp_path}"); model.sample(16)' in text
+    assert f'jv.viz.save_grid("samples.png", jv.load("{tmp_path}").sample(64))' in text
 
 
 def test_a_run_of_a_study_has_one_line(capsys):

@@ -179,6 +179,35 @@ def test_restricted_draws_take_the_likely_values():
 
 
 @pytest.mark.parametrize(
+    ("num", "options", "allowed"),
+    [
+        (NUM_CODES, {"top_k": 1}, 1),
+        (NUM_CODES, {"top_k": 3}, 3),
+        (NUM_CODES, {"top_k": 9}, 5),
+        (10, {"top_p": 0.1}, 1),
+        (10, {"top_p": 0.11}, 2),
+        (10, {"top_p": 0.3}, 3),
+        (7, {"top_p": 3 / 7}, 3),
+        (10, {"top_k": 5, "top_p": 0.4}, 2),
+        (10, {"top_p": 1e-9}, 1),
+        (10, {"top_p": 1.0}, 10),
+    ],
+)
+def test_of_equally_likely_values_no_more_are_drawn_than_asked_for(num, options, allowed):
+    draw = jax.jit(jax.vmap(sampling.restricted_draw(categorical(num), **options), (0, None)))
+    values = draw(jax.random.split(jax.random.key(0), 500), jnp.zeros((2, num)))
+    assert sorted(set(np.ravel(values).astype(int).tolist())) == list(range(allowed))
+
+
+def test_ties_below_the_most_likely_value_go_to_the_lower_values():
+    logits = jnp.array([0.0, 2.0, 1.0, 1.0, 1.0])
+    draw = jax.jit(jax.vmap(sampling.restricted_draw(categorical(5), top_k=3), (0, None)))
+    values = draw(jax.random.split(jax.random.key(0), 2_000), logits)
+    weights = np.array([0.0, np.e, 1.0, 1.0, 0.0])
+    np.testing.assert_allclose(np.bincount(values.astype(int), minlength=5) / 2_000, weights / weights.sum(), atol=0.04)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"top_k": 0}, "top_k is 0, expected at least 1"),

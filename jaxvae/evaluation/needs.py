@@ -1,0 +1,59 @@
+"""What probes need of features and classes, said in one sentence where it is not there."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxvae.errors import UserError
+from jaxvae.types import Dataset, Splits
+
+
+def check_training(probe: str, part: Dataset, *, examples: int = 1, each: int = 1) -> None:
+    """Raise unless a probe can be fitted to a training part.
+
+    Args:
+      probe: its name, for the message.
+      part: features [N, D] and labels.
+      examples: how many it needs.
+      each: how many of every class.
+
+    Raises:
+      UserError: if there are no labels, or some without a class, fewer than two classes, fewer examples than needed of
+        all or of a class, or features that are not finite.
+    """
+    check_features(probe, part)
+    classes, counts = np.unique(part.labels, return_counts=True)
+    if len(classes) < 2:
+        raise UserError(f"{probe} needs two classes, all {len(part.x)} examples are of one: choose data of several.")
+    rarest = np.argmin(counts)
+    if counts[rarest] < each:
+        raise UserError(
+            f"{probe} needs {each} examples of every class, class {classes[rarest]} has {counts[rarest]}: "
+            "take more of them, or leave the class out."
+        )
+    if len(part.x) < examples:
+        raise UserError(f"{probe} needs {examples} examples, the training part has {len(part.x)}: take more images.")
+
+
+def check_features(probe: str, part: Dataset) -> None:
+    """Raise a `UserError` unless there are features, finite ones, each with a class; arguments as `check_training`."""
+    if part.labels is None:
+        raise UserError(f"{probe} needs labels, which these data do not have: choose another --data.")
+    if not len(part.x):
+        raise UserError(f"{probe} needs examples in every part of the data, there are none in one: take more images.")
+    if np.any(np.asarray(part.labels) < 0):
+        raise UserError(f"{probe} needs a class of every example, some have {np.min(part.labels)}: leave these out.")
+    check_finite(probe, part.x)
+
+
+def check_finite(probe: str, features: Any) -> None:
+    """Raise a `UserError` unless features are finite, as those of a training that diverged are not."""
+    if not np.all(np.isfinite(features)):
+        raise UserError(f"{probe} needs finite features, some are not: the model may have diverged.")
+
+
+def check_parts(probe: str, splits: Splits, *, examples: int = 1, each: int = 1) -> None:
+    """Raise a `UserError` unless a probe can be fitted, chosen and scored; arguments as `check_training`."""
+    check_training(probe, splits.train, examples=examples, each=each)
+    for part in (splits.valid, splits.test):
+        check_features(probe, part)

@@ -1,0 +1,106 @@
+"""What a run prints to type next works when it is pasted, for every kind of system."""
+
+import ast
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxvae import capabilities
+from jaxvae.reports.next_command import next_command, python_command
+from jaxvae.runs.trained import Trained
+from jaxvae.systems.flow_density import FitsDensity
+from jaxvae.types import DataSpec, System, Trainable
+
+CODER = (capabilities.Encodes(None), capabilities.Decodes(None))
+KINDS = {
+    "generative": ((capabilities.Generates(None), *CODER), 'save_grid("samples.png", jv.load("runs/a").sample(64))'),
+    "autoencoder": (
+        CODER,
+        'save_reconstructions("reconstructions.png", jv.data.to_unit(x, 256), model.reconstruct(x))',
+    ),
+    "vqvae": (
+        (capabilities.Codes((4,), *[None] * 4),),
+        'jv.data.load("folder:my photos", image_size=8)[0].test.x[:36]',
+    ),
+    "classifier": ((capabilities.Classifies(None),), "jv.applications.classification.classify(model.system, "),
+    "m2": ((capabilities.Classifies(None), capabilities.Generates(None)), "sample(30), columns=3)"),
+    "flow": ((capabilities.Generates(None), FitsDensity(None, None, None)), 'print(jv.load("runs/a").sample(5))'),
+    "exact": ((capabilities.ScoresExactly(None),), 'print(jv.load("runs/a").log_likelihood('),
+    "other": ((), 'print(jv.load("runs/a").spec)'),
+}
+
+
+def trained(use, parts=None, config=None, folder="runs/a"):
+    system = System("toy", DataSpec((8, 8, 1), 256, 3), None, Trainable(None, (), None, {}), use)
+    config = {"data": "folder:my photos", "image_size": 8} if config is None else config
+    record = {"config": config, "system": {"name": "toy", "parts": parts or {"class": "jaxvae.systems.vae_parts.A"}}}
+    return Trained(system, None, None, record, Path(folder))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_shows_something(kind):
+    use, expected = KINDS[kind]
+    words = shlex.split(next_command(trained(use)))
+    assert words[1] == "-c"
+    ast.parse(words[2])
+    assert expected in words[2]
+
+
+def test_folders_are_quoted_and_a_study_stands_for_its_best_run():
+    line = next_command(trained(CODER, folder='runs/it\'s "mine"'))
+    assert r'jv.load("runs/it' in shlex.split(line)[2]
+    assert 'jv.load("runs/study")' in next_command(trained(CODER), place=Path("runs/study"))
+
+
+def test_modules_of_ones_own_are_imported_by_name():
+    parts = {"class": "nets.Parts", "net": {"class": "nets.inner.Net"}, "act": {"function": "jax.numpy.tanh"}}
+    assert 'jv.load("runs/a", imports=["nets", "nets.inner"])' in next_command(trained(CODER, parts))
+
+
+def test_what_cannot_be_loaded_from_its_folder_has_no_command():
+    assert next_command(trained(CODER, {"class": "__main__.Net"})) is None  # of a notebook
+    undescribed = trained(CODER)
+    undescribed.record["system"].pop("parts")
+    assert next_command(undescribed) is None
+
+
+def test_without_a_source_of_data_the_model_says_what_it_is():
+    assert 'print(jv.load("runs/a").spec)' in next_command(trained(CODER, config={}))
+
+
+def test_python_is_called_as_this_one_is(monkeypatch, tmp_path):
+    monkeypatch.setattr("shutil.which", lambda name: str(Path(sys.executable).with_name("python")))
+    assert python_command() == "python"
+    monkeypatch.setattr("shutil.which", lambda name: "/elsewhere/python")
+    assert python_command() == sys.executable
+    monkeypatch.chdir(Path(sys.executable).parent.parent)
+    assert python_command() == f"bin/{Path(sys.executable).name}"
+
+
+SMALL = ["--data", "npz:images.npz", "--steps", "2", "--eval-every", "2", "--batch-size", "8", "--name", "a"]
+COMMANDS = {
+    "binary_vae": (["--net", "mlp", "--nll-samples", "2"], "samples.png"),
+    "vqvae": (["--num-codes", "4", "--code-dim", "2", "--channels", "2"], "reconstructions.png"),
+    "semi_supervised": (["--sweep", "none", "--method", "ladder", "--labels", "4", "--ladder", "4"], None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_printed_line_works_when_pasted(name, tmp_path, request):
+    flags, picture = COMMANDS[name]
+    x = np.random.default_rng(0).integers(0, 256, (60, 6, 6), np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=x, y_train=np.arange(60) % 2)
+    environment = {**os.environ, "PYTHONPATH": str(request.config.rootpath)}
+    options = {"capture_output": True, "text": True, "cwd": tmp_path, "env": environment, "timeout": 300}
+    run = subprocess.run([sys.executable, "-m", f"experiments.{name}", *SMALL, *flags], check=False, **options)
+    assert run.returncode == 0, run.stderr
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("Use it:")]
+    pasted = subprocess.run(line.removeprefix("Use it:"), shell=True, check=False, **options)
+    assert pasted.returncode == 0, pasted.stderr
+    assert (tmp_path / picture).stat().st_size > 0 if picture else pasted.stdout.startswith("[")
