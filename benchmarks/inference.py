@@ -113,7 +113,7 @@ def evaluation(options: Options) -> Iterator[Record]:
 def nll_record(
     suite: str, model: Model, ceiling: float, options: Options, batch_size: int, chunk_size: int, case: str = "burda"
 ) -> Record:
-    """Measure the NLL of the test part, `batch_size` images and `chunk_size` samples of each at a time.
+    """Measure the NLL of the test set, `batch_size` images and `chunk_size` samples of each at a time.
 
     The images go through in up to ten parts, whose rates give the quartiles; the seconds are the sum of all.
     """

@@ -14,7 +14,7 @@ class Options(NamedTuple):
     peer: str | None = None  # "torch" to time PyTorch beside
     repetitions: int = 11  # turns of a comparison
     seconds: float = 120.0  # after which a comparison begins no further turn
-    num_images: int = 10_000  # of the training part
+    num_images: int = 10_000  # of the training set
     batch_size: int = 128
     num_steps: int = 78  # in one program: an epoch of 10,000 images
     layouts: tuple[Kind, ...] = ("step", "scan", "pmap", "sharded")
@@ -28,7 +28,7 @@ class Options(NamedTuple):
     num_grids: int = 64  # pixel by pixel
     num_vectors: int = 100_000  # whose nearest codes are looked up,
     num_codes: int = 8_192  # of so many
-    nll_images: int = 10_000  # of the test part
+    nll_images: int = 10_000  # of the test set
     nll_samples: int = 1_000  # k
     fit_steps: int = 10_000  # of Burda's model on a GPU
     minutes: float = 6.0  # after which the suite `gpu` begins nothing new

@@ -1,9 +1,9 @@
-"""`python -m experiments`: what there is to run, a line each."""
+"""`python -m experiments`: list the experiments."""
 
 import ast
 from pathlib import Path
 
-SHARED = {"__init__", "__main__", "run"}
+SHARED = {"__init__", "__main__"}
 
 
 def experiments() -> dict[str, str]:

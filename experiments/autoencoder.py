@@ -1,7 +1,7 @@
-"""An autoencoder: images through a code of few, sparse or smooth numbers, or back from corrupted images.
+"""Autoencoders: undercomplete, denoising, sparse or contractive; dense or convolutional, with tied weights or not.
 
-Dense or convolutional, its layers in pairs up and down, which may share their weights. With `--noise` it is a denoising
-autoencoder (Vincent et al. 2010), with `--sparsity` a sparse and with `--contraction-weight` a contractive one.
+With `--noise` it is a denoising autoencoder (Vincent et al. 2010), with `--sparsity` a sparse and with
+`--contraction-weight` a contractive one (Rifai et al. 2011). Encoder and decoder are mirror images: pairs of layers.
 """
 
 import functools
@@ -35,31 +35,31 @@ class Config(ImageConfig):
     """Configuration of an autoencoder."""
 
     net: Net = "conv"
-    """layers between the images and the code"""
+    """type of the hidden layers"""
     hidden: tuple[int, ...] = (32, 64)
-    """widths of these layers: units of dense layers, channels of convolutions, which halve the image each"""
+    """widths of the hidden layers: units of dense layers, channels of convolutions of stride 2"""
     latent_dim: int = 32
-    """numbers of a code, by a last dense layer without activation; 0 leaves that out, and the last width is the code"""
+    """dimensions of the code, a last dense layer without activation; 0 makes the last hidden layer the code"""
     activation: ActivationName = "relu"
-    """activation after every hidden layer"""
+    """activation of the hidden layers"""
     tied: bool = False
-    """whether every layer down has the weights of the layer up, transposed"""
+    """tied weights: the decoder's are the encoder's, transposed"""
     loss: Literal["bce", "mse"] = "bce"
-    """cross-entropy of intensities, or squared errors, summed over pixels"""
+    """reconstruction loss, summed over pixels: cross-entropy (bce) or squared error (mse)"""
     noise: NoiseName = "none"
-    """corruption of the images that the encoder sees"""
+    """corruption of the encoder's input"""
     noise_level: float = 0.25
-    """standard deviation of the noise, or the probability that a pixel is changed"""
+    """standard deviation of Gaussian noise, or probability that a pixel is corrupted"""
     sparsity: Literal["none", "l1", "kl"] = "none"
-    """penalty of the code: the sum of its sizes, or how far mean activations of sigmoid units are from a target"""
+    """sparsity penalty on the code: its L1 norm, or the KL of mean activations of sigmoid units from a target"""
     sparsity_weight: float = 0.1
-    """weight of that penalty"""
+    """weight of the sparsity penalty"""
     sparsity_target: float = 0.05
-    """mean activation that is wanted"""
+    """target of the mean activation"""
     contraction_weight: float = 0.0
-    """weight of the squared Jacobian of the encoder"""
+    """weight of the contractive penalty, the squared Frobenius norm of the encoder's Jacobian"""
     last_alone: bool = False
-    """only the last pair of layers learns, to bring back what those below give: a phase of stacked_autoencoder"""
+    """train the last pair of layers alone, on the codes of those below: a phase of stacked_autoencoder"""
     steps: int = 4_000
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Config(ImageConfig):
 
 
 def build(config: Config, spec: DataSpec, pretrained: Params = None) -> System:
-    """Build the system, to start from the parameters of some of its pairs.
+    """Build the system, with the parameters of pre-trained pairs if given.
 
     The loss is -log p(x | code of the corrupted x) + penalty of the code.
     """
@@ -115,7 +115,7 @@ def has_penalty(config: Config) -> bool:
 
 
 def penalty(config: Config, encode: Callable[[Array], Array], x: Array, h: Array, axis_name: str | None) -> Array:
-    """Return the weighted penalty of codes h of images x, [B]: of their size, of mean activations, of the Jacobian."""
+    """Return the weighted penalty on codes h of images x, [B]: sparsity and contraction."""
     total = jnp.zeros(len(h))
     if config.sparsity == "l1":
         total += config.sparsity_weight * l1_sparsity(h)

@@ -1,8 +1,8 @@
-"""Latents of zeros and ones, relaxed or straight-through, with mixtures as posterior or prior, beside Gaussians.
+"""VAEs with Bernoulli latents: relaxed (Concrete) or straight-through, mixture posteriors and priors; and Gaussians.
 
-Encoder, decoder, optimizer, warm-up, seeds and noise are the same. Whatever a variant of bits is trained with, it is
-evaluated as the discrete model: draws are zeros and ones, densities are masses. Bounds of the relaxed model, which the
-log of the training has, are of another model and lie lower.
+Encoder, decoder, optimizer, warm-up, seeds and noise are the same. Whatever estimator a Bernoulli variant is trained
+with, it is evaluated as the discrete model, with probability masses. The training log has the bound of the relaxed
+model, which is another model's and lower.
 """
 
 from collections.abc import Callable
@@ -40,21 +40,21 @@ QUICK_SWEEP = {"latents": ("gaussian", "relaxed")}
 
 @dataclass(frozen=True)
 class Config(LatentConfig):
-    """Configuration of a VAE with latents of zeros and ones."""
+    """Configuration of a VAE with Bernoulli latents."""
 
     latents: Latents = "relaxed"
-    """kind of the latents, and how they are trained"""
+    """type of the latents, and their gradient estimator"""
     latent_dim: int = 64
     num_posteriors: int = 4
-    """components of the mixture posteriors"""
+    """mixture components of the posterior"""
     num_priors: int = 200
-    """components of the mixture prior"""
+    """mixture components of the prior"""
     temperature: float = 1.0
-    """of relaxed bits at the start"""
+    """initial temperature of the relaxed latents"""
     final_temperature: float = 0.2
-    """of relaxed bits at the end, to which it falls by the same factor at every step"""
+    """final temperature, reached by exponential decay"""
     prior_temperature: float = 0.25
-    """of the relaxed prior, as a part of the posterior's: at 1 certain bits cost far more than hard ones do"""
+    """temperature of the relaxed prior, relative to the posterior's: at 1 the KL of certain bits is far too large"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +84,7 @@ def build(config: Config, spec: DataSpec) -> System:
 
 
 def evaluated_vae(latents: Latents, config: Config, gaussian: VAE) -> VAE:
-    """Return the model whose likelihood is stated, from a VAE with Gaussian latents."""
+    """Return the model that is evaluated, made from a VAE with Gaussian latents."""
     dim, bits = config.latent_dim, BernoulliPosterior(config.latent_dim)
     match latents:
         case "gaussian":
@@ -103,7 +103,7 @@ def evaluated_vae(latents: Latents, config: Config, gaussian: VAE) -> VAE:
 
 
 def training_bound(latents: Latents, config: Config, vae: VAE) -> Bound:
-    """Return what is maximised: a bound of the evaluated model, or of one with the same parameters and a gradient."""
+    """Return the training bound: of the evaluated model, or of a relaxation with the same parameters."""
     match latents:
         case "gaussian":
             return sampled_bound(vae)
@@ -118,7 +118,7 @@ def training_bound(latents: Latents, config: Config, vae: VAE) -> Bound:
 
 
 def stratified_bound(vae: VAE) -> Bound:
-    """Return the ELBO of a mixture posterior by one sample of every component, weights of the KL as `sampled_bound`."""
+    """Return the stratified ELBO of a mixture posterior, one sample per component, weighted as `sampled_bound`."""
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         terms, log_weights = vae.apply({"params": params}, keys, x, method="stratified")
@@ -132,7 +132,7 @@ def stratified_bound(vae: VAE) -> Bound:
 
 
 def relaxed_bound(bound_of: Callable[[VAE], Bound], config: Config, vae: VAE) -> Bound:
-    """Return a bound of the relaxed model, whose temperature falls from `temperature` to `final_temperature`."""
+    """Return a bound of the relaxed model, with the temperature decaying to `final_temperature`."""
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         hparams = inputs.hparams

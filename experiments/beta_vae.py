@@ -31,21 +31,21 @@ class Config(VAEConfig):
     """Configuration of a beta-VAE."""
 
     beta: float = 1.0
-    """weight of the KL"""
+    """weight of the KL, beta"""
     num_train: int | None = None
-    """training images, drawn by the seed; by default all"""
+    """number of training images, drawn by the seed; all by default"""
     net: Net = "mlp"
-    """networks of encoder and decoder"""
+    """architecture of encoder and decoder"""
     latent_dim: int = 16
-    """dimensions of the latent"""
+    """latent dimensions"""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """cross-entropy on binarised images, or squared error on intensities"""
+    """pixel distribution: Bernoulli of binarised images, or Gaussian of intensities"""
     sigma: float = 0.1
     """standard deviation of a pixel in [0, 1], for the gaussian likelihood"""
     warmup_steps: int = 0
-    """steps over which the weight of the KL rises from 0 to beta"""
+    """steps of linear KL warm-up from 0 to beta"""
     free_bits: float = 0.0
-    """nats per dimension below which the KL is not lowered"""
+    """free bits: KL per dimension, in nats, that is not penalised"""
     steps: int = 2_000
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ def build(config: Config, spec: DataSpec) -> System:
 
 
 def select(config: Config, splits: Splits) -> Selection:
-    """Return the part of the training images that a configuration asks for."""
+    """Return the subset of the training images of a configuration."""
     if config.num_train is None:
         return Selection(splits)
     most = len(splits.train.x)

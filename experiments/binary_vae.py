@@ -1,4 +1,4 @@
-"""A convolutional VAE of binary images that generates new ones: the main experiment (Kingma & Welling 2014).
+"""Convolutional VAE for binary images, with samples and likelihood: the main experiment (Kingma & Welling 2014).
 
 Images with more than two values are binarised anew at every visit, with their intensity as the probability of a one
 (Salakhutdinov & Murray 2008); binary images, such as masks, are taken as they are. The figures show sampled binary
@@ -26,19 +26,19 @@ class Config(VAEConfig):
     """Configuration of a VAE of binary images."""
 
     net: Net = "conv"
-    """networks of encoder and decoder"""
+    """architecture of encoder and decoder"""
     latent_dim: int = 16
-    """dimensions of the latent"""
+    """latent dimensions"""
     num_blocks: int = 1
-    """residual blocks in every stage of resnet"""
+    """residual blocks per stage of resnet"""
     remat: bool = False
-    """compute the blocks of resnet again for the gradient instead of keeping their results: less memory, more time"""
+    """recompute activations of resnet blocks in the backward pass (rematerialisation): less memory, more time"""
     warmup_steps: int = 0
-    """steps over which the weight of the KL rises from 0 to 1, against posterior collapse"""
+    """steps of linear KL warm-up from 0 to 1, against posterior collapse"""
     warmup_cycles: int = 1
-    """rises within those steps; more than 1 is the cyclical schedule"""
+    """warm-up cycles within those steps; more than 1 is the cyclical schedule"""
     free_bits: float = 0.0
-    """nats per dimension below which the KL is not lowered, against posterior collapse"""
+    """free bits: KL per dimension, in nats, that is not penalised, against posterior collapse"""
     learning_rate: float = 2e-3
     ema_decay: float = 0.999
 

@@ -1,7 +1,7 @@
-"""Denoising: noise taken out of images by trained models, against its level, beside a median and a non-local filter.
+"""Denoising: trained models against a median filter and non-local means, at several noise levels.
 
-An image goes through the model as it is, noise and all: a denoising autoencoder has learnt to take that out, another
-model gives back what it can say. The filters are scikit-image's, with the settings that are best on validation images.
+A model denoises an image by reconstructing it: denoising autoencoders were trained to, other models were not. The
+filters are SciPy's and scikit-image's, with the settings that are best on validation images.
 """
 
 from dataclasses import dataclass, replace
@@ -33,17 +33,17 @@ class Config:
     runs: tuple[str, ...] = ()
     """folders of finished runs"""
     data: str = "digits"
-    """images of these runs"""
+    """data source of these runs"""
     image_size: int | None = None
-    """side in pixels that a folder's images are resized to"""
+    """side in pixels to resize a folder's images to"""
     noise: NoiseName = "gaussian"
-    """corruption of the images"""
+    """type of noise"""
     levels: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7)
-    """standard deviations of the noise, or probabilities that a pixel is changed"""
+    """noise levels: standard deviations, or probabilities that a pixel is corrupted"""
     num_images: int = 1_000
-    """test images, drawn at random, and as many of the validation part for the settings of the filters"""
+    """number of test images, and of validation images on which the filters are tuned"""
     seed: int = 0
-    """seed of the draw and the noise"""
+    """random seed of the choice of images and of the noise"""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "num_images")
@@ -58,7 +58,7 @@ class Config:
 
 
 def run(config: Config, options: Options) -> Path:
-    """Corrupt test images at every level and compare what takes the noise out."""
+    """Corrupt test images at every noise level and compare the denoising methods."""
     refuse(options, "a comparison of finished runs", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     models = load_coders(config.runs, spec)
@@ -77,7 +77,7 @@ def run(config: Config, options: Options) -> Path:
 
 
 def some_images(part: Dataset, config: Config, spec: DataSpec) -> np.ndarray:
-    """Return images of a part, drawn at random, [N, H, W, C] in [0, 1]."""
+    """Return random images of a data set, [N, H, W, C] in [0, 1]."""
     chosen = np.random.default_rng(config.seed).permutation(len(part.x))[: config.num_images]
     return np.asarray(data.to_unit(jnp.asarray(part.x[chosen]), spec.num_values))
 

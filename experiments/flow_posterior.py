@@ -30,15 +30,15 @@ class Config(LatentConfig):
     """Configuration of a VAE with a normalizing flow in its posterior."""
 
     posterior: Posterior = "gaussian"
-    """flow on the diagonal Gaussian"""
+    """posterior: a diagonal Gaussian, or a flow on it"""
     num_flows: int = 4
-    """layers of every flow"""
+    """number of flow layers"""
     iaf_hidden: int = 320
-    """width of the one hidden layer of IAF's nets"""
+    """hidden units of IAF's networks"""
     num_columns: int = 16
-    """bottleneck of orthogonal Sylvester flows, at most the latent's dimensions"""
+    """columns (bottleneck) of orthogonal Sylvester flows, at most --latent-dim"""
     num_reflections: int = 8
-    """of Householder Sylvester flows, at most the latent's dimensions"""
+    """reflections of Householder Sylvester flows, at most --latent-dim"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,11 +29,11 @@ class Config(VAEConfig):
     """Configuration of an importance weighted autoencoder."""
 
     objective: Literal["vae", "iwae", "dreg"] = "iwae"
-    """bound that is maximised, and for dreg how it is differentiated"""
+    """training objective: ELBO (vae), importance weighted bound (iwae), or that with the DReG gradient (dreg)"""
     k: int = 5
-    """latents per image in the bound"""
+    """importance samples in the bound"""
     num_layers: Literal[1, 2] = 1
-    """stochastic layers, Burda's L"""
+    """stochastic layers, L"""
     steps: int = 20_000
     batch_size: int = 256
     learning_rate: float = 2.8e-3

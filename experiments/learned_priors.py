@@ -1,7 +1,7 @@
-"""Learned priors of a VAE: the same encoder and decoder with N(0, I), a mixture, a VampPrior, RealNVP or MAF.
+"""Learned priors of a VAE: a mixture of Gaussians, a VampPrior, RealNVP or MAF against N(0, I).
 
-A learned prior moves to where the posteriors of the data are, instead of asking them to fill a ball (Tomczak & Welling
-2018; Chen et al. 2017): it gains more than the same flow does in the posterior, and samples gain with it.
+A learned prior matches the aggregate posterior, instead of asking it to match N(0, I) (Tomczak & Welling 2018; Chen et
+al. 2017): it gains more than the same flow does in the posterior, and samples improve with it.
 """
 
 from dataclasses import dataclass, replace
@@ -30,13 +30,13 @@ class Config(LatentConfig):
     """Configuration of a VAE with a learned prior."""
 
     prior: PriorName = "realnvp"
-    """prior of the latents"""
+    """prior p(z)"""
     num_components: int = 200
-    """components of the mixture and of the VampPrior"""
+    """components of the mixture and of the VampPrior (pseudo-inputs)"""
     num_flows: int = 6
-    """layers of RealNVP and MAF"""
+    """flow layers of RealNVP and MAF"""
     hidden: tuple[int, ...] = (128, 128)
-    """widths of the nets in those layers"""
+    """hidden units of the networks in those layers"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

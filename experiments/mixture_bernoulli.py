@@ -1,7 +1,7 @@
-"""VAEs whose images are a mixture of K products of Bernoullis, beside those of one: K = 1, 2, 5 and any other.
+"""VAEs with a mixture of K products of Bernoullis as the likelihood, against one: K = 1, 2, 5 and any other.
 
-The weights belong to an image: a mixture for every pixel would be one Bernoulli again. The components share the
-encoder, the latent and all of the decoder but the last layer, which gives K images and K weights.
+The mixture weights are of a whole image: a mixture for every pixel would be one Bernoulli again. The components share
+the encoder, the latent and all of the decoder but its last layer, which gives K images and K weights.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Config(LatentConfig):
     """Configuration of a VAE whose likelihood is a mixture of Bernoullis."""
 
     num_components: int = 5
-    """components K of the mixture"""
+    """mixture components, K"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,21 +29,21 @@ class Config(ImageConfig):
     """Configuration of an autoregressive model."""
 
     net: AutoregressiveNetName = "pixelcnn"
-    """network over the pixels"""
+    """architecture of the network"""
     features: int = 32
     """channels of its layers"""
     num_layers: int = 6
-    """number of layers"""
+    """layers of the network"""
     num_heads: int = 4
-    """heads of the transformer's attention"""
+    """attention heads of the transformer"""
     likelihood: Literal["bernoulli", "categorical", "logistic_mixture"] = "bernoulli"
-    """likelihood of binarised images (bernoulli), or of 8-bit images"""
+    """pixel distribution: bernoulli of binarised images; categorical or logistic_mixture of 8-bit images"""
     block: int = 2
-    """side of the blocks of binary pixels that are one token"""
+    """side of the blocks of binary pixels that form one token"""
     num_components: int = 10
-    """components of the mixture of logistics"""
+    """components of the logistic mixture"""
     class_conditional: bool = False
-    """model p(x | class)"""
+    """condition on the class: p(x | class)"""
     learning_rate: float = 2e-3
     ema_decay: float = 0.999
 

@@ -1,8 +1,8 @@
-"""VAEs whose decoder ends in a few layers of a PixelCNN, beside the same VAE with independent pixels: PixelVAE.
+"""PixelVAE: a VAE whose decoder ends in a few PixelCNN layers, against the same VAE with independent pixels.
 
-What the pixels say of each other need not go through the latent (Gulrajani et al. 2017, arXiv:1611.05013), down to a
-latent that says nothing: KL, active units and mutual information stand beside the likelihood. Against the collapse
-there are a warm-up of the KL, free bits, and few layers, which see only the neighbourhood of a pixel.
+Local dependence of pixels is modelled by the decoder and not by the latent (Gulrajani et al. 2017, arXiv:1611.05013),
+which may collapse: KL, active units and mutual information are reported with the likelihood. Against collapse there
+are KL warm-up, free bits, and a small receptive field of few layers.
 """
 
 from dataclasses import dataclass, replace
@@ -30,19 +30,19 @@ class Config(LatentConfig):
     """Configuration of a PixelVAE."""
 
     num_layers: int = 2
-    """layers of the decoder's PixelCNN; 0 for independent pixels"""
+    """PixelCNN layers of the decoder; 0 for independent pixels"""
     features: int = 16
-    """channels of the PixelCNN, and of the map that z gives it"""
+    """channels of the PixelCNN, and of the map that conditions it on z"""
     first_reach: int = 2
-    """pixels that its first layer sees each way; each further layer sees one more"""
+    """receptive field of its first layer in pixels each way; each further layer adds one"""
     free_bits: float = 0.0
-    """nats per dimension below which the KL is not lowered"""
+    """free bits: KL per dimension, in nats, that is not penalised"""
     likelihood: Literal["bernoulli", "logistic_mixture"] = "bernoulli"
-    """likelihood of binarised images, or of 8-bit ones"""
+    """pixel distribution: bernoulli of binarised images, or logistic_mixture of 8-bit images"""
     num_components: int = 5
-    """components of the mixture of logistics"""
+    """components of the logistic mixture"""
     hidden: int = 256
-    """units of the dense layer on both sides of the latent"""
+    """hidden units of the dense layers before and after the latent"""
     net: Net = "conv"
     latent_dim: int = 16
 

@@ -1,4 +1,4 @@
-"""Planar flows fitted to densities in the plane by reverse KL (Rezende & Mohamed 2015, fig. 3) or maximum likelihood.
+"""Planar flows fitted to two-dimensional densities by reverse KL (Rezende & Mohamed 2015, fig. 3) or likelihood.
 
 The targets are a mixture of two Gaussians at +-(1.5, 1.5), a narrower one and the paper's energies U1 to U4. By default
 a study: flows of every number of layers, from several random starts, for all targets as one program. What is stated is
@@ -26,19 +26,19 @@ class Config(TrainingConfig):
     """Configuration of a flow."""
 
     target: TargetName = "mixture"
-    """density to fit; mixture and narrow have standard deviations of 1 and 0.5"""
+    """target density; mixture and narrow have standard deviations of 1 and 0.5"""
     num_flows: int = 8
-    """layers K"""
+    """number of layers, K"""
     max_flows: int = 32
-    """layers that there are parameters for: flows of up to as many are one program"""
+    """largest number of layers: flows of up to this depth share a program"""
     objective: Objective = "reverse_kl"
-    """fit the density of the target by reverse KL, or draws of it by maximum likelihood"""
+    """reverse KL to the target's density, or maximum likelihood of draws from it"""
     base: Base = "fixed"
-    """what the flow starts from: N(0, I), or a Gaussian whose mean and scale are learned"""
+    """base distribution: N(0, I), or a Gaussian with learned mean and scale"""
     anneal: float = 0.5
-    """share of the steps over which beta of reverse KL rises from 0.01 to 1; 0 anneals nothing"""
+    """fraction of the steps over which beta of reverse KL is annealed from 0.01 to 1; 0 disables annealing"""
     gradient: Literal["path", "total"] = "path"
-    """gradient of reverse KL: through the samples alone (sticking the landing), without variance at q = p, or total"""
+    """gradient estimator of reverse KL: path (sticking the landing; no variance at q = p) or total"""
     steps: int = 5_000
     batch_size: int = 256
     learning_rate: float = 1e-2

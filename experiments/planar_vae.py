@@ -1,4 +1,4 @@
-"""Planar flows as the posterior of a VAE, of K = 0, 5 and any other number of layers (Rezende & Mohamed 2015, sec. 6).
+"""VAE with planar flows in its posterior, K = 0, 5 and any other number of layers (Rezende & Mohamed 2015, sec. 6).
 
 By default K = 0 and K = 5 are trained with three seeds each; the table states what the flow gains over none, seed by
 seed. One model for each class of images: `--sweep num_flows=0,5 label=0,1,2,3,4,5,6,7,8,9`, gains class by class.
@@ -36,11 +36,11 @@ class Config(LatentConfig):
     """Configuration of a VAE with planar flows in its posterior."""
 
     num_flows: int = 5
-    """layers K of the flow; 0 is the Gaussian posterior"""
+    """number of flow layers, K; 0 is the Gaussian posterior"""
     label: int | None = None
-    """train on the images of this class alone; by default on all"""
+    """train on this class alone; on all by default"""
     amortized: bool = True
-    """whether the parameters of the flow are linear in the encoder's features, or the same for all images"""
+    """amortised flow: parameters linear in the encoder's features, instead of the same for all images"""
     latent_dim: int = 40
     warmup_steps: int = 1_000
     steps: int = 14_000

@@ -1,7 +1,6 @@
-"""Quantizers compared in a VQ-VAE: the same networks, data and steps, and as many combinations of codes at every place.
+"""Quantizers compared in a VQ-VAE: same networks, data and steps, and the same number of codes per grid position.
 
-A quantizer is as good as the images that come back, and as the share of its codes that it uses. The study has both, on
-test images and with the codes as training left them.
+Quantizers are compared by the reconstruction error and the codebook usage on test images.
 """
 
 import math
@@ -46,11 +45,11 @@ class Config(ImageConfig):
     """Configuration of a VQ-VAE with one of many quantizers; each ignores the settings of the others."""
 
     quantizer: Name = "restart"
-    """plain, kmeans (start as clusters), restart (of unused codes too), cosine, rotation, low_dim, gradient, ..."""
+    """plain, kmeans (k-means initialisation), restart (of dead codes too), cosine, rotation, low_dim, gradient, ..."""
     num_codes: int = 512
-    """codes in a codebook, K, or combinations of codes"""
+    """codebook size, K; of several codes per position, the number of combinations"""
     code_dim: int = 48
-    """channels of the map that is quantised, D"""
+    """channels of the quantised map, D"""
     channels: tuple[int, ...] = (32, 64)
     """channels of the encoder's layers, each of which halves the image's height and width"""
     num_blocks: int = 0
@@ -58,23 +57,23 @@ class Config(ImageConfig):
     commitment_weight: float = 0.25
     """weight of the commitment loss, beta"""
     decay: float = 0.99
-    """decay of the moving averages that the codes are"""
+    """decay of the codebook's exponential moving averages"""
     restart_below: float = 0.5
-    """average number of vectors per batch below which a code restarts at a vector of the batch; 0 never restarts one"""
+    """usage, in vectors per batch, below which a code is restarted at a vector of the batch; 0 disables restarts"""
     low_dim: int = 8
-    """channels of the codes of low_dim"""
+    """code dimensions of low_dim"""
     num_parts: int = 3
-    """codes per place of residual and grouped, and channels of fsq, each of K^(1/num_parts) values"""
+    """codes per position of residual and grouped, and channels of fsq, with K^(1/num_parts) values each"""
     kl_weight: float = 0.1
-    """weight of gumbel's KL from uniform codes; 1 gives a bound, in which codes can cost more than they save"""
+    """weight of gumbel's KL from uniform codes; 1 is the ELBO"""
     final_temperature: float = 0.0625
-    """temperature of gumbel at the last step, to which it falls from 1 by the same factor at every step"""
+    """final temperature of gumbel, reached from 1 by exponential decay"""
     likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
-    """likelihood of binarised images (bernoulli), of any images (gaussian, a density), or of 8-bit images"""
+    """pixel distribution: bernoulli of binarised, logistic_mixture of 8-bit images, or gaussian (a density)"""
     num_components: int = 5
-    """components of the mixture of logistics"""
+    """components of the logistic mixture"""
     sigma: float = 0.1
-    """standard deviation of the Gaussian"""
+    """standard deviation of gaussian"""
     learning_rate: float = 2e-3
 
     def __post_init__(self) -> None:
@@ -99,7 +98,7 @@ class Config(ImageConfig):
 
     @property
     def root(self) -> int:
-        """Codes of each of `num_parts` that make `num_codes` together."""
+        """Codes of each of `num_parts`, whose combinations are `num_codes`."""
         return round(self.num_codes ** (1.0 / max(self.num_parts, 1)))
 
     @property

@@ -1,8 +1,8 @@
-"""Representation probes: what the codes of trained models are worth, beside pixels and PCA.
+"""Linear, k-NN and MLP probes on learned representations, with pixels and PCA as baselines.
 
 Takes finished runs of autoencoders, VAEs and VQ-VAEs of the same images, writes the features of all images to disk, and
-prints one table: a logistic regression, nearest neighbours and a small network on the features, and how k-means agrees
-with the classes.
+prints one table: the accuracies of logistic regression, k nearest neighbours and a small network on the features, and
+the agreement of k-means clusters with the classes.
 """
 
 import functools
@@ -37,13 +37,13 @@ class Config:
     runs: tuple[str, ...] = ()
     """folders of finished runs"""
     data: str = "digits"
-    """images of these runs, with labels"""
+    """data source of these runs, with labels"""
     image_size: int | None = None
-    """side in pixels that a folder's images are resized to"""
+    """side in pixels to resize a folder's images to"""
     pca_dim: int = 50
-    """principal components beside the runs"""
+    """principal components of the PCA baseline"""
     seed: int = 0
-    """seed of the network's weights and of the clusters' centres"""
+    """random seed of the MLP probe and of k-means"""
 
     def __post_init__(self) -> None:
         at_least(self, 1, "pca_dim")
@@ -54,7 +54,7 @@ class Config:
 
 
 def run(config: Config, options: Options) -> Path:
-    """Encode all images by all runs, and fit the probes."""
+    """Encode all images with all runs, and fit the probes."""
     refuse(options, "a comparison of finished runs", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     if any(part.labels is None for part in splits):

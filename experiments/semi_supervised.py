@@ -1,13 +1,13 @@
 """Semi-supervised classification: pre-training, M1, M2 and M1 + M2 (Kingma et al. 2014), ladder networks.
 
-By default a study of two methods over three draws of the labelled images: the seed is that of the draw and of the
-training. `--encoder RUN` is an autoencoder or a VAE of all images, trained before without their classes: for `frozen`
-and `finetune`, a linear layer on its codes, alone or with the encoder; `m1`, support vectors on its codes, and
-`m1_spread`, after the known classes were spread from code to neighbouring code; `m1m2`, M2 of its latents. `scratch` is
-the same net without that training; `m2` and `ladder` (Rasmus et al. 2015) need none.
+By default a study of two methods over three draws of the labelled images; the seed is that of the draw and of the
+training. `--encoder RUN` is an autoencoder or a VAE, pre-trained on all images without labels: `frozen` and `finetune`
+train a linear classifier on its codes, alone or with the encoder; `m1` is an SVM on its codes, `m1_spread` the same
+after label spreading to neighbouring codes; `m1m2` is M2 on its latents. `scratch` is the classifier without
+pre-training; `m2` and `ladder` (Rasmus et al. 2015) need no encoder.
 
-All classes of the validation part are known beside: `scratch`, `frozen`, `finetune` and `ladder` keep the step of its
-least cross-entropy. M2 keeps the step of its best bound, which sees none of them; support vectors see none at all.
+Model selection uses all validation labels: `scratch`, `frozen`, `finetune` and `ladder` keep the checkpoint with the
+lowest validation cross-entropy. M2 keeps that with the best validation bound, which uses no labels; SVMs keep none.
 """
 
 import functools
@@ -68,40 +68,40 @@ MIN_SIGMA = 0.2  # that M2 gives a latent, in its standard deviations; chosen wi
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """Configuration of a classifier that knows few classes."""
+    """Configuration of a classifier with few labels."""
 
     method: Method = "m2"
-    """how to learn"""
+    """method, see above"""
     labels: int = 100
-    """training images whose class is known, as many of every class; the seed draws them"""
+    """number of labelled training images, equally many per class, drawn by the seed"""
     encoder: str | None = None
-    """folder of a finished run of autoencoder, a part of stacked_autoencoder, or a VAE"""
+    """folder of the pre-trained encoder: a run of autoencoder, a phase of stacked_autoencoder, or a VAE"""
     unlabelled: int | None = None
-    """label of training images that have no class in the data"""
+    """label that marks training images without a class"""
     noise: NoiseName = "none"
-    """corruption of the images that a classifier, or q(y | x) of M2 of images, is trained on"""
+    """corruption of the training images of a classifier, or of q(y | x) of m2"""
     noise_level: float = 0.25
-    """standard deviation of the noise, or the probability that a pixel is changed"""
+    """standard deviation of Gaussian noise, or probability that a pixel is corrupted"""
     shift: int = 0
-    """pixels by which these images are moved at most, before they are corrupted; what comes in is black"""
+    """data augmentation: random shifts of these images by up to so many pixels"""
     classifier: Literal["mlp", "conv"] = "mlp"
-    """q(y | x) of M2 of images: --hidden units, or two convolutions and 256 units"""
+    """architecture of q(y | x) of m2: --hidden units, or two convolutions and 256 units"""
     hidden: tuple[int, ...] = (500,)
-    """units of the layers of M2's networks"""
+    """hidden units of M2's networks"""
     latent_dim: int = 50
-    """dimensions of the style of M2"""
+    """dimensions of M2's style variable"""
     latent_noise: float = 0.3
-    """noise of the latents that m1m2 learns from, in standard deviations of q(z | x); 0 takes their means"""
+    """noise of M1's latents in m1m2, in standard deviations of q(z | x); 0 uses posterior means"""
     classifier_weight: float = 50.0
-    """weight of the cross-entropy of known classes in M2's loss, beside the bound of an image"""
+    """weight of the cross-entropy of labelled images in M2's loss, whose bound has weight 1"""
     ladder: tuple[int, ...] = (1000, 500, 250, 250, 250)
-    """units of the layers of the ladder network"""
+    """hidden units of the ladder network"""
     ladder_noise: float = 0.3
-    """standard deviation of the noise on the image and every layer of the ladder network"""
+    """standard deviation of the noise at the input and at every layer of the ladder network"""
     ladder_costs: tuple[float, ...] = (1000.0, 10.0, 0.1)
-    """weights of the denoising of its layers, the image first; the last one is that of all further layers"""
+    """weights of its denoising costs, from the input upwards; the last one holds for all further layers"""
     known_fraction: float = 0.2
-    """share of images whose class is known in the batches of M2 and ladder networks; they come as often as it takes"""
+    """fraction of labelled images in the batches of M2 and ladder networks, by oversampling"""
     steps: int = 4_000
     ema_decay: float = 0.999
 
@@ -212,7 +212,7 @@ def m2(config: Config, spec: DataSpec, first_stage: Any = None) -> SemiSupervise
 def train_method(
     configs: Sequence[Config], folders: Sequence[Path], options: Options, splits: Splits, spec: DataSpec
 ) -> list[dict[str, Any]]:
-    """Train one method on several draws of as many labels, as one program, and report each."""
+    """Train one method on several draws of equally many labels, as one program, and report each."""
     first, spec = configs[0], class_spec(splits, spec, configs[0].unlabelled)
     encoder = load(first.encoder) if first.encoder else None
     stage = None if encoder is None else {**encoder.record, "fingerprint": fingerprint(encoder)}
@@ -239,7 +239,7 @@ def train_method(
 
 
 def draw(config: Config, splits: Splits) -> np.ndarray:
-    """Return places among the labelled training images of those whose class is known."""
+    """Return the places of the labels that are used among all labelled training images."""
     labels = splits.train.labels[known_rows(splits, config.unlabelled)]
     return draw_labels(labels, config.labels, known_classes(splits, config.unlabelled), config.seed)
 

@@ -1,9 +1,8 @@
-"""Sample sharpness: do VAEs blur, and PixelCNN decoders and VQ-VAEs not? Three models of equal size.
+"""Sharpness of samples: a VAE, a PixelVAE and a VQ-VAE with as many parameters each.
 
-Blur is power that is missing at high spatial frequencies (`jaxvae.evaluation.high_frequency_power`): divided by that of
-the test images it is 1 where images are as sharp as these, less where they are blurred, more where there is noise that
-they have not. The images are what each model shows: the pixels' means of the VAE and of the VQ-VAE, the drawn ones of
-the PixelVAE, which has no means; the drawn pixels of the VAE are measured beside.
+Sharpness is the power at high spatial frequencies (`jaxvae.evaluation.high_frequency_power`) relative to that of the
+test images: 1 is as sharp as these, less is blurred, more is noisy. Measured are pixel means of the VAE and the VQ-VAE,
+and sampled pixels of the PixelVAE, which has no means; sampled pixels of the VAE are measured too.
 """
 
 from collections.abc import Sequence
@@ -34,26 +33,26 @@ SWEEP = {"model": ("vae", "pixel_vae", "vqvae")}
 
 @dataclass(frozen=True)
 class Config(ImageConfig):
-    """Configuration of one of the models; all are of one size and are trained for as many steps."""
+    """Configuration of one of the models; all have as many parameters and training steps."""
 
     model: Model = "vqvae"
-    """model whose images are measured; vqvae has a PixelCNN over its codes"""
+    """model to train; vqvae has a PixelCNN prior over its codes"""
     likelihood: Literal["bernoulli", "logistic_mixture"] = "logistic_mixture"
-    """likelihood of binarised images, or of 8-bit ones"""
+    """pixel distribution: bernoulli of binarised images, or logistic_mixture of 8-bit images"""
     latent_dim: int = 32
-    """dimensions of the latent of the VAEs"""
+    """latent dimensions of the VAEs"""
     warmup_steps: int = 500
-    """steps over which the weight of their KL rises from 0 to 1"""
+    """steps of linear KL warm-up of the VAEs"""
     num_layers: int = 2
-    """layers of the PixelCNN of the PixelVAE"""
+    """PixelCNN layers of the PixelVAE"""
     features: int = 16
     """channels of these layers"""
     num_codes: int = 512
-    """codes in the codebook of the VQ-VAE"""
+    """codebook size of the VQ-VAE"""
     prior_layers: int = 6
-    """layers of the PixelCNN over the codes"""
+    """layers of the PixelCNN prior over the codes"""
     prior_features: int = 64
-    """channels of these layers; the dense layers of the VAEs are as large as makes all models of one size"""
+    """channels of these layers; the dense layers of the VAEs are sized so that all models have as many parameters"""
     nll_samples: int = 50
     """importance samples per test image for the NLL of the VAEs"""
     ema_decay: float = 0.999
@@ -129,7 +128,7 @@ def coded_systems(config: Config, spec: DataSpec) -> tuple[System, System]:
 
 
 def num_params(system: System) -> int:
-    """Return how many numbers a model learns, codebooks that follow averages among them."""
+    """Return the number of trained parameters of a model, codebooks of moving averages included."""
     assert system.parts is not None
     params, state = abstract_variables(system.parts)
     codebook = state.get("codebook", {})
@@ -140,7 +139,7 @@ def num_params(system: System) -> int:
 def train_models(
     configs: Sequence[Config], folders: Sequence[Path], options: Options, splits: Splits, spec: DataSpec
 ) -> list[dict[str, Any]]:
-    """Train models one after another, report them as any other, and measure how sharp their images are."""
+    """Train models one after another, report them, and measure the sharpness of their images."""
     refuse(options, "a comparison of models", "init_from")
     rows = []
     for config, folder in zip(configs, folders, strict=True):

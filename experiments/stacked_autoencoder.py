@@ -1,8 +1,8 @@
-"""Greedy layer-wise pretraining: an autoencoder in phases, a pair of layers each, beside one trained as a whole alone.
+"""Greedy layer-wise pretraining of an autoencoder, against end-to-end training.
 
-Every phase learns to bring back what the pairs below make of the images (Bengio et al. 2007), from corrupted codes with
-`--noise` (Vincent et al. 2010); then all pairs are trained together. All parts are runs of `experiments.autoencoder`: a
-phase is the autoencoder of the pairs so far, and each has a code and images that come back from it.
+Every phase trains one more pair of layers to reconstruct the codes of the pairs below (Bengio et al. 2007), from
+corrupted codes with `--noise` (Vincent et al. 2010); then all pairs are fine-tuned jointly. Every phase is a run of
+`experiments.autoencoder`, the autoencoder of the pairs so far.
 """
 
 import functools
@@ -34,16 +34,16 @@ SHOWN = ("reconstruction", "mse", "psnr", "ssim")
 
 @dataclass(frozen=True)
 class Config(autoencoder.Config):
-    """Configuration of the phases; steps are those of the training as a whole that follows them."""
+    """Configuration of the phases; `steps` are those of the joint training that follows them."""
 
     net: autoencoder.Net = "dense"
     hidden: tuple[int, ...] = (500, 250)
     activation: autoencoder.ActivationName = "sigmoid"
     noise: NoiseName = "masking"
     phase_steps: int = 2_000
-    """steps of every phase"""
+    """training steps of every phase"""
     end_to_end: bool = True
-    """also train the same autoencoder as a whole from the start, for as many steps as all phases and the whole"""
+    """also train the same autoencoder end to end, for as many steps in total"""
     steps: int = 2_000
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ def stages(config: Config) -> dict[str, autoencoder.Config]:
 
 
 def run(config: Config, options: Options) -> Path:
-    """Train all stages, each from the parameters of the one before, and print them side by side."""
+    """Train all stages, each from the parameters of the one before, and compare them in a table."""
     refuse(options, "several trainings one after another", "init_from")
     splits, spec = data.load(config.data, image_size=config.image_size)
     folder = run_folder("stacked_autoencoder", options)
@@ -115,7 +115,7 @@ def _compare(config: Config, folder: Path, splits: Splits, trained: Mapping[str,
 
 
 def _draw(folder: Path, trained: Mapping[str, Trained]) -> None:
-    """Draw the error of reconstructed validation images from stage to stage, against all steps so far."""
+    """Draw the reconstruction error of validation images over all stages."""
     curves, before = {}, 0
     for name, one in trained.items():
         start = 0 if name == "end_to_end" else before

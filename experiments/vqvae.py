@@ -1,8 +1,8 @@
-"""VQ-VAE: images through grids of discrete codes (van den Oord et al. 2017, arXiv:1711.00937), one or two (VQ-VAE-2).
+"""VQ-VAE with one grid of discrete codes (van den Oord et al. 2017, arXiv:1711.00937) or two (VQ-VAE-2).
 
-The first of two stages: `experiments.vqvae_prior` learns the distribution of the grids. Codes start as clusters of the
-first batch, follow moving averages of the vectors that chose them, and restart at a vector of the batch when nothing
-chooses them.
+The first of two stages: `experiments.vqvae_prior` trains a prior over the grids. The codebook is initialised by k-means
+on the first batch, updated by exponential moving averages of the assigned vectors, and dead codes are restarted at
+vectors of the batch.
 """
 
 import math
@@ -28,9 +28,9 @@ class Config(ImageConfig):
     """Configuration of a VQ-VAE."""
 
     num_codes: int = 512
-    """codes in a codebook, K"""
+    """codebook size, K"""
     code_dim: int = 64
-    """dimensions of a code, D"""
+    """code dimensions, D"""
     channels: tuple[int, ...] = (32, 64)
     """channels of the encoder's layers, each of which halves the image's height and width"""
     num_blocks: int = 0
@@ -38,21 +38,21 @@ class Config(ImageConfig):
     levels: Literal[1, 2] = 1
     """grids of codes; the second one has half the height and width"""
     cosine: bool = True
-    """scale codes and vectors to length 1, so that the nearest code is that of the largest cosine similarity"""
+    """cosine similarity instead of Euclidean distance: codes and vectors are normalised to length 1"""
     through: Literal["straight_through", "rotation"] = "straight_through"
-    """gradient estimator for the choice of a code"""
+    """gradient estimator through the quantizer"""
     commitment_weight: float = 0.25
     """weight of the commitment loss, beta"""
     decay: float = 0.99
-    """decay of the moving averages that the codes are"""
+    """decay of the codebook's exponential moving averages"""
     restart_below: float = 0.5
-    """average number of vectors per batch below which a code restarts at a vector of the batch; 0 never restarts one"""
+    """usage, in vectors per batch, below which a code is restarted at a vector of the batch; 0 disables restarts"""
     likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] = "logistic_mixture"
-    """likelihood of binarised images (bernoulli), of any images (gaussian, a density), or of 8-bit images"""
+    """pixel distribution: bernoulli of binarised, logistic_mixture of 8-bit images, or gaussian (a density)"""
     num_components: int = 5
-    """components of the mixture of logistics"""
+    """components of the logistic mixture"""
     sigma: float = 0.1
-    """standard deviation of the Gaussian"""
+    """standard deviation of gaussian"""
     learning_rate: float = 2e-3
 
     def __post_init__(self) -> None:

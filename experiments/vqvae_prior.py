@@ -1,8 +1,8 @@
-"""Images by way of codes, in four stages: a VQ-VAE, the codes of all images, a prior over them, new images.
+"""Image generation in two stages: a VQ-VAE, and an autoregressive prior over its codes.
 
 The VQ-VAE is a finished run of `experiments.vqvae`, `--codec RUN`, or is trained first, in the run's folder. The prior
-is a PixelCNN, PixelRNN or Transformer over the grid of codes, conditional on classes where that is wanted; of two grids
-(VQ-VAE-2) the second has a prior of its own, given the first. A checkpoint of the prior has the VQ-VAE in it.
+is a PixelCNN, PixelRNN or Transformer over the grid of codes, class-conditional if wanted; the second grid of a
+VQ-VAE-2 has a prior of its own, given the first. A checkpoint of the prior includes the VQ-VAE.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -39,25 +39,25 @@ class Config(ImageConfig):
     """Configuration of a prior over the codes of a VQ-VAE."""
 
     codec: str | None = None
-    """folder of a finished run of vqvae; None trains one first"""
+    """folder of a finished run of vqvae; by default one is trained first"""
     codec_steps: int = 1_500
-    """steps of that training"""
+    """training steps of that VQ-VAE"""
     num_codes: int | None = None
-    """codes in the codebook of that VQ-VAE, as in vqvae by default"""
+    """codebook size of that VQ-VAE, as in vqvae by default"""
     levels: Literal[1, 2] | None = None
     """grids of codes of that VQ-VAE, as in vqvae by default"""
     likelihood: Literal["bernoulli", "gaussian", "logistic_mixture"] | None = None
-    """likelihood of that VQ-VAE, as in vqvae by default"""
+    """pixel distribution of that VQ-VAE, as in vqvae by default"""
     prior: AutoregressiveNetName = "pixelcnn"
-    """network over the codes"""
+    """architecture of the prior"""
     features: int = 64
     """channels of its layers"""
     num_layers: int = 6
-    """number of layers"""
+    """layers of the prior"""
     num_heads: int = 4
-    """heads of the transformer's attention"""
+    """attention heads of the transformer"""
     class_conditional: bool = False
-    """model p(codes | class)"""
+    """condition on the class: p(codes | class)"""
     steps: int = 1_000
     eval_every: int = 250
     ema_decay: float = 0.999
@@ -117,7 +117,7 @@ def build(
 
 
 def run(config: Config, options: Options) -> Path:
-    """Train or load a VQ-VAE, encode all images, train the prior, draw."""
+    """Train or load a VQ-VAE, encode all images, train the prior, and report both."""
     refuse(options, "vqvae_prior, which is two trainings", "init_from")
     folder = run_folder("vqvae_prior", options)
     images, spec = data.load(config.data, image_size=config.image_size)

@@ -1,4 +1,4 @@
-"""What a trained system can do, as small records of pure functions: reports and applications ask a system for them.
+"""Capabilities of a trained system as records of pure functions, which reports and applications ask for.
 
 Letters in the shapes: B images, N latents or draws, D latent dimensions, K classes.
 """
@@ -11,7 +11,7 @@ from jaxvae.types import Array, ELBOTerms, GaussianParams, ModelState, Params, P
 
 
 class Generates(NamedTuple):
-    """Draws new images."""
+    """Samples new images."""
 
     sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
 
@@ -20,7 +20,7 @@ class Generates(NamedTuple):
 
 
 class Encodes(NamedTuple):
-    """Has a vector for every image."""
+    """Encodes images as vectors."""
 
     # (params, model_state, keys [B], prepared x) -> E_q[z_l | x] of every group of latents, [B, D_l]
     encode: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]]
@@ -30,7 +30,7 @@ class Encodes(NamedTuple):
 
 
 class Decodes(NamedTuple):
-    """Has an image for every vector."""
+    """Decodes vectors to images."""
 
     # (params, model_state, keys [N], z [N, D]) -> E[x | z], or one draw where pixels depend on each other
     decode: Callable[[Params, ModelState, PRNGKey, Array], Array]
@@ -40,7 +40,7 @@ class Decodes(NamedTuple):
 
 
 class Infers(NamedTuple):
-    """Has a Gaussian q(z | x) in closed form."""
+    """Has a Gaussian posterior q(z | x) in closed form."""
 
     posterior: Callable[[Params, ModelState, Array], GaussianParams]  # prepared x -> q(z | x), [B, D]
 
@@ -49,7 +49,7 @@ class Infers(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Bounds log p(x) from below, and estimates it by importance sampling."""
+    """Has a lower bound of log p(x), and an estimate by importance sampling."""
 
     # (params, model_state, keys [B], prepared x) -> terms of the bound of one sample each
     terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms]
@@ -60,7 +60,7 @@ class Scores(NamedTuple):
 
 
 class ScoresExactly(NamedTuple):
-    """Knows log p(x)."""
+    """Has an exact log p(x)."""
 
     # (params, model_state, prepared x, labels [B] or None) -> [B], nats
     log_prob: Callable[[Params, ModelState, Array, Array | None], Array]
@@ -72,7 +72,7 @@ class ScoresExactly(NamedTuple):
 
 
 class Codes(NamedTuple):
-    """Goes from images to grids of codes and back: see `jaxvae.models.VQVAE`."""
+    """Encodes images as grids of discrete codes and decodes these: see `jaxvae.models.VQVAE`."""
 
     num_codes: tuple[int, ...]  # K of every grid, the coarsest first
     encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]  # prepared x -> grids [B, h, w] or [B, h, w, G]
@@ -86,7 +86,7 @@ class Codes(NamedTuple):
 
 
 class Completes(NamedTuple):
-    """Draws the unknown pixels of images, given the known ones."""
+    """Completes images: samples the unknown pixels given the known ones."""
 
     # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels;
     # of pixels that are drawn in blocks, a block with an unknown one is drawn as a whole
@@ -97,7 +97,7 @@ class Completes(NamedTuple):
 
 
 class Classifies(NamedTuple):
-    """Has a probability for every class of an image."""
+    """Predicts class probabilities of images."""
 
     # (params, model_state, keys [B], prepared x) -> log q(class | x), [B, K]
     classify: Callable[[Params, ModelState, PRNGKey, Array], Array]
@@ -107,7 +107,7 @@ class Classifies(NamedTuple):
 
 
 class TransfersStyle(NamedTuple):
-    """Keeps the style of an image and changes its class."""
+    """Changes the class of an image and keeps its style."""
 
     # (params, model_state, keys [B], prepared x, classes [B]) -> the same styles in every class, [B, K, H, W, C]
     analogies: Callable[[Params, ModelState, PRNGKey, Array, Array], Array]
@@ -120,7 +120,7 @@ Kind = TypeVar("Kind")
 
 
 def find(system: System, kind: type[Kind]) -> Kind | None:
-    """Return what a system has of a kind of capability, None where it has none.
+    """Return a system's capability of a kind, None if it has none.
 
     Args:
       system: to ask.
@@ -133,7 +133,7 @@ def find(system: System, kind: type[Kind]) -> Kind | None:
 
 
 def require(system: System, kind: type[Kind], name: str | None = None) -> Kind:
-    """Return what a system has of a kind of capability.
+    """Return a system's capability of a kind.
 
     Args:
       system: to ask.

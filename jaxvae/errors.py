@@ -1,4 +1,4 @@
-"""The error that a person can mend, and the shape check that raises it."""
+"""`UserError`, which the user can fix, and checks of shapes and values."""
 
 from collections.abc import Sequence
 from typing import Any

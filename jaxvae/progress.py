@@ -1,4 +1,4 @@
-"""Bars for what takes longer than a person waits without one; where tqdm is not installed there are none."""
+"""Progress bars of long computations, where tqdm is installed."""
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -53,7 +53,7 @@ def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool 
 
 
 def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
-    """Go through items; after two seconds a bar shows how far, if tqdm is installed and someone watches."""
+    """Iterate over items with a progress bar that appears after two seconds, in a terminal with tqdm."""
     try:
         from tqdm import tqdm
     except ImportError:

@@ -1,4 +1,4 @@
-"""Constructors that leave with what they make how it was made: records of functions cannot be described otherwise."""
+"""Remember the constructor call behind objects made of closures (likelihoods, priors): `config.json` describes it."""
 
 import functools
 import inspect
@@ -15,7 +15,7 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def recorded(constructor: Made) -> Made:
-    """Let a constructor of NamedTuples with a field `recipe` fill that field in with itself and its arguments.
+    """Make a constructor of NamedTuples store itself and its arguments in their field `recipe`.
 
     Args:
       constructor: a function at the top level of a module, whose arguments can be described in turn.
@@ -35,7 +35,7 @@ def recorded(constructor: Made) -> Made:
 
 
 def is_as_made(record: Any) -> bool:
-    """Tell whether a record of functions is still what its recipe makes: `_replace` leaves the recipe as it was.
+    """Return whether a record of functions is unchanged since its construction: `_replace` does not update its recipe.
 
     Args:
       record: a NamedTuple with a field `recipe` that is filled in.

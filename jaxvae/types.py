@@ -1,4 +1,4 @@
-"""The types that pass between the parts.
+"""Types of data, training steps, models and systems.
 
 Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> the `LossFn` of each `Player` -> `TrainState`.
 Model flow: a `Posterior` and a decoder give latents and parameters, a `Likelihood` and a `Prior` score them, the
@@ -44,7 +44,7 @@ class Dataset(_Examples):
 
 
 class Splits(NamedTuple):
-    """The fixed parts of a data set. Choices use `valid`; `test` is looked at once, at the end."""
+    """Training, validation and test set. Model selection uses `valid`; `test` is used once, at the end."""
 
     train: Dataset
     valid: Dataset
@@ -52,7 +52,7 @@ class Splits(NamedTuple):
 
 
 class DataSpec(NamedTuple):
-    """All that `build(config, spec)` needs to know of the data."""
+    """What `build(config, spec)` needs to know about the data."""
 
     shape: tuple[int, ...]  # of one example, (H, W, C)
     num_values: int  # values that a pixel takes: 2 binary, 256 for 8 bits
@@ -61,7 +61,7 @@ class DataSpec(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Examples that enter one step, B of them."""
+    """A batch of B examples."""
 
     x: Any  # [B, ...] as in Dataset
     labels: Any  # [B] or None
@@ -72,14 +72,14 @@ class Batch(NamedTuple):
 
 
 class StepKeys(NamedTuple):
-    """The randomness of one step."""
+    """The random keys of one training step."""
 
     examples: PRNGKey  # [B], fold_in(fold_in(key, step), index of the example in the global batch)
     shared: PRNGKey  # [], the same on all replicas: draws that are not of an example
 
 
 class StepInput(NamedTuple):
-    """Everything that enters a loss beside the model."""
+    """The inputs of a loss beside parameters and model state."""
 
     batch: Batch
     keys: StepKeys
@@ -97,12 +97,12 @@ class LossFn(Protocol):
 
 
 def owns_all(name: str) -> bool:
-    """Whether a player owns an entry of the parameters: the only player of a system owns them all."""
+    """Own every entry of the parameters: the default, of a system with one player."""
     return True
 
 
 class Player(NamedTuple):
-    """One of those that learn: a loss, and the parameters that it moves. Nearly every system has one player.
+    """A loss, its optimizer and the parameters that these update. Nearly every system has one player.
 
     Two are an adversarial system's, a discriminator of the total correlation, or two gradients of one bound. In a step
     all get the same keys.
@@ -126,7 +126,7 @@ class Trainable(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that changes from step to step, and the key, which never does."""
+    """The state of a training step: all that changes from step to step, and the key, which never does."""
 
     step: Array  # [] int32, steps done
     params: Params
@@ -138,7 +138,7 @@ class TrainState(NamedTuple):
 
 
 class LoopState(NamedTuple):
-    """What the loop remembers beside the state; it is in every checkpoint."""
+    """The state of the training loop beside `TrainState`; it is in every checkpoint."""
 
     best: float  # best validation value so far, smaller is better
     best_step: int
@@ -161,7 +161,7 @@ class ELBOTerms(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """How a value was made that is a record of functions: what describes it where its functions cannot."""
+    """The constructor call behind a record of functions, by which `config.json` describes it."""
 
     constructor: Callable[..., Any]  # a public function of a module
     arguments: tuple[tuple[str, Any], ...]  # hashable, as modules hold it
@@ -198,7 +198,7 @@ class Flow(Protocol):
         ...
 
     def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
-        """Undo the map: y [S, B, D] -> z [S, B, D], log|det dy/dz| [S, B] there."""
+        """Invert the map: y [S, B, D] -> z [S, B, D], log|det dy/dz| [S, B] there."""
         ...
 
 
@@ -260,7 +260,7 @@ Corrupt = Callable[[PRNGKey, Array], Array]  # (keys [B], images or codes [B, ..
 
 
 class Parts(Protocol):
-    """What a system is made of, and what `config.json` describes: its class and its fields, all the way down."""
+    """What a system is rebuilt from: `config.json` describes its class and its fields, recursively."""
 
     @property
     def spec(self) -> DataSpec:
@@ -269,7 +269,7 @@ class Parts(Protocol):
 
     @property
     def prepare(self) -> Prepare:
-        """What makes examples that are modelled of those of the data."""
+        """The preprocessing of examples: binarises, scales or leaves them."""
         ...
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
@@ -284,7 +284,7 @@ class Parts(Protocol):
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What the system can do: records of `jaxvae.capabilities`."""
+        """The capabilities: records of `jaxvae.capabilities`."""
         ...
 
 

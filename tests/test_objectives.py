@@ -195,6 +195,17 @@ def test_stratified_elbo_equals_loop(beta):
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_stratified_elbo_has_the_gradient_of_the_weights():
+    # d/dlogit_k sum_j w_j e_j = w_k (e_k - sum_j w_j e_j), w the softmax of the logits.
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[random_terms(seed=seed) for seed in range(3)])
+    logits = jnp.array(np.random.default_rng(0).standard_normal((4, 3)), jnp.float32)
+    total = lambda logits: jnp.sum(objectives.stratified_elbo(stacked, jax.nn.log_softmax(logits)))  # noqa: E731
+    each = np.stack([objectives.elbo(jax.tree.map(lambda leaf: leaf[k], stacked)) for k in range(3)], axis=1)  # noqa: B023
+    weights = np.asarray(jax.nn.softmax(logits))
+    expected = weights * (each - np.sum(weights * each, axis=1, keepdims=True))
+    np.testing.assert_allclose(jax.grad(total)(logits), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_stratified_elbo_refuses_weights_of_other_components():
     terms = jax.tree.map(lambda *leaves: jnp.stack(leaves), random_terms(), random_terms(seed=1))
     with pytest.raises(ValueError, match=r"log_px has shape \[2, 3, 4\], expected \[3, any, 4\]"):

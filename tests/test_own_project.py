@@ -105,7 +105,7 @@ def test_an_own_experiment_trains_resumes_sweeps_and_loads(project):
     assert code == 0, err  # its own module has imported the net
     code, out, err = trained(project, "--sweep", "width=4,8", "seed=0,1", "--out", "studies")
     assert code == 0, err
-    assert "Best on the validation part" in out
+    assert "Best run by its" in out
 
     # Where her module is named, or imported before, the run loads; else nothing of hers is imported.
     code, out, err = python(

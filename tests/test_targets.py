@@ -96,3 +96,6 @@ def test_draws_within_a_cell_are_spread_over_it():
     draws = draw(jax.random.key(0), gaussian_mixture(0.5), 20_000, cells=36)  # 0.5 wide
     places = (draws / 0.5) % 1.0
     assert stats.kstest(places.ravel(), "uniform").pvalue > 1e-3
+    # A cell is around its middle: the two modes are as far from 0, 1.5, on either side.
+    far = np.abs(draws.mean(axis=0)) / (draws.std(axis=0) / np.sqrt(len(draws)))
+    assert np.all(far < 4.5)

@@ -1,1 +1,1 @@
-"""What trained systems are used for: functions of a system's capabilities, its parameters and images."""
+"""Applications of trained systems: functions of a system's capabilities, its parameters and images."""

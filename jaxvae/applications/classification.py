@@ -1,4 +1,4 @@
-"""Classes of images by a trained classifier."""
+"""Classify images with a trained classifier."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRN
 def classify(
     system: System, params: Params, model_state: ModelState, dataset: Dataset, key: PRNGKey | None = None
 ) -> np.ndarray:
-    """Return the probability of every class for every image.
+    """Return the class probabilities of every image.
 
     Args:
       system: one that classifies.

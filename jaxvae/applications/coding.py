@@ -1,4 +1,4 @@
-"""Images by way of grids of codes: as a trained system sees them, and on disk as the data of a second stage."""
+"""Grids of discrete codes of images: in memory, and on disk as the training data of a second stage."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRN
 
 
 class Coded(NamedTuple):
-    """A data set by way of grids of codes, in its order."""
+    """A data set with its grids of codes and their reconstructions, in its order."""
 
     x: np.ndarray  # [N, H, W, C], as the system sees it, binarised or scaled
     codes: tuple[np.ndarray, ...]  # grids [N, h, w] or [N, h, w, G], the coarsest first

@@ -1,4 +1,4 @@
-"""Images to codes and back, whatever the codes are: vectors of every group of latents, or grids."""
+"""Encode images and decode codes: vectors of every group of latents, or grids of discrete codes."""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.codes_given import given_grids, given_vectors
-from jaxvae.capabilities import Codes, Decodes, Encodes, find, require_any
+from jaxvae.capabilities import Codes, Decodes, Encodes, require_any
 from jaxvae.data import to_unit
+from jaxvae.data.batches import num_examples
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -18,7 +19,7 @@ from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, Sys
 def encode(
     system: System, params: Params, model_state: ModelState, dataset: Dataset, key: PRNGKey | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Encode images as they are, none binarised: the code of an image is no draw.
+    """Encode images as they are, without binarising them.
 
     Args:
       system: one that encodes.
@@ -62,18 +63,18 @@ def decode(
     """
     coder = require_any(system, (Codes, Decodes), "codes of images that it decodes")
     expected = code_shapes(system, params, model_state)
+    x: Any
     if isinstance(coder, Codes):
         function, x = _of_grids(coder.decode), given_grids(codes, system.name, expected, coder.num_codes)
-        num = len(x[0])
     else:
         function, x = coder.decode, given_vectors(codes, system.name, expected)
-        num = len(x)
-    size = min(evaluation_batch_size(system.spec), num)
+    given = Dataset(x, None)
+    size = min(evaluation_batch_size(system.spec), num_examples(given))
 
     def one(start: int, batch: Batch) -> Array:
         return _decode(function, params, model_state, evaluation_keys(start, size, key), batch.x)
 
-    return np.clip(in_batches(one, Dataset(x, None), size), 0, 1)
+    return np.clip(in_batches(one, given, size), 0, 1)
 
 
 def code_shapes(system: System, params: Params, model_state: ModelState) -> tuple[tuple[int, ...], ...]:

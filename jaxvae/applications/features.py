@@ -1,4 +1,4 @@
-"""Features of images: what a trained system says of each in numbers, for classifiers and clusterings."""
+"""Features of images from a trained system, for classifiers and clustering."""
 
 import functools
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.capabilities import Codes, Encodes, Infers, find, require
+from jaxvae.capabilities import Codes, Encodes, Infers, require, require_any
 from jaxvae.data import to_unit
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
 from jaxvae.types import Array, Batch, Dataset, GaussianParams, ModelState, Params, PRNGKey, Splits, System
 
 
 def features_of(system: System, params: Params, model_state: ModelState, splits: Splits) -> Splits:
-    """Return the features of images: codes, posterior means of all groups, or the vectors of grids of codes.
+    """Return features of images: codes, posterior means of all groups of latents, or embedded vectors of code grids.
 
     They are of the images as they are, also where a model was trained on images binarised at random: the features of an
     image are no draw.
@@ -31,14 +31,13 @@ def features_of(system: System, params: Params, model_state: ModelState, splits:
     Raises:
       UserError: if the system has no codes.
     """
-    codes = find(system, Codes)
-    coder = codes or require(system, Encodes)
+    coder = require_any(system, (Codes, Encodes), "codes of images")
     encode = functools.partial(_features, coder)
     return Splits(*(Dataset(_of_images(system, params, model_state, encode, part), part.labels) for part in splits))
 
 
 def latents_of(system: System, params: Params, model_state: ModelState, dataset: Dataset) -> GaussianParams:
-    """Return q(z | x) of images as they are, of a system that has it as a Gaussian.
+    """Return the Gaussian posterior q(z | x) of images, which are not binarised.
 
     Args:
       system: a VAE with a Gaussian posterior.

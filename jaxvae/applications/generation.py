@@ -1,4 +1,4 @@
-"""New images of a trained system."""
+"""Sample new images from a trained system."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ NUMBERS = 10_000  # or so many numbers, of what is smaller than images
 
 
 def sample(system: System, params: Params, model_state: ModelState, key: PRNGKey, num: int) -> Samples:
-    """Draw new images.
+    """Sample new images.
 
     They are drawn in batches of one size, the i-th with the key fold_in(key, i): one program for any number of them, in
     bounded memory, and fewer images are the first ones of more.

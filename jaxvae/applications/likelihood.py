@@ -1,4 +1,4 @@
-"""How likely images are under a trained system: importance sampling of VAEs, exact values of autoregressive models."""
+"""Log-likelihood of images: importance sampling for VAEs, exact values for autoregressive models."""
 
 import functools
 import math
@@ -7,7 +7,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxvae.capabilities import Scores, ScoresExactly, find, require
+from jaxvae.applications.generation import whole_number
+from jaxvae.capabilities import Scores, ScoresExactly, require, require_any
+from jaxvae.data.arrays import as_array
+from jaxvae.errors import UserError
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.keys import split_each
 from jaxvae.progress import progress_bar
@@ -40,9 +43,9 @@ def estimate_likelihood(
       Estimates as numpy arrays [N], nats.
 
     Raises:
-      UserError: if the system has no bound of log p(x).
+      UserError: if the system has no bound of log p(x), or there are no samples.
     """
-    pixels = math.prod(system.spec.shape)
+    num_samples, pixels = whole_number("num_samples", num_samples), math.prod(system.spec.shape)
     size = max(1, min(BATCH, len(dataset.x), PIXELS // pixels))
     estimate = likelihood_estimator(system, num_samples, max(1, PIXELS // (pixels * size)))
     with progress_bar(total=len(dataset.x), unit="image", desc=f"NLL with {num_samples} samples") as bar:
@@ -75,12 +78,12 @@ def log_likelihood(
       key: of the noise; by default that of evaluations.
 
     Raises:
-      UserError: if the system has no likelihood of images.
+      UserError: if the system has no likelihood of images, or labels that it needs are missing.
     """
-    exact = find(system, ScoresExactly)
-    if exact is None:
-        require(system, Scores)
+    exact = require_any(system, (ScoresExactly, Scores), "likelihood of images")
+    if isinstance(exact, Scores):
         return np.asarray(estimate_likelihood(system, params, model_state, dataset, num_samples, key).log_likelihood)
+    dataset = dataset._replace(labels=needed_labels(exact, dataset, system.name))
     size = min(evaluation_batch_size(system.spec), len(dataset.x))
 
     def one(start: int, batch: Batch) -> Array:
@@ -88,6 +91,37 @@ def log_likelihood(
         return _exact(system.prepare, exact.log_prob, params, model_state, keys, batch.x, batch.labels)
 
     return in_batches(one, dataset, size)
+
+
+def needed_labels(exact: ScoresExactly, dataset: Dataset, name: str) -> np.ndarray | None:
+    """Return the labels that an exact likelihood needs, None where it needs none.
+
+    Args:
+      exact: what the system has.
+      dataset: N images and their labels.
+      name: of the system, for messages.
+
+    Raises:
+      UserError: if labels are missing, or are no classes of the model, one for every image.
+    """
+    if not exact.num_classes:
+        return None
+    if dataset.labels is None:
+        raise UserError(
+            f"{name} gives log p(x | class): expected labels, a class from 0 to {exact.num_classes - 1} each."
+        )
+    labels = as_array(dataset.labels, "labels")
+    if labels.dtype.kind not in "ui" or labels.shape != (len(dataset.x),):
+        raise UserError(
+            f"The labels are {labels.dtype} of shape {list(labels.shape)}, expected an integer for each of the "
+            f"{len(dataset.x)} images."
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= exact.num_classes:
+        raise UserError(
+            f"The labels are from {low} to {high}, the classes of {name} from 0 to {exact.num_classes - 1}."
+        )
+    return labels.astype(np.int32)
 
 
 def likelihood_estimator(

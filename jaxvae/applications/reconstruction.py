@@ -1,4 +1,4 @@
-"""Images as a trained system sees them, with their latents and what comes back."""
+"""Reconstruct images with a trained system, and return their latents too."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jaxvae.types import Batch, Dataset, ModelState, Params, PRNGKey, System
 
 
 class Reconstructed(NamedTuple):
-    """A data set as the system sees it, in its order."""
+    """A preprocessed data set with its latents and reconstructions, in its order."""
 
     x: np.ndarray  # [N, H, W, C], binarised or scaled
     means: tuple[np.ndarray, ...]  # E_q[z_l | x], [N, D_l]
@@ -25,7 +25,7 @@ class Reconstructed(NamedTuple):
 def reconstruct(
     system: System, params: Params, model_state: ModelState, dataset: Dataset, key: PRNGKey | None = None
 ) -> Reconstructed:
-    """Encode images and decode the means of their latents.
+    """Encode images and decode their posterior means.
 
     Args:
       system: one that encodes and decodes vectors.

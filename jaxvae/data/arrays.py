@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.parts import check_images, finish
-from jaxvae.data.values import white_of_each
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
 
@@ -38,10 +37,10 @@ def as_array(values: Any, name: str) -> np.ndarray:
 
 
 def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
-    """Return images as a trained system takes them.
+    """Return images as a trained system takes them; what becomes of one does not depend on the others.
 
-    Zeros and ones, and zeros and 255, are black and white, as in `jaxvae.data.load`, also for a system of grey images;
-    for one of binary images any two values are.
+    A system of binary images takes black and white ones, of which every one has zeros and one other value at most,
+    which is white. One of 8-bit images takes integers as they are, 1 as nearly black, and `True` as white.
 
     Args:
       images: [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1].
@@ -53,7 +52,8 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
     Raises:
       UserError: if they are of another shape, or grey where the system is of binary images.
     """
-    x = check_images(as_array(images, "images"), "The")
+    given = as_array(images, "images")
+    x = check_images(given, "The")
     expected: Sequence[int] = spec.shape
     if x.shape[1:] != tuple(expected):
         height, width, channels = x.shape[1:]
@@ -61,15 +61,18 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
             f"The images are of {height}x{width} pixels and {channels} channel{'s' * (channels != 1)}, the model is of "
             f"{expected[0]}x{expected[1]} and {expected[2]}: resize or convert them."
         )
+    grey = "The images are grey, the model is of black and white ones: threshold them, as"
     if x.dtype == np.float32:
         if spec.num_values == 2 and not np.isin(x, (0, 1)).all():
-            raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 0.5.")
+            raise UserError(f"{grey} x > 0.5.")
         return x
-    if white_of_each(x) is not None:
-        return (x > 0).astype(np.uint8) * np.uint8(spec.num_values - 1)
+    if given.dtype == bool:
+        return x * np.uint8(spec.num_values - 1)
     if spec.num_values == 2:
-        low, high = x.min(), x.max()
-        if low < high and ((x == low) | (x == high)).all():
-            return (x == high).astype(np.uint8)
-        raise UserError("The images are grey, the model is of black and white ones: threshold them, as x > 127.")
+        white = x.max(axis=(1, 2, 3), keepdims=True)
+        if not ((x == 0) | (x == white)).all():
+            raise UserError(f"{grey} x > 127.")
+        return (x > 0).astype(np.uint8)
+    if x.max() >= spec.num_values:
+        raise UserError(f"The images have values up to {x.max()}, the model knows 0 to {spec.num_values - 1}.")
     return x

@@ -80,7 +80,8 @@ def encode_dataset(
             _reserve(folder / "codes.npy")
             _write_meta(folder, {**meta, "done": 0})
         else:
-            codes = np.lib.format.open_memmap(_whole(folder), "r+")
+            _read(folder / "codes.npy")
+            codes = np.lib.format.open_memmap(folder / "codes.npy", "r+")
         for start, batch in padded_batches(dataset, batch_size):
             if min(start + batch_size, num) <= done:
                 continue
@@ -89,7 +90,9 @@ def encode_dataset(
             rows = np.concatenate([np.asarray(grid).reshape(batch_size, -1) for grid in grids], axis=1)
             codes[start : start + size] = rows[:size]
             codes.flush()
-            _write_meta(folder, {**meta, "done": start + size} | ({"sha256": _hash(folder)} if start + size == num else {}))
+            _write_meta(
+                folder, {**meta, "done": start + size} | ({"sha256": _hash(folder)} if start + size == num else {})
+            )
             if progress is not None:
                 progress(size)
     except OSError as error:
@@ -109,10 +112,10 @@ def load_codes(folder: Path) -> CodeGrids:
         raise UserError(f"There are no codes in {folder}, expected codes.json: encode the images first.")
     if meta["done"] < meta["num"]:
         raise UserError(f"{folder} has codes of {meta['done']} of {meta['num']} images: encode the rest first.")
-    path, labels = _whole(folder), folder / "labels.npy"
     if meta["sha256"] not in (None, _hash(folder)):
         raise UserError(f"The codes in {folder} are not what was written, they are damaged: delete it to encode anew.")
-    dataset = Dataset(np.load(path, mmap_mode="r"), np.load(labels) if labels.exists() else None)
+    labels = folder / "labels.npy"
+    dataset = Dataset(_read(folder / "codes.npy"), np.asarray(_read(labels)) if labels.exists() else None)
     return CodeGrids(dataset, tuple(map(tuple, meta["shapes"])), tuple(meta["num_codes"]), meta["codec"])
 
 
@@ -133,11 +136,6 @@ def _done(folder: Path, meta: dict[str, Any]) -> int:
     before = _read_meta(folder)
     if before is None:
         return 0
-    if before["images"] not in (None, meta["images"]):
-        raise UserError(
-            f"{folder} has codes of other images, as many of the same shape: choose another --name, or delete the folder "
-            "to encode anew."
-        )
     names = {"num": "images numbering", "shapes": "grids of", "num_codes": "codebooks of", "codec": "the codec"}
     for field, name in names.items():
         if before[field] != meta[field]:
@@ -145,6 +143,11 @@ def _done(folder: Path, meta: dict[str, Any]) -> int:
                 f"{folder} has codes of {name} {before[field]}, now it is {meta[field]}: choose another --name, or "
                 "delete the folder to encode anew."
             )
+    if before["images"] not in (None, meta["images"]):
+        raise UserError(
+            f"{folder} has codes of other images, as many of the same shape: choose another --name, or delete the "
+            "folder to encode anew."
+        )
     return before["done"]
 
 
@@ -165,14 +168,15 @@ def _hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _whole(folder: Path) -> Path:
-    """The path of the array, if the file is as long as it says."""
-    path = folder / "codes.npy"
+def _read(path: Path) -> np.ndarray:
+    """An array, memory-mapped, if the file is as long as it says."""
     try:
-        np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or cut short ({error}): delete {folder} to encode anew.") from error
-    return path
+        return np.load(path, mmap_mode="r")
+    except Exception as error:  # NumPy's reader of headers raises many kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"{path} is missing, damaged or cut short ({reason}): delete {path.parent} to encode anew."
+        ) from error
 
 
 def _read_meta(folder: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.data.files import FORMATS, image_format
-from jaxvae.data.limits import check_sides
+from jaxvae.data.limits import MAX_SIDE, check_sides
 from jaxvae.errors import UserError
 
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 lie on their side
@@ -100,23 +100,26 @@ def _open(path: Path) -> Iterator[tuple[Any, list[warnings.WarningMessage]]]:
             raise ValueError(damage[0])
     except UserError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: too many pixels, expected at most {MAX_SIDE} on either side.") from error
     except Exception as error:  # decoders fail in every way on damaged files
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise UserError(f"{path} cannot be read as an image ({reason}); replace or remove it.") from error
 
 
 def _damage(said: list[warnings.WarningMessage]) -> list[str]:
-    words = ("corrupt", "truncated")
+    words = ("corrupt", "truncated", "larger than file")
     return [str(one.message) for one in said if any(word in str(one.message).lower() for word in words)]
 
 
 def _frames(image: Any) -> int:
     if image.format != "TIFF":
         return getattr(image, "n_frames", 1)
-    try:
-        image.seek(MOST_FRAMES)
-    except EOFError:
-        return image.n_frames
+    for page in range(1, MOST_FRAMES):
+        try:
+            image.seek(page)
+        except EOFError:
+            return page
     return MOST_FRAMES
 
 

@@ -13,7 +13,7 @@ DIGITS = 2  # to which means of computed floats are compared: the rounding of ot
 
 
 def splits_digest(splits: Splits, rows: np.ndarray | None = None, valid_rows: np.ndarray | None = None) -> str:
-    """Return a hash of what a training sees of its data: the training and the validation part, with their labels.
+    """Return a hash of what a training sees of its data: the training and the validation set, with their labels.
 
     Args:
       splits: the data.

@@ -9,6 +9,7 @@ import numpy as np
 from jaxvae.data.files import NAMES, find_files
 from jaxvae.data.notices import counted, listed, notice
 from jaxvae.data.part_names import part_of
+from jaxvae.data.parts import PARTS
 from jaxvae.data.places import located
 from jaxvae.data.resize import resize
 from jaxvae.data.survey import Survey, read, survey
@@ -91,11 +92,12 @@ def _parts(folder: Path, images: list[Path]) -> dict[str, _Part]:
     """The images of each part, in the order train, valid, test."""
     root, inside, beside = _unwrapped(folder, images)
     found: dict[str, str] = {}
-    for name in sorted(inside):
-        if part := part_of(name):
-            if part in found:
-                raise UserError(f"{root} has two folders for {part} images, {found[part]} and {name}: keep one.")
-            found[part] = name
+    for part in PARTS:
+        names = [name for name in sorted(inside) if part_of(name) == part]
+        if len(names) > 1:
+            raise UserError(f"{root} has two folders for {part} images, {names[0]} and {names[1]}: keep one.")
+        if names:
+            found[part] = names[0]
     _check_empty_folders(root, inside)
     if not found:
         _check_inner_parts(root, images)
@@ -115,8 +117,7 @@ def _parts(folder: Path, images: list[Path]) -> dict[str, _Part]:
         )
     return {
         part: _Part(root / found[part], [path for path in images if path.relative_to(root).parts[0] == found[part]])
-        for part in ("train", "valid", "test")
-        if part in found
+        for part in found
     }
 
 

@@ -23,7 +23,7 @@ def load(folder: str | Path) -> dict[str, Dataset]:
 
     Each may end in `.gz`, and `train-images.idx3-ubyte` is understood as well. Label files may be missing.
 
-    The validation part is the end of the training file, as in the code of Burda et al.: the last 400 of 60,000 images,
+    The validation set is the end of the training file, as in the code of Burda et al.: the last 400 of 60,000 images,
     and in proportion the last N/150 (at least one) of another number N.
 
     Args:

@@ -25,7 +25,7 @@ def known_rows(splits: Splits, marker: int | None) -> np.ndarray:
       marker: the label of images without one; None where all have one.
 
     Raises:
-      UserError: if there are no labels, or the marker is a class of the validation or the test part.
+      UserError: if there are no labels, or the marker is a class of the validation or the test set.
     """
     if any(part.labels is None for part in splits):
         raise UserError("Classes need labels, which these data do not have: choose another --data.")

@@ -18,6 +18,8 @@ from jaxvae.types import Dataset
 
 ACCEPTED = "x_train / train_images / train_x / train, the same with valid and test, or images / x alone"
 
+LONGEST_END = 2**16 + 22  # bytes of a zip file after its list
+
 
 def load(path: str | Path) -> dict[str, Dataset]:
     """Read images and labels under the names that people give them, in any case of letters.
@@ -65,7 +67,7 @@ def keys_of(path: Path) -> list[str]:
         raise UserError(f"{path} does not exist or is not a file; give the path of a .npz file.")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not a whole .npz file; write it with np.savez, or fetch it again.")
-    return [key.removesuffix(".npy") for key in _opened(path, zipfile.ZipFile.namelist)]
+    return _opened(path, lambda file: _keys(file, path))
 
 
 def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -100,6 +102,18 @@ def _opened(path: Path, read: Any) -> Any:
     except Exception as error:  # zipfile and numpy fail in about every way on damaged files
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise UserError(f"{path} cannot be read ({reason}); write it again with np.savez.") from error
+
+
+def _keys(file: zipfile.ZipFile, path: Path) -> list[str]:
+    """The names of all arrays; a damaged list of them would leave some out without a word."""
+    for info in file.infolist():
+        file.open(info).close()  # which compares the name in the list with that beside the array
+    tail = np.fromfile(path, np.uint8, offset=max(0, path.stat().st_size - LONGEST_END)).tobytes()
+    end = tail.rindex(b"PK\x05\x06")
+    num = int.from_bytes(tail[end + 10 : end + 12], "little")
+    if num not in (len(file.infolist()), 2**16 - 1):  # the latter where there are more
+        raise zipfile.BadZipFile(f"it lists {len(file.infolist())} of {num} arrays")
+    return [key.removesuffix(".npy") for key in file.namelist()]
 
 
 def _read(file: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:

@@ -45,7 +45,7 @@ def finish(parts: Mapping[str, Dataset], name: str, classes: tuple[str, ...] = (
                 f"{name}: {part} images have shape {list(shape)} and train images {list(shapes['train'])}; "
                 "all parts must have one shape."
             )
-    images, num_values = settle([parts[part].x for part in PARTS], [f"{name}: {part}" for part in PARTS])
+    images, num_values = settle({part: parts[part].x for part in PARTS}, name)
     warn_of_equal_images(images, name)
     labels = {part: parts[part].labels for part in PARTS}
     if labels["train"] is None:

@@ -1,6 +1,6 @@
 """What the values of pixels are: zeros and ones, or 256 levels; and what a person must know of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ FIRST = 16  # images that decide in most cases, so that grey data are not read i
 DIM = 64  # of 255: images that stay below are dark
 
 
-def settle(images: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[np.ndarray], int]:
+def settle(images: Mapping[str, np.ndarray], name: str) -> tuple[list[np.ndarray], int]:
     """Settle on uint8 or float32 for all parts, and on the number of values that a pixel takes.
 
     Floats become uint8 where every one is k/255 to within the rounding of float32. Images of two values are binary:
@@ -20,7 +20,7 @@ def settle(images: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[np.
 
     Args:
       images: of each part, uint8 or float32, [N, H, W, C].
-      names: of the parts, for messages.
+      name: the source, for messages.
 
     Returns:
       The images of each part, and 2 or 256.
@@ -28,17 +28,21 @@ def settle(images: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[np.
     Raises:
       UserError: if one part is black and white and another one grey.
     """
-    images = _one_dtype(images)
-    if (binary := _binary(images)) is not None:
+    settled = _one_dtype(list(images.values()))
+    if (binary := _binary(settled)) is not None:
         return binary, 2
-    if images[0].dtype == np.float32:
-        return list(images), 256
-    largest = [int(x.max()) for x in images]
-    if 1 in largest:
-        part, other = names[largest.index(1)], names[int(np.argmax(largest))]
-        raise UserError(f"{part} images have the values 0 and 1, {other} images 0 to {max(largest)}: store all alike.")
-    _say_what_is_dark(images, max(largest))
-    return list(images), 256
+    if settled[0].dtype == np.float32:
+        return settled, 256
+    largest = {part: int(x.max()) for part, x in zip(images, settled, strict=True)}
+    most = max(largest.values())
+    for part, value in largest.items():
+        if value == 1:
+            other = max(largest, key=largest.__getitem__)
+            raise UserError(
+                f"{name}: {part} images have the values 0 and 1, {other} images 0 to {most}: store all alike."
+            )
+    _say_what_is_dark(settled, most)
+    return settled, 256
 
 
 def white_of_each(x: np.ndarray) -> np.ndarray | None:
@@ -67,7 +71,7 @@ def warn_of_equal_images(images: Sequence[np.ndarray], name: str) -> None:
 # ---------- private
 
 
-def _one_dtype(images: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+def _one_dtype(images: list[np.ndarray]) -> list[np.ndarray]:
     if all(x.dtype == np.uint8 for x in images):
         return images
     floats = [x.astype(np.float32) / 255 if x.dtype == np.uint8 and x.max() > 1 else x for x in images]

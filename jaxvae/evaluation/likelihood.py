@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import objectives
+from jaxvae.keys import check_keys
 from jaxvae.types import Array, ELBOTerms, PRNGKey
 
 
@@ -48,6 +49,7 @@ def importance_estimate(
     References:
       Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, eq. 8 (K = 5000 in their tables).
     """
+    check_keys(keys)
     chunk_size = min(chunk_size, num_samples)
     num_chunks = -(-num_samples // chunk_size)
 
@@ -65,7 +67,7 @@ def importance_estimate(
         px_sum = px_sum + jnp.sum(jnp.where(real, log_px, 0.0), axis=0)
         return (log_sum, weight_sum, px_sum), None
 
-    zeros = jnp.zeros(keys.shape)
+    zeros = jnp.zeros(keys.shape[:1])
     (log_sum, weight_sum, px_sum), _ = jax.lax.scan(one_chunk, (zeros - jnp.inf, zeros, zeros), jnp.arange(num_chunks))
     elbo, log_px = weight_sum / num_samples, px_sum / num_samples
     return LikelihoodEstimate(log_sum - jnp.log(float(num_samples)), elbo, -log_px, log_px - elbo)

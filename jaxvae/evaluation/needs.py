@@ -9,7 +9,7 @@ from jaxvae.types import Dataset, Splits
 
 
 def check_training(probe: str, part: Dataset, *, examples: int = 1, each: int = 1) -> None:
-    """Raise unless a probe can be fitted to a training part.
+    """Raise unless a probe can be fitted to a training set.
 
     Args:
       probe: its name, for the message.

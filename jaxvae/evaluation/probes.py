@@ -1,7 +1,7 @@
 """How good features are, under one protocol for all: what simple classifiers and clusterings make of them.
 
-Classifiers are fitted to the training part; their one setting is the best on the validation part; the test part is
-looked at once. Regression and network see features of mean 0 and standard deviation 1 on the training part; neighbours
+Classifiers are fitted to the training set; their one setting is the best on the validation set; the test set is
+looked at once. Regression and network see features of mean 0 and standard deviation 1 on the training set; neighbours
 and clusters go by the distances of the features as they are. Everything is scikit-learn's.
 """
 
@@ -25,12 +25,12 @@ NUM_SPREAD = 20_000  # examples without a class of their own that support vector
 class Probe(NamedTuple):
     """What a classifier makes of features."""
 
-    accuracy: float  # on the test part
-    setting: float  # chosen on the validation part
+    accuracy: float  # on the test set
+    setting: float  # chosen on the validation set
 
 
 def standardized(splits: Splits) -> Splits:
-    """Return features with the training part's mean 0 and standard deviation 1.
+    """Return features with the training set's mean 0 and standard deviation 1.
 
     A feature that is the same in all training examples stays 0.
 
@@ -53,7 +53,7 @@ def linear_probe(splits: Splits) -> Probe:
       splits: features [N, D] and labels.
 
     Returns:
-      The accuracy on the test part, and C.
+      The accuracy on the test set, and C.
 
     Raises:
       UserError: if there are no labels or fewer than two classes, a part is empty, features are not finite, or
@@ -71,7 +71,7 @@ def knn_probe(splits: Splits) -> Probe:
       splits: features [N, D] and labels.
 
     Returns:
-      The accuracy on the test part, and the number of neighbours.
+      The accuracy on the test set, and the number of neighbours.
     """
     neighbors = _sklearn("neighbors")
     check_parts(f"A vote of {NEIGHBOURS[-1]} neighbours", splits, examples=NEIGHBOURS[-1])
@@ -81,7 +81,7 @@ def knn_probe(splits: Splits) -> Probe:
 def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
     """Fit a network of one hidden layer of 128 or 256 units; arguments and errors as `linear_probe`.
 
-    It stops early by a tenth of the training part, drawn class by class: there are two examples of every class at
+    It stops early by a tenth of the training set, drawn class by class: there are two examples of every class at
     least, and in that tenth as many as classes.
 
     Args:
@@ -89,7 +89,7 @@ def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
       seed: of the initial weights and the batches.
 
     Returns:
-      The accuracy on the test part, and the number of units.
+      The accuracy on the test set, and the number of units.
     """
     network = _sklearn("neural_network")
     check_features(_NETWORK, splits.train)
@@ -103,18 +103,18 @@ def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
 
 
 def svm_error(train: Dataset, test: Dataset, seed: int = 0) -> float:
-    """Fit support vectors with a Gaussian kernel to few labelled examples; no validation part is looked at.
+    """Fit support vectors with a Gaussian kernel to few labelled examples; no validation set is looked at.
 
     Features are standardised by these examples. C of 1, 10 or 100 and the kernel's width, 0.3, 1 or 3 of scikit-learn's
     default, are those of the least error in a cross-validation of up to five parts among the examples alone.
 
     Args:
       train: features [N, D] and labels, two of every class at least.
-      test: the same of the test part.
+      test: the same of the test set.
       seed: of the cut into parts.
 
     Returns:
-      The error on the test part, 0 to 1.
+      The error on the test set, 0 to 1.
 
     Raises:
       UserError: if a class has fewer than two examples, there is one class, or scikit-learn is not installed.
@@ -194,11 +194,11 @@ def label_spreading_svm_error(features: Dataset, known: np.ndarray, graph: Any, 
       features: [N, D] with all labels, of which those of `known` alone are looked at.
       known: rows of examples whose class is known.
       graph: of `features`, see `knn_graph`.
-      test: features and labels of the test part.
+      test: features and labels of the test set.
       seed: of the draw of 20,000 examples that the support vectors are chosen of.
 
     Returns:
-      The error on the test part, 0 to 1.
+      The error on the test set, 0 to 1.
 
     Raises:
       UserError: if fewer than two classes are known, or scikit-learn is not installed.
@@ -250,7 +250,7 @@ def clustering_scores(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
 
 
 def principal_components(splits: Splits, num: int) -> Splits:
-    """Return the first principal components of features, found on the training part: [N, D] -> [N, num].
+    """Return the first principal components of features, found on the training set: [N, D] -> [N, num].
 
     Args:
       splits: features.

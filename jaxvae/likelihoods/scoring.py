@@ -1,6 +1,7 @@
 """Log-probabilities of images whose parameters have the right shape: others would broadcast to numbers of nothing."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -56,8 +57,9 @@ def check_params(
       UserError: if their structure or a shape is another.
     """
     expected, given = _thawed(likelihood.param_shapes(tuple(shape))), _thawed(params)
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (expected, given)]
     who = f"{source[0].upper()}{source[1:]} gives" if source else "The likelihood is given"
-    if jax.tree.structure(expected) != jax.tree.structure(given):
+    if structures[0] != structures[1]:
         raise UserError(
             f"{who} {_entries(given)}, expected {_entries(expected)}: return what `likelihood.param_shapes` describes."
         )
@@ -84,8 +86,11 @@ def checked(constructor: Made) -> Made:
     @functools.wraps(constructor)
     def make(*args: Any, **kwargs: Any) -> Likelihood:
         likelihood = constructor(*args, **kwargs)
+        signature = inspect.signature(likelihood.log_prob)  # each has a name of its own for the parameters
 
-        def log_prob(params: Any, x: Array) -> Array:
+        @functools.wraps(likelihood.log_prob)
+        def log_prob(*args: Any, **kwargs: Any) -> Array:
+            params, x = signature.bind(*args, **kwargs).arguments.values()
             check_params(likelihood, params, jnp.shape(x))
             return likelihood.log_prob(params, x)
 

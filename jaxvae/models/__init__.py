@@ -1,4 +1,4 @@
-"""Models: networks and maths put together."""
+"""Models composed of networks, distributions and flows."""
 
 from jaxvae.models.autoencoder import Autoencoder, ConvPair, DensePair, with_mean_image
 from jaxvae.models.hierarchical import HierarchicalVAE

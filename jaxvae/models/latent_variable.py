@@ -1,4 +1,4 @@
-"""What a latent variable model of images has: a new one is a new file, and a system like any other."""
+"""The protocol of latent variable models: a Linen module that has it is trained and used like a `VAE`."""
 
 from typing import Any, Protocol
 

@@ -1,4 +1,4 @@
-"""The variational autoencoder: encoder, posterior, decoder, likelihood and prior put together."""
+"""The variational autoencoder: encoder, posterior, decoder, likelihood and prior."""
 
 from typing import Any
 

@@ -216,7 +216,7 @@ def halved_sizes(image_shape: Sequence[int], num: int) -> list[Size]:
         if min(height, width) < 2:
             raise UserError(
                 f"An image of {image_shape[0]}x{image_shape[1]} pixels cannot be halved {num} times, once for each "
-                f"entry of `channels`: give fewer channels or larger images."
+                "layer of the network: take larger images or, where the layers' widths can be chosen, fewer layers."
             )
         sizes.append(((height + 1) // 2, (width + 1) // 2))
     return sizes

@@ -34,7 +34,7 @@ def kmeans(key: PRNGKey, z: Array, num_codes: int, num_iterations: int) -> Array
     if len(z) < num_codes:
         raise UserError(
             f"k-means of {num_codes} codes has {len(z)} vectors, expected at least {num_codes}: "
-            "take fewer codes, initialise with more images or set kmeans_iterations=0."
+            "take fewer codes or more images."
         )
     keep = finite_rows(z)
     seeding, restarts = jax.random.split(key)

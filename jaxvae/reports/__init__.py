@@ -1,4 +1,4 @@
-"""Reports: a trained system on the test part, once, in numbers (`summary.json`), figures and a few lines to read."""
+"""Reports: metrics of a trained system on the test set (`summary.json`), figures, and a printed summary."""
 
 from jaxvae.reports.report import report
 

@@ -1,4 +1,4 @@
-"""The report of an autoencoder: how images come back, their codes, and the kernels that see them."""
+"""Report of an autoencoder: reconstructions, codes and first-layer filters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ NUM_FILTERS = 100
 
 
 def evaluate_autoencoder(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of an autoencoder and what draws its figures; images are not corrupted.
+    """Return the metrics of an autoencoder on uncorrupted test images, and a function that draws its figures.
 
     Args:
       trained: the autoencoder.
@@ -34,16 +34,16 @@ def evaluate_autoencoder(trained: Trained, splits: Splits) -> tuple[dict[str, An
 
 
 def draw_autoencoder(trained: Trained, splits: Splits, found: Reconstructed) -> None:
-    """Draw reconstructions, codes, the kernels that see the images, and the curves of an autoencoder."""
+    """Draw reconstructions, codes, first-layer filters and training curves."""
     save_codes(trained, splits, found, "Codes of test images")
     if "pairs_0" in trained.params:
-        title = "Kernels that see the images, the largest first; grey is 0"
+        title = "First-layer filters, largest norm first; grey is 0"
         viz.save_grid(figures_of(trained) / "filters.png", filters(trained), title=title)
     save_curves(trained)
 
 
 def filters(trained: Trained) -> np.ndarray:
-    """Return the largest kernels of an autoencoder's first pair as images [N, H, W, C] in [0, 1], 0 being grey."""
+    """Return the first-layer filters of largest norm as images [N, H, W, C] in [0, 1], 0 being grey."""
     kernel = np.asarray(trained.params["pairs_0"]["kernel"])
     shape = kernel.shape[:-1] if kernel.ndim == 4 else trained.spec.shape
     images = np.moveaxis(kernel, -1, 0).reshape(-1, *shape)

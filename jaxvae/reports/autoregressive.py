@@ -1,4 +1,4 @@
-"""The report of an autoregressive model: its exact likelihood, samples and completions."""
+"""Report of an autoregressive model: exact likelihood, samples and completions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ NUM_COMPLETED = 30
 
 
 def evaluate_autoregressive(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a model whose likelihood is exact, and what draws its figures.
+    """Return the metrics of a model with an exact likelihood, and a function that draws its figures.
 
     Args:
       trained: the model.
@@ -34,19 +34,19 @@ def evaluate_autoregressive(trained: Trained, splits: Splits) -> tuple[dict[str,
 
 
 def draw_autoregressive(trained: Trained, splits: Splits) -> None:
-    """Draw samples, completions of the upper halves of test images, and the curves of the training."""
+    """Draw samples, completions of test images given their upper halves, and training curves."""
     save_samples(trained, "Samples")
     completes = find(trained.system, Completes)
     if completes is not None:
         x, completed = complete_upper_halves(trained, completes, splits)
-        title = "Test images over completions of their upper halves"
+        title = "Test images and their completions given the upper halves"
         place = figures_of(trained) / "completions.png"
         viz.save_reconstructions(place, x, completed, title, ("original", "completion"))
     save_curves(trained)
 
 
 def complete_upper_halves(trained: Trained, completes: Completes, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """Return some test images and the completions of their upper halves, [N, H, W, C] in [0, 1]."""
+    """Return some test images and their completions given the upper halves, [N, H, W, C] in [0, 1]."""
     shown = shuffled(trained, len(splits.test.x))[:NUM_COMPLETED]
     keys = jax.random.split(sample_key(trained), (2, len(shown)))
     labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])

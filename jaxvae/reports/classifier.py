@@ -1,4 +1,4 @@
-"""The report of a classifier: its error and, of a model of images and classes, samples and analogies."""
+"""Report of a classifier: error and, of generative classifiers, samples and analogies."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ NUM_ANALOGIES = 12
 
 
 def evaluate_classifier(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the error of a classifier, whatever else `evaluate` gives, and what draws its figures.
+    """Return the error of a classifier with the means of `evaluate`, and a function that draws its figures.
 
     Args:
       trained: the classifier.
@@ -34,22 +34,22 @@ def evaluate_classifier(trained: Trained, splits: Splits) -> tuple[dict[str, Any
 
 
 def draw_classifier(trained: Trained, splits: Splits) -> None:
-    """Draw the curves of a classifier, samples of every class and analogies, as far as it has them."""
+    """Draw training curves and, of generative classifiers, samples of every class and analogies."""
     save_curves(trained)
     num_classes, folder = trained.spec.num_classes, figures_of(trained)
     if find(trained.system, Generates) is not None:
         x = draw_samples(trained, num_classes * min(10, max(1, NUM_SAMPLES // num_classes))).x
-        title = "Styles drawn for every class, a column each"
+        title = "Samples, one class per column"
         viz.save_grid(folder / "samples.png", x, columns=num_classes, title=title)
     transfers = find(trained.system, TransfersStyle)
     if transfers is not None:
-        title = "Test images, and their styles in every class"
+        title = "Test images and their analogies in every class"
         rows = analogies(trained, transfers, splits)
         viz.save_grid(folder / "analogies.png", rows, columns=num_classes + 1, title=title)
 
 
 def analogies(trained: Trained, transfers: TransfersStyle, splits: Splits) -> np.ndarray:
-    """Return test images, each followed by its style in all classes, [N (1 + K), H, W, C] in [0, 1]."""
+    """Return test images, each followed by its analogies in all classes, [N (1 + K), H, W, C] in [0, 1]."""
     shown = shuffled(trained, len(splits.test.x))[:NUM_ANALOGIES]
     noise, keys = jax.random.split(sample_key(trained), (2, len(shown)))
     x = trained.system.prepare(noise, jnp.asarray(splits.test.x[shown]))

@@ -1,4 +1,4 @@
-"""The report of a prior over codes together with its VQ-VAE, and the images that the two generate."""
+"""Report of a prior over codes with its VQ-VAE: a likelihood bound and generated images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ NUM_NEAREST = 24
 def report_code_prior(
     prior: Trained, codes: Splits, codec: Trained, images: Splits, *, brief: bool = False
 ) -> dict[str, Any]:
-    """Evaluate on the test part, write `summary.json` and draw the figures.
+    """Evaluate on the test set, write `summary.json` and draw the figures.
 
     Args:
       prior: the prior, a run with a folder.
@@ -61,7 +61,7 @@ def introduce(codec: Trained, images: Splits) -> Introduction:
 def evaluate_code_prior(
     prior: Trained, codes: Splits, codec: Trained, images: Splits
 ) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a prior and its VQ-VAE, and what draws their figures.
+    """Return the metrics of a prior and its VQ-VAE, and a function that draws their figures.
 
     The bound is log p(x) >= log p(codes) + log p(x | codes), of the codes that the encoder gives.
 
@@ -87,15 +87,15 @@ def evaluate_code_prior(
 
 
 def draw_code_prior(prior: Trained, codec: Trained, images: Splits) -> None:
-    """Draw generated images, the training images nearest to them, reconstructions and the curves of the training."""
+    """Draw generated images, their nearest training images, reconstructions and training curves."""
     folder = figures_of(prior)
     x = np.asarray(draw_samples(prior, NUM_SAMPLES).x)
-    viz.save_grid(folder / "samples.png", x, title="Generated images: codes drawn and decoded")
+    viz.save_grid(folder / "samples.png", x, title="Samples: codes from the prior, decoded")
     nearest = nearest_images(x[:NUM_NEAREST], images.train.x, codec.spec.num_values)
-    title = "Generated images over the nearest training images"
+    title = "Samples and their nearest training images"
     viz.save_reconstructions(folder / "nearest.png", x[:NUM_NEAREST], nearest, title, ("generated", "nearest"))
     shown = images.test._replace(x=images.test.x[:NUM_NEAREST], labels=None)
     coded = encode_as_codes(codec.system, codec.params, codec.model_state, shown)
-    title = "Test images, decoded from codes"
+    title = "Test images and their reconstructions from codes"
     viz.save_reconstructions(folder / "reconstructions.png", coded.x, coded.reconstructions, title)
     save_curves(prior)

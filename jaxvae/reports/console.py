@@ -1,4 +1,4 @@
-"""The summary that a run prints at its end: what was trained, the main numbers, where the figures are, what to type."""
+"""The summary that a run prints at its end: training, main metrics, figures, and the next command."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from jaxvae.runs.trained import Trained
 
 
 class Meaning(NamedTuple):
-    """What a number is."""
+    """Name, unit and direction of a metric."""
 
     name: str
     unit: str
@@ -20,7 +20,7 @@ MAIN = {  # in the order in which they are printed
     "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
     "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
     "elbo": Meaning("ELBO", "nats per image", "higher"),
-    "kl": Meaning("KL of the posterior from the prior", "nats per image", ""),
+    "kl": Meaning("KL divergence of posterior and prior", "nats per image", ""),
     "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
     "error": Meaning("classification error", "share of test images", "lower"),
     "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
@@ -34,8 +34,8 @@ MAIN = {  # in the order in which they are printed
     "perplexity_1": Meaning("perplexity of the codes, fine grid", "", "higher"),
     "mse": Meaning("mean squared error", "per pixel value", "lower"),
     "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
-    "sharpness": Meaning("sharpness of samples, 1 for the data's", "", ""),
-    "sharpness_of_reconstructions": Meaning("sharpness of reconstructions", "", ""),
+    "sharpness": Meaning("sharpness of samples (data: 1)", "", ""),
+    "sharpness_of_reconstructions": Meaning("sharpness of reconstructions (data: 1)", "", ""),
     "parameters": Meaning("parameters", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
@@ -61,8 +61,9 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
     print(f"\n{trained.system.name}: {introduction.trained}, {steps}, {summary.get('seconds', 0):.0f} s.")
     print(f"{introduction.evaluated}:")
     print("\n".join(lines(metrics)))
-    if "warning" in metrics:
-        print(f"warning: {metrics['warning']}")
+    for text in (metrics.get("warning"), summary.get("overfitting")):
+        if text:
+            print(f"warning: {text}")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png")) if folder else []
     if figures:
         first = "samples.png" if "samples.png" in figures else figures[0]
@@ -73,16 +74,17 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
 
 
 def print_line(trained: Trained, summary: Mapping[str, Any]) -> None:
-    """Print the main numbers of one run of several in a line."""
+    """Print the main metrics of one run of several in a line."""
     metrics = summary["metrics"]
     shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
     print(f"{trained.folder}: " + ", ".join(f"{name} {metrics[name]:.4g}" for name in shown))
-    if "warning" in metrics:
-        print(f"warning: {metrics['warning']}")
+    for text in (metrics.get("warning"), summary.get("overfitting")):
+        if text:
+            print(f"warning: {text}")
 
 
 def lines(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the main numbers, a line each, with their units and what is better."""
+    """Return the main metrics, a line each, with units and whether lower or higher is better."""
     shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
     width = max((len(MAIN[name].name) for name in shown), default=0)
     found = []

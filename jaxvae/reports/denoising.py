@@ -1,4 +1,4 @@
-"""The comparison of what takes noise out of images: trained systems and filters, at every level of the noise."""
+"""Comparison of denoising methods: trained systems and filters, at several noise levels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def compare_denoising(
     levels: Sequence[float],
     seed: int,
 ) -> tuple[list[dict[str, Any]], dict[float, dict[str, np.ndarray]]]:
-    """Corrupt test images at every level and compare what takes the noise out.
+    """Corrupt test images at every noise level and compare the denoising methods.
 
     Args:
       models: trained systems by name.
@@ -68,7 +68,7 @@ def draw_denoising(
     rows: Sequence[Mapping[str, Any]],
     shown: Mapping[float, Mapping[str, np.ndarray]],
 ) -> None:
-    """Draw PSNR and SSIM of every method against the level of the noise, and images at every level.
+    """Draw PSNR and SSIM of every method against the noise level, and denoised images at every level.
 
     Args:
       folder: of the figures.
@@ -93,6 +93,6 @@ def draw_denoising(
 
 
 def _corrupted(x: np.ndarray, noise: NoiseName, level: float, seed: int, part: int) -> np.ndarray:
-    """The same noise at every level, scaled; another one in every part."""
+    """The same noise at every level, scaled; another one for each data set."""
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), part), len(x))
     return np.asarray(corrupted(keys, jnp.asarray(x), noise, level))

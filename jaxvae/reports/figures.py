@@ -1,4 +1,4 @@
-"""What the figures of several kinds of systems share: samples, reconstructions, codes and curves."""
+"""Figures of several kinds of systems: samples, reconstructions, codes and training curves."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def figures_of(trained: Trained) -> Path:
 
 
 def sample_key(trained: Trained) -> jax.Array:
-    """Return the key of a run's samples."""
+    """Return the random key of a run's samples."""
     return jax.random.fold_in(jax.random.key(trained.config.get("seed", 0)), SAMPLES)
 
 
@@ -35,7 +35,7 @@ def draw_samples(trained: Trained, num: int) -> Samples:
 
 
 def save_samples(trained: Trained, title: str) -> None:
-    """Draw samples, and the means of their pixels where there are."""
+    """Draw samples, and their pixel means if there are."""
     folder, samples = figures_of(trained), draw_samples(trained, NUM_SAMPLES)
     viz.save_grid(folder / "samples.png", samples.x, title=title)
     if samples.mean is not None:
@@ -43,22 +43,22 @@ def save_samples(trained: Trained, title: str) -> None:
 
 
 def save_codes(trained: Trained, splits: Splits, found: Reconstructed, title: str) -> np.ndarray:
-    """Draw reconstructions and codes; return the order of images: parts of a data set can be in that of classes."""
+    """Draw reconstructions and codes of test images in random order, which is returned."""
     folder, some = figures_of(trained), shuffled(trained, len(found.x))
     shown, points = some[:NUM_RECONSTRUCTIONS], some[:NUM_POINTS]
     pair = found.x[shown], found.reconstructions[shown]
-    viz.save_reconstructions(folder / "reconstructions.png", *pair, title="Test images over reconstructions")
+    viz.save_reconstructions(folder / "reconstructions.png", *pair, title="Test images and their reconstructions")
     labels = None if splits.test.labels is None else np.asarray(splits.test.labels)[points]
     viz.save_latents(folder / "latents.png", found.means[0][points], labels, title=title)
     return some
 
 
 def save_curves(trained: Trained) -> None:
-    """Draw the numbers of the training against its steps."""
+    """Draw the training curves: metrics against steps."""
     assert trained.folder is not None
     viz.save_curves(figures_of(trained) / "curves.png", read_records(trained.folder))
 
 
 def shuffled(trained: Trained, num: int) -> np.ndarray:
-    """Return the rows of images in an order of the run's seed."""
+    """Return the rows of images in a random order by the run's seed."""
     return np.random.default_rng(trained.config.get("seed", 0)).permutation(num)

@@ -1,4 +1,4 @@
-"""The report of a flow fitted to a density in the plane: its divergence, and a picture of both."""
+"""Report of a flow fitted to a two-dimensional density: KL divergence, and a figure of both densities."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def introduce_flow(trained: Trained, splits: Splits) -> Introduction:
 
 
 def evaluate_flow_density(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the divergence of a flow from its target, in nats, and what draws both.
+    """Return the KL divergence of a flow from its target, in nats, and a function that draws both.
 
     Args:
       trained: the flow.
@@ -46,7 +46,7 @@ def evaluate_flow_density(trained: Trained, splits: Splits) -> tuple[dict[str, A
 
 
 def draw_flow(trained: Trained, kl: float) -> None:
-    """Draw the target, the density of a flow, draws of it, and the same draws after parts of its layers."""
+    """Draw the target, the density of a flow, its samples, and the same samples after some of its layers."""
     fits, state = require(trained.system, FitsDensity), trained.model_state
     target, num_flows = target_of(state), int(state["num_flows"])
     axis, log_target = on_grid(target, GRID, PICTURE)

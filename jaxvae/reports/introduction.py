@@ -1,4 +1,4 @@
-"""The sentences that a report opens with: what was trained on what, and on what it is evaluated."""
+"""The first lines of a printed report: what was trained on which data, and where it is evaluated."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The report of a finished training: numbers of the test part, figures, and a summary on the console."""
+"""Report of a trained system: metrics of the test set, figures, and a printed summary."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from jaxvae.reports.classifier import evaluate_classifier
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
 from jaxvae.reports.introduction import Introduction, introduce_examples
+from jaxvae.reports.overfitting import overfitting
 from jaxvae.reports.summary import read_summary, write_summary
 from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
 from jaxvae.reports.values import evaluated
@@ -25,9 +26,9 @@ from jaxvae.types import Splits, System
 
 
 class Evaluation(NamedTuple):
-    """How a kind of system is reported."""
+    """How a kind of system is evaluated and introduced."""
 
-    # (trained, splits) -> numbers of the test part, and what draws the figures
+    # (trained, splits) -> numbers of the test set, and what draws the figures
     evaluate: Callable[[Trained, Splits], tuple[dict[str, Any], Callable[[], None]]]
     introduce: Callable[[Trained, Splits], Introduction] = introduce_examples  # (trained, splits)
 
@@ -47,7 +48,7 @@ EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
 def report(
     trained: Trained, splits: Splits, *, evaluation: Evaluation | None = None, brief: bool = False
 ) -> dict[str, Any]:
-    """Evaluate on the test part, unless that was done for these steps, write `summary.json` and draw the figures.
+    """Evaluate on the test set, unless that was done for these steps, write `summary.json` and draw the figures.
 
     Args:
       trained: a finished run with a folder.
@@ -70,7 +71,8 @@ def report(
     if not is_done(trained, summary):
         metrics, draw_figures = chosen.evaluate(trained, splits)
         training = trained.training or {name: summary[name] for name in TRAINING if name in summary}
-        summary = write_summary(trained.folder, training, metrics, valid=validation_means(trained, splits))
+        said = {"overfitting": text} if (text := overfitting(trained)) else {}
+        summary = write_summary(trained.folder, training, metrics, valid=validation_means(trained, splits), **said)
         with drawing(trained.folder):
             draw_figures()
     print_line(trained, summary) if brief else print_summary(trained, summary, chosen.introduce(trained, splits))
@@ -78,7 +80,7 @@ def report(
 
 
 def is_done(trained: Trained, summary: Mapping[str, Any]) -> bool:
-    """Whether a summary is of as many steps, and of as many samples where it has an NLL by importance sampling."""
+    """Whether a summary is of as many steps and, if its NLL is an estimate, of as many importance samples."""
     if not trained.training or summary.get("steps") != trained.training["steps"]:
         return False
     num_samples = summary.get("metrics", {}).get("nll_k")
@@ -86,7 +88,7 @@ def is_done(trained: Trained, summary: Mapping[str, Any]) -> bool:
 
 
 def evaluation_of(system: System) -> Evaluation:
-    """Return how a system is evaluated.
+    """Return the evaluation of a system by its capabilities.
 
     Raises:
       UserError: if nothing of what it can do is.
@@ -99,6 +101,6 @@ def evaluation_of(system: System) -> Evaluation:
 
 
 def validation_means(trained: Trained, splits: Splits) -> dict[str, float]:
-    """Return the means of what `evaluate` gives of the validation examples, by which runs are compared."""
+    """Return the validation metrics, means of `evaluate`, by which runs are compared."""
     values = evaluated(trained, splits.valid)
     return {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}

@@ -1,4 +1,4 @@
-"""The comparison of features: the same probes and clusterings for all, beside pixels and principal components."""
+"""Comparison of representations by probes and clustering, with pixels and PCA as baselines."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ PROBES = {"linear": linear_probe, "knn": knn_probe, "mlp": mlp_probe}
 
 
 def probe_features(name: str, features: Splits, seed: int, bar: Any) -> dict[str, Any]:
-    """Return the row of some features: accuracies in %, the chosen settings, and the scores of a clustering.
+    """Return probe accuracies in %, the chosen settings, and clustering scores of some features.
 
     Args:
       name: of the features.
@@ -42,7 +42,7 @@ def pixel_features(splits: Splits, spec: DataSpec) -> Splits:
 
 
 def stored_features(folder: Path, trained: Trained, splits: Splits) -> Splits:
-    """Return features from disk, where they are those of this model, or write them there.
+    """Load features from disk if they are of this model, else compute and store them.
 
     Args:
       folder: of the features, made here.

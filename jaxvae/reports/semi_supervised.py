@@ -1,4 +1,4 @@
-"""Reports of learning from few labels: support vectors on the codes of a trained system, and errors against labels."""
+"""Reports of semi-supervised learning: SVMs on the codes of an encoder, and errors against numbers of labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,16 +29,16 @@ def report_support_vectors(
     *,
     spread: bool,
 ) -> list[dict[str, Any]]:
-    """Fit support vectors to few training images' codes, for each of several draws, and write the error of each.
+    """Fit an SVM to the codes of the labelled images of every draw, and write its test error.
 
     Args:
       encoder: whose codes they are.
       splits: the images.
-      rows: of the training images whose class is known, for each draw.
+      rows: of the labelled training images, for each draw.
       records: what `config.json` says of each.
       folders: of each.
       options: how it was started.
-      spread: whether the known classes are spread to neighbouring codes first.
+      spread: whether labels are first propagated to neighbouring codes (label spreading).
 
     Returns:
       The summaries.
@@ -53,12 +53,12 @@ def report_support_vectors(
         stderr = standard_error_of_share(error, len(splits.test.x))
         metrics = {"error": error} if stderr is None else {"error": error, "error_stderr": stderr}
         summaries.append(write_summary(folder, {}, metrics))
-        print(f"{folder}: error on the test part {100 * error:.2f} %")
+        print(f"{folder}: test error {100 * error:.2f} %")
     return summaries
 
 
 def support_vector_errors(encoder: Trained, splits: Splits, rows: Sequence[np.ndarray], *, spread: bool) -> list[float]:
-    """Return the error on the test part, 0 to 1, for each draw; arguments as `report_support_vectors`."""
+    """Return the test error, 0 to 1, for each draw of the labels; arguments as `report_support_vectors`."""
     train, _, test = features_of(encoder.system, encoder.params, encoder.model_state, splits)
     if spread:
         graph = knn_graph(train.x)
@@ -67,7 +67,7 @@ def support_vector_errors(encoder: Trained, splits: Splits, rows: Sequence[np.nd
 
 
 def draw_errors(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the errors of methods against the number of labels, where a study has several.
+    """Draw the test errors of methods against the number of labels, if a study has several.
 
     Args:
       folder: of the study.
@@ -92,8 +92,8 @@ def draw_errors(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         folder / "figures" / "errors.png",
         sizes,
         curves,
-        ylabel="error on the test part [%]",
-        title="Mean and standard deviation over draws" if several else "Errors and known classes",
-        xlabel="training images of known class",
+        ylabel="test error [%]",
+        title="Mean and standard deviation over draws" if several else "Test error and number of labels",
+        xlabel="labelled training images",
         spreads=spreads if several else None,
     )

@@ -1,4 +1,4 @@
-"""How sharp the images of trained models are beside those of the data, in numbers and spectra."""
+"""Sharpness of samples and reconstructions relative to the data, and power spectra."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ FILE = "shown.npz"  # in a run's folder: the images that the figures of a compar
 
 
 def measure_vae(vae: Trained, splits: Splits, metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return bits/dim and the sharpness of a VAE's images, and keep these in its folder.
+    """Return bits/dim and the sharpness of a VAE's images, and store these in its folder.
 
     Args:
       vae: whose images are the means of their pixels, drawn ones where there are none.
@@ -40,7 +40,7 @@ def measure_vae(vae: Trained, splits: Splits, metrics: Mapping[str, Any]) -> dic
 
 
 def measure_vqvae(prior: Trained, codec: Trained, splits: Splits) -> dict[str, float]:
-    """Return the sharpness of the images of a VQ-VAE and its prior, and keep these in the folder of the prior."""
+    """Return the sharpness of the images of a VQ-VAE and its prior, and store these in the prior's folder."""
     model = codec.system, codec.params, codec.model_state
     x, _, reconstructions = encode_as_codes(*model, _some(codec, splits))
     return _measured(prior, x, reconstructions, np.asarray(draw_samples(prior, NUM_IMAGES).x))

@@ -1,4 +1,4 @@
-"""`summary.json`: what was run, for how long, on what, and what came out."""
+"""`summary.json`: configuration, training time, environment and test metrics of a run."""
 
 import datetime
 import platform
@@ -18,7 +18,7 @@ def write_summary(folder: Path, training: Mapping[str, Any], metrics: Mapping[st
     Args:
       folder: of the run, with its `config.json`.
       training: steps, seconds, ....
-      metrics: numbers of the test part.
+      metrics: of the test set.
       more: whatever belongs to this kind of run.
 
     Returns:
@@ -50,7 +50,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def with_earlier(folder: Path, name: str, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return rows of a table after those that a resumed run has in its `summary.json` and did not make again."""
+    """Return the rows of a table after those that a resumed run left in `summary.json` and did not compute again."""
     made = [[row[key] for key in keys] for row in rows]
     earlier = read_summary(folder).get(name, [])
     return [*(row for row in earlier if [row[key] for key in keys] not in made), *rows]

@@ -1,4 +1,4 @@
-"""The report of a VAE: likelihood, reconstructions, latents, and what its latent space looks like."""
+"""Report of a VAE: likelihood, reconstructions, latents, and figures of its latent space."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,7 +35,7 @@ CURES = {  # settings against posterior collapse, and what to do with their flag
 
 
 def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a VAE and what draws its figures.
+    """Return the metrics of a VAE, and a function that draws its figures.
 
     What one image cannot tell is absent: standard errors, active units, mutual information and whether z is ignored.
     """
@@ -92,7 +92,7 @@ def nll_of_independent_pixels(x: np.ndarray, splits: Splits, num_values: int) ->
 
 
 def latent_metrics(found: Reconstructed, per_image: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return how many units are active, of how many, layer by layer where there are several, and each unit's KL."""
+    """Return the numbers of active units and of latent dimensions, per layer if there are several, and their KL."""
     metrics: dict[str, Any] = {"latent_dim": sum(means.shape[1] for means in found.means)}
     if len(found.x) > 1:
         pairs = zip(found.means, found.means_again, strict=True)
@@ -109,7 +109,7 @@ def active_units(means: np.ndarray, means_again: np.ndarray) -> np.ndarray:
 
 
 def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
-    """Return the mutual information of images and Gaussian latents; its estimate rises with the number of images."""
+    """Return the mutual information of images and Gaussian latents; the estimate rises with the number of images."""
     infers = find(trained.system, Infers)
     if infers is None or len(found.x) < 2:
         return {}
@@ -125,14 +125,14 @@ def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
 
 
 def draw_vae(trained: Trained, splits: Splits, found: Reconstructed, metrics: Mapping[str, Any]) -> None:
-    """Draw everything that a VAE allows."""
+    """Draw samples, reconstructions, latents, interpolations, the KL per dimension and training curves."""
     folder, run = figures_of(trained), jax.jit(require(trained.system, Decodes).decode)
 
     def decode(z: jax.Array) -> np.ndarray:
         keys = jax.random.split(sample_key(trained), len(z))
         return np.clip(run(trained.params, trained.model_state, keys, z), 0, 1)
 
-    save_samples(trained, "Samples of the prior")
+    save_samples(trained, "Samples from the prior")
     some = save_codes(trained, splits, found, "Posterior means of test images")
     # In the latent that is decoded, between images and not between samples of the prior.
     pairs, steps = INTERPOLATIONS

@@ -1,4 +1,4 @@
-"""Values of every example of a data set, from what a system states it can do or says in `evaluate`."""
+"""Values of every example of a data set, by a system's `evaluate` or its capabilities."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ def negative_log_px(trained: Trained, x: np.ndarray) -> np.ndarray:
 
 
 def bits_per_nat(spec: DataSpec) -> float:
-    """Return the bits per dimension of one nat per image: 1 / (ln 2 H W C)."""
+    """Return the factor from nats per image to bits per dimension, 1 / (ln 2 H W C)."""
     return 1.0 / (math.log(2.0) * math.prod(spec.shape))
 
 

@@ -1,4 +1,4 @@
-"""The report of a VQ-VAE: reconstructions, and how its codes are used."""
+"""Report of a VQ-VAE: reconstructions, rate and codebook usage."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ PATCHES_AT_A_TIME = 64
 
 
 def evaluate_vqvae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Return the numbers of a model of images through codes, and what draws its figures.
+    """Return the metrics of a VQ-VAE, and a function that draws its figures.
 
     The rate is that of codes as they are, log2 K bits each; a prior over the grids needs fewer.
 
@@ -52,7 +52,7 @@ def evaluate_vqvae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Ca
 
 
 def draw_vqvae(trained: Trained, coded: Coded, counts: Sequence[np.ndarray]) -> None:
-    """Draw reconstructions, the codes of test images and their use, what codes stand for, and the training's curves.
+    """Draw reconstructions, codes of test images, codebook usage, decoded codes and training curves.
 
     Args:
       trained: the model.
@@ -62,20 +62,20 @@ def draw_vqvae(trained: Trained, coded: Coded, counts: Sequence[np.ndarray]) -> 
     folder, num_codes = figures_of(trained), require(trained.system, Codes).num_codes
     shown = shuffled(trained, len(coded.x))[:NUM_RECONSTRUCTIONS]
     pair = coded.x[shown], coded.reconstructions[shown]
-    viz.save_reconstructions(folder / "reconstructions.png", *pair, "Test images over reconstructions")
+    viz.save_reconstructions(folder / "reconstructions.png", *pair, "Test images and their reconstructions")
     for level, (grid, of_grid) in enumerate(zip(coded.codes, counts, strict=True)):
         ending = _ending(level, counts)
-        viz.save_code_usage(folder / f"usage{ending}.png", of_grid, "Use of the codes by test images")
+        viz.save_code_usage(folder / f"usage{ending}.png", of_grid, "Codebook usage on test images")
         first = grid if grid.ndim == 3 else grid[..., 0]  # of several codes a place
-        title = "Test images over their codes"
+        title = "Test images and their codes"
         viz.save_code_maps(folder / f"codes{ending}.png", coded.x[shown], first[shown], num_codes[level], title)
         patches = code_patches(trained, coded.codes, counts, level)
-        viz.save_grid(folder / f"codebook{ending}.png", patches, title="What the codes stand for, most used first")
+        viz.save_grid(folder / f"codebook{ending}.png", patches, title="Decoded codes, most used first")
     save_curves(trained)
 
 
 def code_patches(trained: Trained, codes: Sequence[np.ndarray], counts: Sequence[np.ndarray], level: int) -> np.ndarray:
-    """Decode the codes of one grid, each as if it were everywhere; in other grids the most used codes are.
+    """Decode every code of one grid at all positions, with the most frequent codes in the other grids.
 
     Args:
       trained: the model.
@@ -110,5 +110,5 @@ def code_patches(trained: Trained, codes: Sequence[np.ndarray], counts: Sequence
 
 
 def _ending(level: int, grids: Sequence[Any]) -> str:
-    """What tells the names of several grids apart."""
+    """The suffix of the names of one of several grids."""
     return f"_{level}" if len(grids) > 1 else ""

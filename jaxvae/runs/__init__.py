@@ -1,1 +1,1 @@
-"""Runs: a system with its configuration, its checkpoints and its folder, and `load`, which gives it back to be used."""
+"""Runs: systems with configuration, checkpoints and folder; `load` restores them."""

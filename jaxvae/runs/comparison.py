@@ -23,7 +23,7 @@ def require_same(folder: Path, before: Any, record: Mapping[str, Any], free: Col
       folder: of the run.
       before: its `config.json`.
       record: what that would say of what is asked for now.
-      free: fields of the configuration that may differ.
+      free: fields of the configuration, or `hparams`, that may differ.
 
     Raises:
       UserError: it says what differs, of a model the path of the part.
@@ -31,8 +31,8 @@ def require_same(folder: Path, before: Any, record: Mapping[str, Any], free: Col
     if not isinstance(before, Mapping):
         raise UserError(f"{folder / 'config.json'} is not the record of a run: the run's folder is damaged.")
     for path, old, now in _differences(before, {key: record[key] for key in COMPARED if key in record}, ()):
-        if not (path[-1] in free and path[-2:-1] in ((), ("config",))):
-            raise UserError(f"The run {folder} was started with {_said(path, old, now)}, or start another run elsewhere.")
+        if not (path[-1] in free and path[-2:-1] in ((), ("config",), ("hparams",))):
+            raise UserError(f"The run {folder} was started with {_said(path, old, now)}, or start another run.")
 
 
 # ---------- private
@@ -41,10 +41,14 @@ def require_same(folder: Path, before: Any, record: Mapping[str, Any], free: Col
 def _differences(before: Any, now: Any, path: Place) -> Iterator[tuple[Place, Any, Any]]:
     """The paths of what differs, with old and new values."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
+        of_class = "class" in before or "call" in before  # whose fields another version may have more of
+        if "parts" in path and (before.keys() != now.keys()) and not (of_class and ("class" in now or "call" in now)):
+            yield path, before, now
+            return
         for key, value in now.items():
             if key in before and key not in UNLIKE:
                 yield from _differences(before[key], value, (*path, key))
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now) and path[0] in ("system", "stage"):
+    elif "parts" in path and isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for i, pair in enumerate(zip(before, now, strict=True)):
             yield from _differences(*pair, (*path, str(i)))
     elif before != now:
@@ -55,12 +59,11 @@ def _said(path: Place, old: Any, now: Any) -> str:
     if path[-1] == "data" and path[-2:-1] != ("config",):
         return "other images, as many of the same shape: resume it with those that it was started with"
     if "system" in path:
-        what = f"another model, whose {'.'.join(path[path.index('system') + 1 :])} was {_short(old)} and is {_short(now)}"
-        return f"{what} now: resume it with the model that it was started with"
+        part = ".".join(path[path.index("system") + 1 :])
+        return f"another model, {part} was {_short(old)} and is {_short(now)} now: resume it with the old model"
     if "spec" in path:
         return f"data of {path[-1]} {_short(old)}, now it is {_short(now)}: resume it with the old ones"
-    name = NAMES.get(path[-1], path[-1])
-    return f"{name} {_short(old)}, now it is {_short(now)}: resume it with the old value"
+    return f"{NAMES.get(path[-1], path[-1])} {_short(old)}, now it is {_short(now)}: resume it with the old value"
 
 
 def _short(value: Any) -> str:

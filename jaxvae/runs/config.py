@@ -1,4 +1,4 @@
-"""Configurations that experiments extend: fields are flags of the command line and are written to `config.json`."""
+"""Base configurations of experiments: fields are command-line flags and are written to `config.json`."""
 
 import dataclasses
 import math
@@ -21,25 +21,25 @@ class TrainingConfig:
     """Configuration of every training."""
 
     seed: int = 0
-    """seed of parameters, batches and noise"""
+    """random seed of parameters, batches and noise"""
     steps: int = 3_000
-    """training steps; a resumed run may ask for more, over which its learning rate then falls anew"""
+    """training steps; a resumed run may ask for more, and its learning rate then decays over the longer run"""
     batch_size: int = 128
     """examples per step"""
     learning_rate: float = 1e-3
-    """learning rate at the start, which falls to 2 % by a cosine"""
+    """initial learning rate, decayed to 2 % along a cosine"""
     ema_decay: float = 0.0
-    """decay of a moving average of the parameters, which is then what is evaluated; 0 keeps none"""
+    """decay of the exponential moving average of the parameters, which is what is evaluated; 0 disables it"""
     eval_every: int = 500
-    """steps between evaluations on the validation part, each with a checkpoint"""
+    """steps between evaluations on the validation set, each with a checkpoint"""
     log_every: int = 100
-    """steps between lines in metrics.jsonl"""
+    """steps between records in metrics.jsonl"""
     patience: int = 0
-    """evaluations without improvement after which training stops; 0 never stops early"""
+    """evaluations without improvement before early stopping; 0 disables it"""
     clip_norm: float | None = None
-    """largest global norm of the gradient; larger ones are scaled down to it"""
+    """gradients of a larger global norm are clipped to it"""
     skip_norm: float | None = None
-    """steps whose gradient has a larger or no finite norm are skipped and counted, instead of ending the run"""
+    """steps with a gradient of larger or non-finite norm are skipped and counted, instead of ending the run"""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -60,7 +60,7 @@ class ImageConfig(TrainingConfig):
     data: str = "digits"
     """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME or binarized_mnist:FILE"""
     image_size: int | None = None
-    """side in pixels that images are resized to; by default a folder's images larger than 64 become 28, others stay"""
+    """side in pixels to resize images to; by default a folder's images larger than 64 become 28, others stay"""
     precision: Literal["float32", "bf16"] = "float32"
     """arithmetic of the networks; parameters, log-densities and sums over pixels stay float32"""
 
@@ -72,7 +72,7 @@ class ImageConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class VAEConfig(ImageConfig):
-    """Configuration of every training of a model with latents."""
+    """Configuration of every training of a VAE."""
 
     nll_samples: int = 500
     """importance samples per test image for the NLL"""
@@ -84,12 +84,12 @@ class VAEConfig(ImageConfig):
 
 @dataclass(frozen=True)
 class LatentConfig(VAEConfig):
-    """Configuration of VAEs that are compared under one protocol."""
+    """Configuration shared by comparisons of VAEs."""
 
     net: Net = "mlp"
-    """networks of encoder and decoder"""
+    """architecture of encoder and decoder"""
     latent_dim: int = 32
-    """dimensions of the latent"""
+    """latent dimensions"""
     warmup_steps: int = 2_000
     """steps over which the weight of the KL rises from 0 to 1"""
     steps: int = 20_000

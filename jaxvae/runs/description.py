@@ -1,4 +1,4 @@
-"""A model as JSON, by the names of its classes and functions, and back.
+"""Describe a model as JSON by the names of its classes and functions, and rebuild it.
 
   {"class": "jaxvae.MLP", "hidden": [400, 400], "activation": {"function": "flax.linen.relu"}, "dtype": null}
 
@@ -47,7 +47,7 @@ _CURE = "define it at the top level of a module, with `functools.partial` for it
 
 
 def describe(value: Any) -> Any:
-    """Return what `config.json` says of a model or a part of it.
+    """Return the JSON description of a model or a part of it.
 
     Args:
       value: Linen modules, likelihoods, priors, functions and classes of the top level of a module,
@@ -63,7 +63,7 @@ def describe(value: Any) -> Any:
 
 
 def rebuild(description: Any, imports: Sequence[str] = ()) -> Any:
-    """Return what was described: new objects, with tuples where there were lists.
+    """Rebuild what was described: new objects, with tuples where there were lists.
 
     Args:
       description: what `describe` gave.

@@ -1,4 +1,4 @@
-"""A model rebuilt from its place alone: a run's folder, or what `Trained.save` wrote."""
+"""Load a trained model from a run's folder, or from what `Trained.save` wrote."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,19 +19,21 @@ from jaxvae.training.checksums import other_arrays
 from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.types import DataSpec, System
 
+PARTS = ("spec", "prepare", "init", "evaluate", "use")  # what a system is assembled of
+
 
 def load(place: str | Path, *, imports: Sequence[str] = (), system: System | None = None) -> Trained:
-    """Rebuild a trained model from its place alone, without its data, to encode, decode, sample and score.
+    """Load a trained model, without its data, to encode, decode, sample and score.
 
     Args:
       place: the folder of a run, or a folder or `.safetensors` file that `Trained.save` wrote. The folder of a study
-        stands for its best run on the validation part.
+        stands for its best run on the validation set.
       imports: modules of your own, or of installed packages, that define parts of the model; nothing else outside
         jaxvae is imported. What was listed once counts for all that is loaded later in the same process.
       system: the system, of a run whose parts cannot be described; by default it is rebuilt from its description.
 
     Returns:
-      The model with the best parameters on the validation part.
+      The model with the best parameters on the validation set.
 
     Raises:
       UserError: if there is no trained model, it is of another version, damaged, or has parts that are not imported.
@@ -44,7 +46,7 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
 
 
 def model_place(place: Path) -> Path:
-    """Return where a model is: of a study, the folder of its best run on the validation part.
+    """Return where a model is: of a study, the folder of its best run on the validation set.
 
     Raises:
       UserError: if there is none; the message says what there is.
@@ -98,9 +100,9 @@ def system_of(record: Mapping[str, Any], place: Path, imports: Sequence[str] = (
     described = record.get("system")
     match described:
         case {"name": str(name), "hparams": dict(hparams), "parts": dict(parts)} if _are_numbers(hparams):
-            system = loaded(name, rebuild(parts, imports), hparams)
-            if isinstance(system.spec, DataSpec):
-                return system
+            made = rebuild(parts, imports)
+            if all(hasattr(made, part) for part in PARTS) and isinstance(made.spec, DataSpec):
+                return loaded(name, made, hparams)
         case {"reason": str(reason)}:
             raise UserError(f"{place} does not describe its model ({reason}): load(place, system=...).")
     raise UserError(f"{place} does not describe its model as expected: its config.json is damaged.")
@@ -116,7 +118,7 @@ def variables_of(place: Path, system: System) -> Best:
     Raises:
       UserError: if they are damaged, or do not fit the system.
     """
-    like = Best(*abstract_variables(system))
+    like = _shapes_of(system, place)
     if is_export(place):
         return read_arrays(place, like)
     with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
@@ -124,7 +126,7 @@ def variables_of(place: Path, system: System) -> Best:
 
 
 def load_coders(places: Sequence[str], spec: DataSpec, imports: Sequence[str] = ()) -> dict[str, Trained]:
-    """Rebuild trained models that have codes, whichever, of the same images.
+    """Load trained models that encode images, all of the same data.
 
     Args:
       places: where they are, from the flag `--runs`.
@@ -176,7 +178,7 @@ def load_start(place: str | Path, system: System) -> Best:
     place = model_place(Path(place).expanduser())
     record_of(place)
     there = saved_arrays(place) if is_export(place) else _arrays_of(place)
-    if there and (other := other_arrays(Best(*abstract_variables(system))._asdict(), there)):
+    if there and (other := other_arrays(_shapes_of(system, place)._asdict(), there)):
         raise UserError(
             f"init_from {place} does not fit this model: {other}; expected a run of the same nets on images of "
             f"{list(system.spec.shape)}."
@@ -185,6 +187,17 @@ def load_start(place: str | Path, system: System) -> Best:
 
 
 # ---------- private
+
+
+def _shapes_of(system: System, place: Path) -> Best:
+    try:
+        return Best(*abstract_variables(system))
+    except Exception as error:  # of whatever type the parts have for arguments that nobody would give them
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"{place} describes a model that cannot be made ({reason}): its config.json is damaged, or was written by "
+            "another version."
+        ) from error
 
 
 def _arrays_of(place: Path) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Classes and functions by the names that `config.json` has for them, and which of these names a file may use.
+"""Look up classes and functions by their names in `config.json`, and check which of them a file may use.
 
 A file comes from anywhere, and what it names is called: its names reach the parts of models in this library, functions
 of arrays, and the modules of a person's own that are imported or listed, nothing else.
@@ -6,12 +6,15 @@ of arrays, and the modules of a person's own that are imported or listed, nothin
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.errors import UserError
@@ -40,8 +43,15 @@ _PARTS = (
 # Where functions of arrays are public; their own modules are private ones. The first that has a function names it.
 _PUBLIC = ("flax.linen", "jax.nn", "jax.numpy", "jax.lax", "jax.random", "jax.scipy.special", "numpy", "optax")
 _NUMERIC = frozenset({"jax", "jaxlib", "flax", "numpy", "optax", "ml_dtypes"})
-_FILES = frozenset({"load", "save", "savez", "fromfile"})  # of jax.numpy: they are no functions of arrays
+# Whose functions are of arrays: not those that trace, map, print or loop, and not those that read or write files.
+_OF_ARRAYS = ("jax", "optax", "flax.linen.attention", "flax.linen.dtypes", "flax.linen.pooling")
+_LOOPS = ("jax._src.lax.control_flow",)
+_NOT_OF_ARRAYS = re.compile(
+    "apply_along_axis|apply_over_axes|array_(repr|str)|array2string|from(_dlpack|file|function|iter|pyfunc|string)|"
+    "frompyfunc|(get_|set_)?printoptions|load|piecewise|savez?|vectorize"
+)
 _TYPES = (bool, int, float, complex, str)  # the builtins that a file may name
+_LISTED: set[str] = set()  # modules that a person has listed in this process, for this load or an earlier one
 
 
 def module_name(name: str) -> str:
@@ -92,7 +102,8 @@ def resolve(name: str, imports: Sequence[str] = ()) -> Any:
 
     Args:
       name: as `public_name` gives it.
-      imports: modules that the file may name and have imported, with what is under them.
+      imports: modules that the file may name and have imported, with what is under them, beside those that were listed
+        before.
 
     Returns:
       The class or function.
@@ -100,6 +111,7 @@ def resolve(name: str, imports: Sequence[str] = ()) -> Any:
     Raises:
       UserError: if it does not exist, or a file may not name it.
     """
+    imports = (*imports, *_LISTED)
     for module, names in _modules(name, imports):
         value = _attribute(module, names)
         if value is None or inspect.ismodule(value):
@@ -126,7 +138,7 @@ def resolve(name: str, imports: Sequence[str] = ()) -> Any:
 
 
 def import_listed(imports: Sequence[str]) -> None:
-    """Import modules that a person names.
+    """Import modules that a person names; files that are loaded later in the same process may name them too.
 
     Args:
       imports: their full names.
@@ -142,6 +154,7 @@ def import_listed(imports: Sequence[str]) -> None:
             raise UserError(
                 f"The module {name} of `imports` cannot be imported ({error}): expected a module on the path."
             ) from error
+        _LISTED.add(name)
 
 
 # ---------- private
@@ -200,9 +213,24 @@ def _allowed(value: Any, module: ModuleType, imports: Sequence[str]) -> bool:
         case "numpy" | "ml_dtypes":
             return isinstance(value, np.ufunc) or (isinstance(value, type) and issubclass(value, np.generic))
         case top if top in _NUMERIC:
-            return _within(place, _PUBLIC) and _top(own) in _NUMERIC and getattr(value, "__name__", "") not in _FILES
+            return place in (*_PUBLIC, "flax.linen.dtypes") and _is_numeric(value, own)
         case top:
-            return _top(own) == top and _is_own_code(module)
+            return _top(own) == top and _is_own_code(module) and _is_part(value)
+
+
+def _is_numeric(value: Any, own: str) -> bool:
+    """Whether what a numeric library has is a module of layers, a type of numbers, or a function of arrays."""
+    if isinstance(value, type):
+        return issubclass(value, nn.Module | np.generic) or isinstance(value, type(jnp.float32))
+    named = getattr(value, "__name__", "")
+    return _within(own, _OF_ARRAYS) and not _within(own, _LOOPS) and _NOT_OF_ARRAYS.fullmatch(named) is None
+
+
+def _is_part(value: Any) -> bool:
+    """Whether what a person's own module has is made to be a part of a model, or is a plain function."""
+    if isinstance(value, type):
+        return issubclass(value, nn.Module) or all(hasattr(value, name) for name in ("init", "evaluate", "use"))
+    return inspect.isfunction(value) or getattr(value, "is_recorded", None) is True
 
 
 def _is_own_code(module: ModuleType) -> bool:

@@ -24,7 +24,7 @@ class Options:
     sweep: tuple[str, ...] = ()
     """train all combinations of FIELD=VALUE,VALUE,... and compare them; none trains the one model of the other flags"""
     init_from: Path | None = None
-    """folder of a finished run of the same model, whose parameters to start from"""
+    """folder of a finished run of the same model to initialise the parameters from"""
     imports: tuple[str, ...] = ()
     """modules of your own that define parts of the models that are loaded"""
     keep: int = 2
@@ -32,7 +32,7 @@ class Options:
     save_every: int = 0
     """steps between checkpoints; 0 saves at every evaluation"""
     layout: Kind | None = None
-    """how steps run on devices; by default sharded over several, scan on one"""
+    """placement of training steps on devices; by default sharded over several, scan on one"""
     devices: int | None = None
     """number of devices; by default all of a GPU or TPU machine, one of a CPU"""
     shard_params: bool = False

@@ -1,4 +1,4 @@
-"""The numbers of a training as it goes: `metrics.jsonl`, TensorBoard events and a progress bar."""
+"""Log the metrics of a training to `metrics.jsonl`, TensorBoard events and a progress bar."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from jaxvae.runs.folder import finite, writing
 
 
 class Recorder:
-    """Where the numbers of a training go: `metrics.jsonl`, TensorBoard events and a progress bar.
+    """Logs the metrics of a training to `metrics.jsonl`, TensorBoard events and a progress bar.
 
     Events and bar are written where their packages are installed; the file wherever there is a folder.
 

@@ -1,4 +1,4 @@
-"""What `config.json` says of a run: its configuration, its data, and the parts of its system."""
+"""The contents of `config.json`: a run's configuration, its data, and the parts of its system."""
 
 import dataclasses
 import json

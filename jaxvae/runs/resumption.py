@@ -1,4 +1,4 @@
-"""Which members of a sweep can go on together when it is resumed."""
+"""Which members of a resumed sweep can be trained together."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish to end: a training saves first."""
+"""Turn SIGTERM and Ctrl-C into a request to stop after the current program and a checkpoint."""
 
 import contextlib
 import signal

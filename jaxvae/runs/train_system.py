@@ -1,27 +1,26 @@
 """`jaxvae.train`: from a system and images to a trained model, with or without a folder."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
+from jaxvae.capabilities import ScoresExactly, find
 from jaxvae.data.arrays import load_arrays
+from jaxvae.data.batches import num_examples
+from jaxvae.data.digest import splits_digest
 from jaxvae.errors import UserError
-from jaxvae.progress import progress_bar
-from jaxvae.runs.folder import open_folder, write_json
+from jaxvae.runs.config import TrainingConfig
+from jaxvae.runs.data_given import check_values
+from jaxvae.runs.folder import FREE_FIELDS
 from jaxvae.runs.load import load_start
-from jaxvae.runs.recorder import Recorder, shown_metrics
 from jaxvae.runs.records import run_record
-from jaxvae.runs.signals import told_to_end
-from jaxvae.runs.train import training_record
 from jaxvae.runs.trained import Trained
-from jaxvae.training import Checkpoints, Layout, Settings, choose_layout, evaluation_batch_size, fit
+from jaxvae.runs.training import How, Run, train_runs
+from jaxvae.systems.following import followed, with_steps
+from jaxvae.training import Layout, Settings, choose_layout, distributed, evaluation_batch_size
+from jaxvae.training.checks import check_splits
 from jaxvae.types import Splits, System
-
-Report = Callable[[int, str, dict[str, float]], None]
 
 
 def train(
@@ -43,118 +42,127 @@ def train(
 ) -> Trained:
     """Train a system on images.
 
+    An interrupt (Ctrl-C, or the stop button of a notebook) ends the training and gives back the best model so far,
+    with a notice; before the first evaluation there is none, and `KeyboardInterrupt` is raised. SIGTERM ends the
+    process. Where there is a folder, both save first, so that the training can be resumed.
+
     Args:
-      system: as `jaxvae.systems.vae(spec)`, or one composed by hand.
+      system: as `jaxvae.systems.vae(spec)`, whose schedules follow the steps asked for here, or one composed by hand.
       images: `Splits`, or images [N, H, W] or [N, H, W, C], of which a tenth each becomes the validation and the test
         part by a fixed seed; see `jaxvae.data.load`.
-      steps: of the training; the learning rate falls over those that the system was built for.
+      steps: of the training.
       batch_size: images per step.
       seed: of parameters, batches and noise.
-      eval_every: steps between evaluations on the validation part, each with a checkpoint where there is a folder; by
+      eval_every: steps between evaluations on the validation set, each with a checkpoint where there is a folder; by
         default a tenth of the steps.
       ema_decay: of a moving average of the parameters, which is then what is evaluated; 0 keeps none.
       patience: evaluations without improvement after which training stops; 0 never stops early.
       clip_norm: largest global norm of the gradient.
       folder: where to write `config.json`, `metrics.jsonl` and checkpoints; None writes nothing.
-      resume: continue the training in that folder.
-      init_from: place of a trained model of the same networks, whose parameters to start from.
+      resume: continue the training in that folder, with the same system, images and settings.
+      init_from: place of a trained model of the same networks, whose parameters to start from; see `jaxvae.load`.
       layout: devices and how to run on them; None chooses.
       progress: whether to show a bar.
 
     Returns:
-      The model with the best parameters on the validation part.
+      The model with the best parameters on the validation set.
 
     Raises:
-      UserError: if the images are not those that the system is of, the folder is that of another run, or the training
-        diverges.
+      UserError: if the images are not those that the system is of, an argument is impossible, the folder is that of
+        another run or of one that another process trains, or the training diverges.
+      KeyboardInterrupt: at an interrupt before the first evaluation.
+      SystemExit: with status 143, at SIGTERM.
     """
+    if resume and folder is None:
+        raise UserError("resume=True continues the training in a folder: name it, folder=....")
+    eval_every = max(1, steps // 10) if eval_every is None and isinstance(steps, int) else eval_every
+    arguments = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "seed": seed}
+    _check_arguments(arguments, ema_decay=ema_decay, patience=patience, clip_norm=clip_norm)
     splits = _splits_of(system, images)
-    eval_every = eval_every or max(1, steps // 10)
+    system = with_steps(system, steps)
+    _say_unreached(system, steps)
     settings = Settings(
         steps=steps,
         batch_size=batch_size,
-        eval_every=eval_every,
-        log_every=min(100, eval_every),
-        eval_batch_size=min(evaluation_batch_size(system.spec), _num(splits.valid.x)),
+        eval_every=int(eval_every or 1),
+        log_every=min(100, int(eval_every or 1)),
+        eval_batch_size=min(evaluation_batch_size(system.spec), num_examples(splits.valid)),
         ema_decay=ema_decay,
         clip_norm=clip_norm,
         patience=patience,
     )
-    config = {**settings._asdict(), "seed": seed}
-    record = run_record(system, config, _num(splits.train.x), init_from=None if init_from is None else Path(init_from))
-    start = None if init_from is None else load_start(Path(init_from), system)
-    layout = layout or choose_layout(system, splits.train, batch_size)
-    with contextlib.ExitStack() as stack:
-        checkpoints, report = None, stack.enter_context(_bar(steps, system.name, progress))
-        if folder is not None:
-            folder = Path(folder).expanduser()
-            open_folder(folder, record, resume)
-            write_json(folder / "config.json", record)
-            checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
-            done = (checkpoints.latest_step() or 0) if resume else 0
-            recorder = stack.enter_context(Recorder(folder, done, steps, bar=False))
-            report = _both(report, recorder)
-        result = fit(
-            system,
-            splits,
-            settings,
-            seed=seed,
-            checkpoints=checkpoints,
-            report=report,
-            layout=layout,
-            resume=resume,
-            start=start,
-            stop=stack.enter_context(told_to_end()),
-        )
-    best = result.best
-    return Trained(system, best.params, best.model_state, record, folder, training_record(result, layout.kind))
+    start = None if init_from is None else load_start(init_from, system)
+    record = run_record(
+        system,
+        {**settings._asdict(), "seed": seed},
+        num_examples(splits.train),
+        init_from=init_from,
+        data=splits_digest(splits),
+    )
+    how = How(
+        settings=settings,
+        layout=layout or choose_layout(system, splits.train, batch_size),
+        start=start,
+        bar=progress,
+        free=FREE_FIELDS | followed(system) | {"eval_batch_size"},
+    )
+    place = None if folder is None else Path(folder).expanduser()
+    (trained,), by = train_runs([Run(system, record, seed, place, resume)], splits, how)
+    return trained if by is None else _ended(trained, by)
 
 
 # ---------- private
 
 
+def _check_arguments(arguments: dict[str, Any], **others: Any) -> None:
+    """Raise for what no `TrainingConfig` may have, in the words of arguments."""
+    for name, value in arguments.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise UserError(f"{name} is {value!r}, expected a whole number.")
+    try:
+        TrainingConfig(**arguments, **others)
+    except UserError as error:
+        raise UserError(re.sub(r"--[\w-]+", lambda flag: flag[0][2:].replace("-", "_"), str(error))) from error
+    except TypeError as error:
+        raise UserError(f"One of {', '.join(others)} is no number: {error}.") from error
+
+
 def _splits_of(system: System, images: Any) -> Splits:
     """The parts of a data set, checked against what the system is of."""
-    if isinstance(images, Splits):
-        found = tuple(np.shape(jax.tree.leaves(images.train.x)[0])[1:])
-        if found != tuple(system.spec.shape):
+    spec, exact = system.spec, find(system, ScoresExactly)
+    if not isinstance(images, Splits):
+        splits, found = load_arrays(images)
+        if (found.shape, found.num_values) != (tuple(spec.shape), spec.num_values):
             raise UserError(
-                f"The examples are of shape {list(found)}, {system.name} is of {list(system.spec.shape)}: build it "
-                "with the spec that jaxvae.data.load gives of them."
+                f"The images are {list(found.shape)} of {found.num_values} values, {system.name} is of "
+                f"{list(spec.shape)} of {spec.num_values}: build it with the spec that jaxvae.data.load gives of them."
             )
-        return images
-    splits, spec = load_arrays(images)
-    if (spec.shape, spec.num_values) != (tuple(system.spec.shape), system.spec.num_values):
-        raise UserError(
-            f"The images are {list(spec.shape)} of {spec.num_values} values, {system.name} is of "
-            f"{list(system.spec.shape)} of {system.spec.num_values}: build it with the spec that jaxvae.data.load "
-            "gives of them."
+        images = splits
+    check_splits(images, spec)
+    check_values(images, spec, system.name, exact.num_classes if exact else 0)
+    return images
+
+
+def _say_unreached(system: System, steps: int) -> None:
+    """Print a notice of a warm-up that ends after the training, whose objective is then never reached."""
+    warmup = system.trainable.hparams.get("warmup_steps", 0)
+    if warmup > steps:
+        print(
+            f"notice: the warm-up of {system.name} is of {warmup:g} steps, the training of {steps}: the weight of the "
+            "KL does not reach its value."
         )
-    return splits
 
 
-def _num(x: Any) -> int:
-    return len(jax.tree.leaves(x)[0])
-
-
-@contextlib.contextmanager
-def _bar(steps: int, name: str, progress: bool) -> Iterator[Report]:
-    valid: dict[str, float] = {}
-    with progress_bar(total=steps, unit="step", desc=name, show=progress) as bar:
-
-        def report(step: int, part: str, metrics: dict[str, float]) -> None:
-            if part == "valid":
-                valid.update({"valid_loss": round(metrics["loss"], 2)})
-                return
-            bar.update(step - bar.n)
-            bar.set_postfix(shown_metrics(metrics, valid))
-
-        yield report
-
-
-def _both(first: Report, second: Report) -> Report:
-    def report(step: int, part: str, metrics: dict[str, float]) -> None:
-        first(step, part, metrics)
-        second(step, part, metrics)
-
-    return report
+def _ended(trained: Trained, by: int) -> Trained:
+    """What a training gives that was asked to end."""
+    name, done, best = trained.system.name, trained.training["steps"], trained.training["best_step"]
+    saved = f", all is saved in {trained.folder}; continue with resume=True" if trained.folder else ""
+    if by == signal.SIGTERM:
+        if distributed.is_primary():
+            print(f"{name}: ended by SIGTERM after step {done}{saved}.")
+        raise SystemExit(128 + by)
+    if not best:
+        raise KeyboardInterrupt(f"{name}: interrupted after step {done}, before the first evaluation{saved}.")
+    if distributed.is_primary():
+        print(f"{name}: interrupted after step {done}: the best so far, of step {best}, is returned{saved}.")
+    return trained

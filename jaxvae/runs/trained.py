@@ -1,4 +1,4 @@
-"""A trained system to be used: methods that take and give images as people have them."""
+"""A trained system with methods on arrays of images."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,14 +10,19 @@ import jax
 import numpy as np
 
 from jaxvae.applications import encoding, generation, likelihood
-from jaxvae.data.arrays import as_examples
+from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require_any
+from jaxvae.data.arrays import as_array, as_examples
+from jaxvae.errors import UserError
 from jaxvae.runs.export import save_model
-from jaxvae.types import Dataset, DataSpec, ModelState, Params, System
+from jaxvae.types import Dataset, DataSpec, ModelState, Params, PRNGKey, System
+
+# Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
+SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained system with the best of its parameters on the validation part, as `train` and `load` return it.
+    """A trained system with the best of its parameters on the validation set, as `train` and `load` return it.
 
     Images are uint8, bool, or floats in [0, 1], of shape [N, H, W] or [N, H, W, C]. A result does not depend on how
     many images are given at once, and the same `seed` gives the same result.
@@ -49,13 +54,12 @@ class Trained:
         return self.system.spec
 
     def sample(self, num: int = 16, *, seed: int = 0) -> np.ndarray:
-        """Return new images, [num, H, W, C] in [0, 1].
+        """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
 
         Raises:
-          UserError: if this kind of system cannot draw images.
+          UserError: if this kind of system cannot draw images, or `num` is no number of them.
         """
-        key = jax.random.key(seed)
-        return np.asarray(generation.sample(*self._model, key, num).x)
+        return np.asarray(generation.sample(*self._model, _key(seed, SAMPLING), num).x)
 
     def encode(self, images: Any, *, seed: int = 0) -> Any:
         """Return the codes of images: posterior means [N, D], or a grid of codes [N, h, w]; a tuple of several.
@@ -69,7 +73,8 @@ class Trained:
         Raises:
           UserError: if this kind of system has no codes, or the images are of another shape.
         """
-        return _single(encoding.encode(*self._model, self._examples(images), jax.random.key(seed)))
+        require_any(self.system, (Codes, Encodes), "codes of images")
+        return _single(encoding.encode(*self._model, self._examples(images), _key(seed, ENCODING)))
 
     def decode(self, codes: Any, *, seed: int = 0) -> np.ndarray:
         """Return the images [N, H, W, C] in [0, 1] of what `encode` gives.
@@ -79,12 +84,12 @@ class Trained:
           seed: of the draw where pixels depend on each other.
 
         Raises:
-          UserError: if this kind of system decodes nothing.
+          UserError: if this kind of system decodes nothing, or these are no codes of its images.
         """
-        return encoding.decode(*self._model, codes, jax.random.key(seed))
+        return encoding.decode(*self._model, codes, _key(seed, DECODING))
 
     def reconstruct(self, images: Any, *, seed: int = 0) -> np.ndarray:
-        """Return what comes back of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
+        """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
         return self.decode(self.encode(images, seed=seed), seed=seed)
 
     def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
@@ -94,15 +99,20 @@ class Trained:
 
         Args:
           images: see the class.
-          labels: classes [N], where the model is conditional on these.
+          labels: classes [N], where the model is conditional on these: the result is log p(x | class).
           num_samples: importance samples for every image; more raise the estimate, a lower bound in expectation.
           seed: of the draws.
 
         Raises:
-          UserError: if this kind of system has no likelihood of images.
+          UserError: if this kind of system has no likelihood of images, or labels are missing, or given to a model that
+            knows no classes.
         """
-        dataset = self._examples(images)._replace(labels=None if labels is None else np.asarray(labels, np.int32))
-        return likelihood.log_likelihood(*self._model, dataset, num_samples, jax.random.key(seed))
+        scores = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
+        if labels is not None and not getattr(scores, "num_classes", 0):
+            raise UserError(f"{self.system.name} gives log p(x), whatever the class: leave the labels out.")
+        given = None if labels is None else as_array(labels, "labels")
+        dataset = self._examples(images)._replace(labels=given)
+        return likelihood.log_likelihood(*self._model, dataset, num_samples, _key(seed, SCORING))
 
     def save(self, place: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model where `load` finds it: a folder, or one file if the name ends in `.safetensors`.
@@ -124,6 +134,10 @@ class Trained:
         return self.system, self.params, self.model_state
 
     def _examples(self, images: Any) -> Dataset:
+        if len(self.spec.shape) != 3:
+            raise UserError(
+                f"{self.system.name} is a model of rows of {self.spec.shape[0]} numbers, not of images: it takes none."
+            )
         return Dataset(as_examples(images, self.spec), None)
 
 
@@ -137,6 +151,10 @@ def fingerprint(trained: Trained) -> str:
 
 
 # ---------- private
+
+
+def _key(seed: int, method: int) -> PRNGKey:
+    return jax.random.fold_in(jax.random.key(generation.whole_number("seed", seed, least=0)), method)
 
 
 def _single(parts: tuple[Any, ...]) -> Any:

@@ -69,7 +69,7 @@ def train_runs(runs: Sequence[Run], splits: Splits, how: How) -> Outcome:
       how: they are trained.
 
     Returns:
-      The models with the best parameters on the validation part.
+      The models with the best parameters on the validation set.
 
     Raises:
       UserError: for data that do not fit, a folder of another run, or one that another process trains; `Diverged`, if

@@ -1,1 +1,1 @@
-"""Studies: many runs of an experiment in one table, and the command line that starts one or many."""
+"""Studies: many runs of an experiment in one table, and the command line of experiments."""

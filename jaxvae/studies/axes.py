@@ -1,4 +1,4 @@
-"""What a study varies: `--sweep FIELD=VALUE,VALUE,...`, any fields of a configuration, in all combinations."""
+"""The axes of a study: `--sweep FIELD=VALUE,VALUE,...`, any fields of a configuration, in all combinations."""
 
 import itertools
 import math

@@ -77,7 +77,7 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
 
 
 def run_experiment(experiment: Experiment, config: Any, options: Options, axes: Axes) -> Path:
-    """Train one model on its data, or those of a study; evaluate on the test part, draw figures; return the folder.
+    """Train one model on its data, or those of a study; evaluate on the test set, draw figures; return the folder.
 
     Args:
       experiment: what to run.

@@ -1,4 +1,4 @@
-"""An experiment as the command line knows it: its configuration, what builds its system, and what it compares."""
+"""What the command line knows of an experiment: its configuration, build function and default study."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ Check = Callable[[Sequence[Any], Options, Splits, DataSpec], None]
 
 
 class Selection(NamedTuple):
-    """The examples that one configuration is about."""
+    """The examples that one configuration trains and is evaluated on."""
 
     splits: Splits  # that it is evaluated on
     rows: np.ndarray | None = None  # of the training examples, all if None
@@ -35,7 +35,7 @@ class Selection(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """What an experiment's module says of itself: the arguments of `jaxvae.studies.cli.main`."""
+    """The settings of an experiment: the arguments of `jaxvae.studies.cli.main`."""
 
     name: str  # of the folder of its runs
     config_class: type[Any]

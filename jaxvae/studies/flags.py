@@ -1,4 +1,4 @@
-"""Flags from configurations, in the order in which people need them: data and steps first, clusters last."""
+"""Command-line flags from configurations, the most used first: data and steps first, clusters last."""
 
 import ast
 import dataclasses

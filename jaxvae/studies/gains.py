@@ -1,4 +1,4 @@
-"""Means over seeds of every variant, and its paired gains over the first value: the same seeds, data and noise."""
+"""Means over seeds of every variant, and its paired gains over the reference: the same seeds, data and noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ SHOWN = 5  # metrics of a variant beside the main one
 
 # Fields whose values give validation numbers of different things: no run of such a study is the best one.
 INCOMPARABLE = frozenset({"data", "image_size", "likelihood", "sigma", "label", "loss"})
-CRITERIA = ("elbo", "nll", "reconstruction", "cross_entropy", "loss")  # of the validation part, the first that there is
+CRITERIA = ("elbo", "nll", "reconstruction", "cross_entropy", "loss")  # of the validation set, the first that there is
 
 
 def summarize(rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str]) -> list[dict[str, Any]]:
@@ -68,7 +68,7 @@ def means(metrics: Sequence[Mapping[str, Any]], main: str) -> dict[str, float]:
 
 
 def best_run(rows: Sequence[Mapping[str, Any]], axes: Axes) -> tuple[Mapping[str, Any], str] | None:
-    """Return the run that is best on the validation part, and by what, None where they have no common measure.
+    """Return the run that is best on the validation set, and by what, None where they have no common measure.
 
     The plain ELBO where there is one, since losses of different objectives and weights of the KL have no common
     measure; else the likelihood, the reconstruction error, the cross-entropy or, last, the loss.

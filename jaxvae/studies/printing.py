@@ -1,4 +1,4 @@
-"""What a study says at its end: its table, what the columns are, and what to type next."""
+"""The summary that a study prints at its end: its table with a legend, and where its files are."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def print_study(
     """
     failed = [row for row in rows if "metrics" not in row]
     over = f", means over {' and '.join(units)}" if units else ""
-    print(f"\n{name}: {len(rows)} trainings, numbers of the test part{over}:\n")
+    print(f"\n{name}: {len(rows)} trainings, numbers of the test set{over}:\n")
     print(table([dict(row) for row in variants]))
     print()
     for column in dict.fromkeys(key for row in variants for key in row):

@@ -1,4 +1,4 @@
-"""A prior over codes as two trainings in one folder: the VQ-VAE and its codes on disk, then the prior over them."""
+"""Two-stage training in one folder: a VQ-VAE with its codes on disk, then a prior over them."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The study machine: all combinations of some fields of a configuration, in one table and one figure.
+"""Studies: train all combinations of some fields of a configuration, and compare them in a table and a figure.
 
 What enters the step as an array (seed, learning rate, weights of a bound, rows of the data) trains in one program; what
 changes shapes or networks gets a program each, one after another. Every run has a folder like any other.
@@ -15,9 +15,11 @@ import jax
 from jaxvae import viz
 from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.console import MAIN
+from jaxvae.reports.next_command import next_command
 from jaxvae.reports.report import report
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.folder import FREE_FIELDS, drawing, open_folder, read_json
+from jaxvae.runs.load import load
 from jaxvae.runs.options import Options
 from jaxvae.runs.recorder import read_records
 from jaxvae.runs.records import experiment_module, header
@@ -112,7 +114,7 @@ def train_members(
     splits: Splits,
     spec: DataSpec,
 ) -> list[Row]:
-    """Train models that may share a program, and report each on its test part."""
+    """Train models that may share a program, and report each on its test set."""
     build, select = experiment.build, experiment.select or (lambda config, splits: Selection(splits))
     assert build is not None
     chosen = [select(config, splits) for config in configs]
@@ -126,7 +128,7 @@ def train_members(
 
 
 def row_of(trained: Trained, splits: Splits) -> Row:
-    """Return the summary of a run of a study, of one that diverged what made it."""
+    """Return the summary of a run of a study, or why it diverged."""
     if not distributed.is_primary():
         return {}
     return dict(trained.training) if diverged(trained) else report(trained, splits, brief=True)
@@ -141,7 +143,7 @@ class Group(NamedTuple):
 
 
 def grouped(experiment: Experiment, configs: Sequence[Any]) -> list[Group]:
-    """Return the configurations by the programs that they can share: those of the same data that differ in arrays."""
+    """Group configurations that can share a program: those with the same data that differ in arrays alone."""
     loaded: dict[Any, tuple[Splits, DataSpec]] = {}
     groups: dict[Any, Group] = {}
     for i, config in enumerate(configs):
@@ -176,8 +178,11 @@ def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) 
             experiment.draw(folder, sound)
     print_study(experiment.name, folder, rows, variants, units)
     if best:
-        print(f"Best run by its {best[1].replace('_', ' ')} on the validation part: {name}")
-        print(f"""Use it:   python -c 'import jaxvae as jv; print(jv.load("{folder}").folder)'  # loads the best run""")
+        print(f"Best run by its {best[1].replace('_', ' ')} on the validation set: {name}")
+        if (folder / str(name) / "checkpoints").exists() and (
+            command := next_command(load(folder / str(name)), folder)
+        ):
+            print(f"Use it:   {command}")
     else:
         print("No run is the best one: their validation numbers are of different things.")
 

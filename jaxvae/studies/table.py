@@ -1,4 +1,4 @@
-"""Rows of numbers as text, and what trainings took together."""
+"""Tables as text, and total times of trainings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ LONGEST = 24  # characters of a cell
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as text, a column for each of their numbers and short words."""
+    """Return rows as a text table, a column for each of their numbers and short words."""
     names = list(dict.fromkeys(name for row in rows for name, value in row.items() if _shown(value)))
     lines = [names, *([_said(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
@@ -32,7 +32,7 @@ def totals(trained: Sequence[Trained], batch_size: int) -> dict[str, float]:
 
 
 def diverged(trained: Trained) -> bool:
-    """Whether a training diverged, before its first evaluation or later: it belongs into no mean."""
+    """Whether a training diverged, before its first evaluation or later; it is in no mean."""
     return "failure" in trained.training
 
 

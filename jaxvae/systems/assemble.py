@@ -1,4 +1,4 @@
-"""A `System` from its parts: with players to be trained, or without to be used."""
+"""Assemble a `System` from its parts, with players for training or without for inference."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,12 +14,12 @@ def assembled(
     init: Callable[[PRNGKey, Batch], tuple[Params, ModelState]] | None = None,
     alternating: bool = False,
 ) -> System:
-    """Return the system of some parts.
+    """Assemble a system from its parts.
 
     Args:
       name: of the system.
-      parts: what it is made of.
-      players: those that learn.
+      parts: of the system.
+      players: losses with their optimizers.
       hparams: starting values of what their losses read from `StepInput.hparams`.
       init: of the parameters to start from; by default that of the parts.
       alternating: as in `Trainable`.
@@ -32,5 +32,5 @@ def assembled(
 
 
 def loaded(name: str, parts: Parts, hparams: Mapping[str, float]) -> System:
-    """Return the system of some parts for use alone: it has no loss."""
+    """Assemble a system for inference alone, without losses."""
     return assembled(name, parts, (), hparams=hparams)

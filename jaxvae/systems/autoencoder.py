@@ -1,4 +1,4 @@
-"""Autoencoders as systems: all their pairs at once, or the last one on the codes of those below."""
+"""Autoencoders as systems: all layers trained jointly, or greedily the last pair alone on the codes of those below."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -38,14 +38,14 @@ Penalty = Callable[[Callable[[Array], Array], Array, Array, str | None], Array]
 
 @dataclass(frozen=True, eq=False)
 class AutoencoderParts:
-    """What an autoencoder is made of, and what it can do.
+    """The parts of an autoencoder, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
       model: of images in [0, 1].
       prepare: scales images to [0, 1].
-      corrupt: what the encoder, or the last pair, sees; in training and on the validation part.
-      last_alone: whether the last pair learns alone, on what the pairs below make of the images.
+      corrupt: corruption of the input of the encoder, or of the last pair, in training and validation.
+      last_alone: whether the last pair is trained alone, on the codes of the pairs below.
     """
 
     spec: DataSpec
@@ -56,7 +56,7 @@ class AutoencoderParts:
 
     @property
     def num_fixed(self) -> int:
-        """Pairs that stay as they are, below those that learn."""
+        """Number of frozen pairs, below those that are trained."""
         return len(self.model.pairs) - 1 if self.last_alone else 0
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
@@ -69,7 +69,7 @@ class AutoencoderParts:
     def evaluate(
         self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
-        """Return the loss without penalty, and how well images come back whole that were not corrupted."""
+        """Return the loss without penalty, and the reconstruction error of uncorrupted images."""
         x = to_unit(batch.x, self.spec.num_values)
         wanted = self.apply(params, x, self.num_fixed, method="encode")
         _, errors = self.errors(params, self.corrupt(keys, wanted), wanted)
@@ -77,7 +77,7 @@ class AutoencoderParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What an autoencoder can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return capabilities.Encodes(self.encode), capabilities.Decodes(self.decode)
 
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
@@ -91,7 +91,7 @@ class AutoencoderParts:
         return jax.vmap(self.model.likelihood.mean)(of_x)
 
     def errors(self, params: Params, seen: Array, wanted: Array) -> tuple[Array, Array]:
-        """Return codes of what the first pair that learns sees, and how badly [B] what is wanted comes back.
+        """Return the codes of the first trained pair, and the reconstruction error [B] of its clean input.
 
         That is -log p(x | code). Of the last pair alone it is the cross-entropy where the pair below ends in a sigmoid,
         and squared errors elsewhere.
@@ -111,7 +111,7 @@ class AutoencoderParts:
 
 @dataclass(frozen=True, eq=False)
 class ReconstructionLoss:
-    """The loss of an autoencoder: its mean error over the batch, and a penalty of the code."""
+    """The loss of an autoencoder: its mean reconstruction error over the batch, and a penalty on the code."""
 
     parts: AutoencoderParts
     penalty: Penalty | None
@@ -147,16 +147,16 @@ def autoencoder_system(
 
       loss = -log p(x | code of the corrupted x) + penalty
 
-    or, of the last pair alone, how badly it brings back what the pairs below make of x.
+    or, of the last pair alone, its reconstruction error of the codes of the pairs below.
 
     Args:
       name: of the system.
       spec: of the data.
       model: of images in [0, 1].
       optimizer: of the loss.
-      corrupt: what the encoder, or the last pair, sees; in training and on the validation part.
-      penalty: of the code, weighted; in training alone.
-      last_alone: whether the pairs below the last stay as they are.
+      corrupt: corruption of the input of the encoder, or of the last pair, in training and validation.
+      penalty: on the code, weighted; in training alone.
+      last_alone: whether the pairs below the last are frozen.
       pretrained: parameters of these, or of all pairs, to start from.
 
     Returns:
@@ -171,6 +171,6 @@ def autoencoder_system(
 
 
 def _init_from(parts: AutoencoderParts, pretrained: Params, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-    """The initial parameters, with those of trained pairs in their places."""
+    """Initial parameters, with those of pre-trained pairs in their places."""
     params, model_state = parts.init(key, batch)
     return {**params, **pretrained}, model_state

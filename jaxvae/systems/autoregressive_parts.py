@@ -38,14 +38,14 @@ from jaxvae.types import (
 
 @dataclass(frozen=True, eq=False)
 class AutoregressiveParts:
-    """What an autoregressive model is made of, and what it can do.
+    """The parts of an autoregressive model, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
       decoder: of tokens; its context, if it has one, is made of the labels.
       likelihood: of the tokens.
-      tokens: what the decoder takes for pixels.
-      prepare: makes the images that are modelled of those of the data.
+      tokens: the units that are predicted: pixels or blocks of them.
+      prepare: the preprocessing of images: binarises or scales them.
     """
 
     spec: DataSpec
@@ -75,12 +75,12 @@ class AutoregressiveParts:
 
     @property
     def bits(self) -> float:
-        """Bits per dimension of a nat per image."""
+        """Factor from nats per image to bits per dimension."""
         return 1.0 / (math.log(2.0) * math.prod(self.spec.shape))
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What an autoregressive model can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return (
             capabilities.Generates(self.sample),
             capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
@@ -94,7 +94,7 @@ class AutoregressiveParts:
         return score_images(self.likelihood, of_x, tokens)
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Draw images token by token, of the classes in turn: see `capabilities.Generates`."""
+        """Sample images token by token, of the classes in turn: see `capabilities.Generates`."""
         labels = jnp.arange(num) % self.spec.num_classes if self._conditional else None
         keys = jax.random.split(key, num)
         tokens = sampling.autoregressive(self.decoder, params, keys, self.likelihood.sample, labels)
@@ -103,7 +103,7 @@ class AutoregressiveParts:
     def complete(
         self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, labels: Array | None, known: Array
     ) -> Array:
-        """Draw the unknown pixels: see `capabilities.Completes`."""
+        """Sample the unknown pixels: see `capabilities.Completes`."""
         given = self.tokens.encode(x)
         height, width = given.shape[1:3]
         side = known.shape[0] // height
@@ -132,7 +132,7 @@ class AutoregressiveParts:
 
 @dataclass(frozen=True, eq=False)
 class NegativeLogLikelihood:
-    """The loss: -log p(x), its mean over the batch."""
+    """The loss: the mean of -log p(x) over the batch."""
 
     parts: AutoregressiveParts
 
@@ -162,8 +162,8 @@ def autoregressive_system(
       spec: of the data.
       decoder: of tokens; its context, if it has one, is made of the labels.
       likelihood: of the tokens.
-      tokens: what the decoder takes for pixels.
-      prepare: makes the images that are modelled of those of the data.
+      tokens: the units that are predicted: pixels or blocks of them.
+      prepare: the preprocessing of images: binarises or scales them.
       optimizer: of the negative log-likelihood.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Two training objectives of VAEs with the usual schedules, for systems that are not about their bound."""
+"""The ELBO as a training objective, with the KL in closed form or sampled, with warm-up and free bits."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxvae.types import Array, Metrics, Params, PRNGKey, StepInput
 
 
 def closed_bound(vae: VAE) -> Bound:
-    """Return the ELBO with the KL in closed form, and three ways to weigh it, all read from `hparams`.
+    """Return the ELBO with the KL in closed form, weighted by what is read from `hparams`.
 
     beta: weight of the KL; warmup_steps: its linear rise from 0; free_bits: nats per dimension below which the KL is
     not lowered.
@@ -39,7 +39,7 @@ def closed_bound(vae: VAE) -> Bound:
 
 
 def sampled_bound(vae: LatentVariableModel) -> Bound:
-    """Return the ELBO of one sample, for any posterior and prior, with two weights of the KL read from `hparams`.
+    """Return the single-sample ELBO for any posterior and prior, with the KL weighted by what is read from `hparams`.
 
     beta: weight of the KL; warmup_steps: its rise from 0.
 
@@ -59,5 +59,5 @@ def sampled_bound(vae: LatentVariableModel) -> Bound:
 
 
 def bound_metrics(reconstruction: Array, kl: Array) -> Metrics:
-    """Return what a training logs of an ELBO from its two parts, [B] each, nats; the weight of the KL is not in it."""
+    """Return the training metrics of an ELBO from its two terms, [B] each, nats; the KL is not weighted."""
     return {"elbo": -reconstruction - kl, "reconstruction": reconstruction, "kl": kl}

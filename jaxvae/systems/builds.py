@@ -1,5 +1,9 @@
-"""Ready systems for those who compose nothing: networks, likelihood and optimizer that suit some images."""
+"""Ready-made systems: a VAE, a VQ-VAE and an autoregressive model with default networks and optimizers.
 
+Their schedules follow the steps that `jaxvae.train` is asked for, see `jaxvae.systems.following`.
+"""
+
+import functools
 from collections.abc import Sequence
 
 from jaxvae import likelihoods
@@ -8,6 +12,7 @@ from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound
+from jaxvae.systems.following import FollowingOptimizer, ShareOfSteps
 from jaxvae.systems.networks import AutoregressiveNetName, Net, autoregressive_net, gaussian_vae
 from jaxvae.systems.pixels import PixelLikelihood, binary_pixels, pixels_of
 from jaxvae.systems.tokens import block_tokens, pixel_tokens
@@ -17,7 +22,8 @@ from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.training import cosine_adam
 from jaxvae.types import DataSpec, System
 
-STEPS = 3_000  # over which the learning rate falls, unless a training says otherwise
+STEPS = 3_000  # over which the learning rate falls where no training says otherwise: `jaxvae.train` does
+WARMUP = 1 / 6  # of the steps
 
 
 def vae(
@@ -25,11 +31,10 @@ def vae(
     *,
     latent_dim: int = 16,
     net: Net = "conv",
-    likelihood: PixelLikelihood = "bernoulli",
+    likelihood: PixelLikelihood | None = None,
     beta: float = 1.0,
-    warmup_steps: int = 500,
+    warmup_steps: int | None = None,
     learning_rate: float = 1e-3,
-    steps: int = STEPS,
 ) -> System:
     """Return a VAE with a Gaussian posterior and the prior N(0, I), ready for `jaxvae.train`.
 
@@ -38,11 +43,11 @@ def vae(
       latent_dim: D, dimensions of the latent.
       net: networks of encoder and decoder, `mlp`, `conv` or `resnet`.
       likelihood: `bernoulli`, for which grey images are binarised anew at every visit; `logistic_mixture` or
-        `categorical` of 8-bit values; `gaussian`, a density.
+        `categorical` of 8-bit values; `gaussian`, a density. By default `logistic_mixture` of images in colour, whose
+        channels go together, and `bernoulli` of all others.
       beta: weight of the KL.
-      warmup_steps: over which that weight rises from 0, against posterior collapse.
-      learning_rate: of Adam, at the first step.
-      steps: over which it falls to 2 %: those of the training.
+      warmup_steps: over which that weight rises from 0, against posterior collapse; by default a sixth of the training.
+      learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
     Returns:
       The system.
@@ -50,7 +55,9 @@ def vae(
     Raises:
       UserError: if the images have not the values of the likelihood.
     """
-    of_pixels, prepare = pixels_of(likelihood, spec)
+    by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 or spec.shape[-1] == 1 else "logistic_mixture"
+    of_pixels, prepare = pixels_of(likelihood or by_default, spec)
+    warmup = ShareOfSteps(WARMUP, STEPS) if warmup_steps is None else warmup_steps
     model = gaussian_vae(net, latent_dim, of_pixels, spec)
     return vae_system(
         name="vae",
@@ -59,8 +66,8 @@ def vae(
         prepare=prepare,
         bound=closed_bound(model),
         score=beta_elbo_score,
-        optimizer=cosine_adam(learning_rate, steps),
-        hparams={"beta": beta, "warmup_steps": warmup_steps, "free_bits": 0.0},
+        optimizer=_adam(learning_rate),
+        hparams={"beta": beta, "warmup_steps": warmup, "free_bits": 0.0},
     )
 
 
@@ -72,7 +79,6 @@ def vqvae(
     channels: Sequence[int] = (32, 64),
     likelihood: PixelLikelihood | None = None,
     learning_rate: float = 2e-3,
-    steps: int = STEPS,
 ) -> System:
     """Return a VQ-VAE of one grid of codes, with a codebook of moving averages, ready for `jaxvae.train`.
 
@@ -82,8 +88,7 @@ def vqvae(
       code_dim: D, channels of a code.
       channels: of the encoder's layers, each of which halves height and width.
       likelihood: as of `vae`; by default `bernoulli` of binary images and `logistic_mixture` of others.
-      learning_rate: of Adam, at the first step.
-      steps: over which it falls to 2 %: those of the training.
+      learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
     Returns:
       The system.
@@ -95,9 +100,7 @@ def vqvae(
     of_pixels, prepare = pixels_of(likelihood or by_default, spec, num_components=5)
     quantizer = VectorQuantizer(num_codes, code_dim, cosine=True, restart_below=0.5)
     model = convolutional_vqvae(spec, quantizer, of_pixels, code_dim=code_dim, channels=tuple(channels))
-    return vqvae_system(
-        name="vqvae", spec=spec, model=model, prepare=prepare, optimizer=cosine_adam(learning_rate, steps)
-    )
+    return vqvae_system(name="vqvae", spec=spec, model=model, prepare=prepare, optimizer=_adam(learning_rate))
 
 
 def autoregressive(
@@ -107,7 +110,6 @@ def autoregressive(
     features: int = 32,
     num_layers: int = 6,
     learning_rate: float = 2e-3,
-    steps: int = STEPS,
 ) -> System:
     """Return a PixelCNN, PixelRNN or Transformer of binarised pixels, whose likelihood is exact.
 
@@ -116,8 +118,7 @@ def autoregressive(
       net: network over the pixels; blocks of 2x2 of them are one token where they divide the images.
       features: channels of its layers.
       num_layers: of it.
-      learning_rate: of Adam, at the first step.
-      steps: over which it falls to 2 %: those of the training.
+      learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
     Returns:
       The system.
@@ -145,5 +146,12 @@ def autoregressive(
         likelihood=likelihood,
         tokens=tokens,
         prepare=binary_pixels(spec),
-        optimizer=cosine_adam(learning_rate, steps),
+        optimizer=_adam(learning_rate),
     )
+
+
+# ---------- private
+
+
+def _adam(learning_rate: float) -> FollowingOptimizer:
+    return FollowingOptimizer(functools.partial(cosine_adam, learning_rate), STEPS)

@@ -1,4 +1,4 @@
-"""Classifiers of images as systems: a linear layer on the codes of another model."""
+"""Classifiers as systems: a linear layer on the codes of an encoder, which is pre-trained or not."""
 
 import functools
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from jaxvae.types import (
 
 
 class EncoderParts(Parts, Protocol):
-    """Parts of a model that encodes images as vectors, as a VAE's or an autoencoder's."""
+    """Parts of a model that encodes images as vectors, such as a VAE or an autoencoder."""
 
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return vectors of prepared images: see `capabilities.Encodes`."""
@@ -40,11 +40,11 @@ class EncoderParts(Parts, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ClassifierParts:
-    """What a classifier is made of, and what it can do.
+    """The parts of a classifier, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
-      encoder: the model that the codes are of.
+      encoder: the model that encodes the images.
       prepare: that of the encoder.
     """
 
@@ -54,11 +54,11 @@ class ClassifierParts:
 
     @property
     def head(self) -> nn.Dense:
-        """The layer on the codes."""
+        """The linear layer on the codes."""
         return nn.Dense(self.spec.num_classes)
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        """Return parameters of a new encoder and of the layer."""
+        """Return parameters of a new encoder and of the linear layer."""
         of_encoder, of_head, noise = jax.random.split(key, 3)
         params, model_state = self.encoder.init(of_encoder, batch)
         keys = jax.random.split(noise, batch.mask.shape[0])
@@ -76,7 +76,7 @@ class ClassifierParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a classifier can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return (capabilities.Classifies(self.classify),)
 
     def classify(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
@@ -92,7 +92,7 @@ class ClassifierParts:
 
 @dataclass(frozen=True, eq=False)
 class CrossEntropy:
-    """The loss of a classifier, of images as they are corrupted."""
+    """The cross-entropy of corrupted images, mean over the batch."""
 
     parts: ClassifierParts
     corrupt: Corrupt
@@ -121,7 +121,7 @@ def classifier_system(
     corrupt: Corrupt,
     frozen: bool = False,
 ) -> System:
-    """Return the system that learns a linear layer on a model's codes, and the codes with it.
+    """Return the system that trains a linear classifier on the codes of an encoder, and fine-tunes or freezes that.
 
       loss = -log q(class | code of the corrupted x)
 
@@ -131,8 +131,8 @@ def classifier_system(
       encoder: parts of an autoencoder or a VAE.
       variables: its parameters to start from, and its state; None initialises them.
       optimizer: of the loss.
-      corrupt: what the encoder sees of the images that it is trained on.
-      frozen: whether the codes stay as they are.
+      corrupt: corruption of the training images.
+      frozen: whether the encoder is frozen.
 
     Returns:
       The system.
@@ -143,7 +143,7 @@ def classifier_system(
 
 
 def class_scores(log_q: Array, labels: Array) -> dict[str, Array]:
-    """Return the cross-entropy, nats, and the error, 0 or 1, of every image; one without a class counts as class 0.
+    """Return the cross-entropy, nats, and the error, 0 or 1, of every image; unlabelled ones count as class 0.
 
     Args:
       log_q: log q(class | x), [B, K].
@@ -155,7 +155,7 @@ def class_scores(log_q: Array, labels: Array) -> dict[str, Array]:
 
 
 def known_class_scores(log_q: Array, labels: Array, axis_name: str | None) -> dict[str, Array]:
-    """Return the means of `class_scores` over images whose class is known, label 0 or more; 0 where there is none.
+    """Return the means of `class_scores` over the labelled images, label 0 or more; 0 if there is none.
 
     Args:
       log_q: log q(class | x), [B, K].
@@ -179,6 +179,6 @@ def mean_share(weights: Array, axis_name: str | None) -> Array:
 def _init_from(
     parts: ClassifierParts, variables: tuple[Params, ModelState], key: PRNGKey, batch: Batch
 ) -> tuple[Params, ModelState]:
-    """The initial parameters of the layer, with those of a trained encoder."""
+    """Initial parameters of the linear layer, with those of a pre-trained encoder."""
     params, _ = parts.init(key, batch)
     return {**params, "encoder": variables[0]}, variables[1]

@@ -41,7 +41,7 @@ from jaxvae.types import (
 
 @dataclass(frozen=True, eq=False)
 class CodePriorParts:
-    """What a prior over codes is made of, and what it can do.
+    """The parts of a prior over codes, with its capabilities as methods.
 
     Attributes:
       spec: of the codes, see `code_spec`.
@@ -59,7 +59,7 @@ class CodePriorParts:
     prepare: Prepare = unchanged
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        """Return parameters of a decoder for every grid, and zeros for the variables of the codec."""
+        """Return parameters of the decoder of every grid, and zeros for the variables of the codec."""
         num = batch.mask.shape[0]
         grids = _columns([jnp.zeros((num, *shape), jnp.int32) for shape in self.shapes])
         given = self._contexts(grids, jnp.zeros(num, jnp.int32))
@@ -79,12 +79,12 @@ class CodePriorParts:
 
     @property
     def bits(self) -> float:
-        """Bits per dimension of the images of a nat per image."""
+        """Factor from nats per image to bits per dimension of the images."""
         return 1.0 / (math.log(2.0) * math.prod(self.codec.spec.shape))
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a prior over codes can do: draw images, and give log p(codes)."""
+        """The capabilities: see `jaxvae.capabilities`."""
         classes = self.spec.num_classes if self._conditional else 0
         return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob, True, classes)
 
@@ -102,7 +102,7 @@ class CodePriorParts:
         return total
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Draw codes, of the classes in turn; the images are E[x | codes]: see `capabilities.Generates`."""
+        """Sample codes, of the classes in turn; the images are E[x | codes]: see `capabilities.Generates`."""
         grids: list[Array] = []
         z = jnp.arange(num) % self.spec.num_classes if self._conditional else None
         for level, decoder in enumerate(self.decoders):
@@ -122,7 +122,7 @@ class CodePriorParts:
 
 @dataclass(frozen=True, eq=False)
 class CodesNegativeLogLikelihood:
-    """The loss: -log p(codes), its mean over the batch."""
+    """The loss: the mean of -log p(codes) over the batch."""
 
     parts: CodePriorParts
 
@@ -143,7 +143,7 @@ def code_prior_system(
     codec_variables: tuple[Params, ModelState] | None,
     optimizer: optax.GradientTransformation,
 ) -> System:
-    """Return the system that learns which grids of codes there are, and draws images by way of them.
+    """Return the system that trains a prior over grids of codes and decodes its samples to images.
 
     Args:
       name: of the system.
@@ -163,7 +163,7 @@ def code_prior_system(
 
 
 def code_spec(codec: VQVAEParts) -> DataSpec:
-    """Return what there is to know of the codes of images as data: all grids of an image in one row."""
+    """Return the data spec of codes: all grids of an image flattened in one row."""
     length = sum(math.prod(shape) for shape in grid_shapes(codec))
     return DataSpec((length,), max(codec.num_codes), codec.spec.num_classes)
 
@@ -181,7 +181,7 @@ def grid_shapes(codec: VQVAEParts) -> Shapes:
 def _init(
     parts: CodePriorParts, codec_variables: tuple[Params, ModelState] | None, key: PRNGKey, batch: Batch
 ) -> tuple[Params, ModelState]:
-    """Initial parameters above a trained codec."""
+    """Initial parameters of the prior, and the variables of a trained codec."""
     return parts.init(key, batch)[0], variables_or_zeros(parts.codec, codec_variables)
 
 

@@ -1,4 +1,4 @@
-"""What an encoder sees of images that it is to restore: the noises that `--noise` chooses from."""
+"""Corruptions of images for denoising, by name."""
 
 import functools
 from typing import Literal
@@ -30,18 +30,18 @@ def make_corruption(name: NoiseName, level: float, most: int = 0) -> Corrupt:
 
 
 def corrupted(keys: PRNGKey, x: Array, name: NoiseName, level: float) -> Array:
-    """Return images or codes with noise."""
+    """Return corrupted images or codes."""
     return NOISES[name](keys, x, level)
 
 
 def shifted(keys: PRNGKey, x: Array, most: int, noise: Corrupt) -> Array:
-    """Return images moved by up to some pixels, and then with noise."""
+    """Return images shifted at random, then corrupted."""
     first, second = split_each(keys)
     return noise(second, shift(first, x, most))
 
 
 def check_noise(name: NoiseName, level: float) -> None:
-    """Raise a `UserError` unless a level is one of a corruption."""
+    """Raise a `UserError` unless a noise level is valid for a corruption."""
     expected = {"gaussian": "at least 0", "dropout": "0 to below 1"}.get(name, "0 to 1")
     if not (level >= 0 and (name == "gaussian" or level < 1 or (level == 1 and name != "dropout"))):
-        raise UserError(f"--noise-level is {level}, expected {expected} of {name}.")
+        raise UserError(f"The noise level is {level}, expected {expected} of {name}.")

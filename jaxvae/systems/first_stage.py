@@ -1,4 +1,4 @@
-"""The trained model that a second stage is built on: its parameters are part of the second one's model state."""
+"""The trained first stage of a two-stage system: its variables are part of the second stage's model state."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxvae.types import Dataset, ModelState, Params, Parts, System
 
 
 def variables_or_zeros(parts: Parts, variables: tuple[Params, ModelState] | None) -> ModelState:
-    """Return the parameters and the state of a model that another is built on, as part of that one's state.
+    """Return parameters and state of the first stage as part of the second stage's model state.
 
     Args:
       parts: of the model.

@@ -1,4 +1,4 @@
-"""Planar flows fitted to densities in the plane as systems; flows of all lengths, targets and bases are one program.
+"""Planar flows fitted to two-dimensional densities as systems; flows of any depth, target and base share a program.
 
 What a flow uses of the parameters, and its target, are hyper-parameters, which a study may vary; a step leaves them in
 the model state, so that a trained flow knows its own.
@@ -73,7 +73,7 @@ class FitsDensity(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FlowDensityParts:
-    """What flows on densities in the plane are made of, and what they can do.
+    """The parts of flows fitted to two-dimensional densities, with their capabilities as methods.
 
     Attributes:
       spec: of a point.
@@ -90,7 +90,7 @@ class FlowDensityParts:
     max_flows: int
 
     def init(self, key: PRNGKey, batch: Batch, hparams: Mapping[str, float] | None = None) -> tuple[Params, ModelState]:
-        """Return parameters of the longest flow, and the state: target, layers in use and base, 0 where not given."""
+        """Return parameters of the deepest flow, and the state: target, number of layers and base, 0 by default."""
         state = hparams or dict.fromkeys(("target", "num_flows", "learned_base"), 0.0)
         return init_params(key, self.max_flows), {name: jnp.float32(value) for name, value in state.items()}
 
@@ -102,11 +102,11 @@ class FlowDensityParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a flow can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return capabilities.Generates(self.sample), FitsDensity(self.divergence, self.log_density, self.points)
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Draw points: see `capabilities.Generates`."""
+        """Sample points: see `capabilities.Generates`."""
         noise = jax.random.normal(key, (num, 2))
         return Samples(self.points(params, model_state, noise, model_state["num_flows"]), None)
 
@@ -126,7 +126,7 @@ class FlowDensityParts:
 
     @property
     def layer(self) -> Layer:
-        """A planar layer in the direction that is quick where the flow trains."""
+        """A planar layer in the direction that is fast to evaluate in training."""
         return LAYERS[self.objective]
 
     def terms(self, params: Params, hparams: Mapping[str, Array], keys: PRNGKey, x: Array, beta: Array) -> Metrics:
@@ -156,7 +156,7 @@ class FlowDensityParts:
 
 @dataclass(frozen=True, eq=False)
 class FlowDensityLoss:
-    """The loss of a flow, with beta rising from 0.01 to 1 in so many steps."""
+    """The loss of a flow, with beta annealed from 0.01 to 1."""
 
     parts: FlowDensityParts
     anneal_steps: float
@@ -182,7 +182,7 @@ def flow_density_system(
     anneal_steps: float,
     optimizer: optax.GradientTransformation,
 ) -> System:
-    """Return the system that fits a planar flow q to a density p in the plane.
+    """Return the system that fits a planar flow q to a two-dimensional density p.
 
       reverse KL:          loss = E_q[log q(z) - beta log p(z)],  beta = min(1, 0.01 + step / anneal_steps)
       maximum likelihood:  loss = -E_p[log q(z)]
@@ -237,7 +237,7 @@ def target_of(model_state: ModelState) -> Target:
 
 
 def in_use(hparams: Mapping[str, Array]) -> InUse:
-    """Return what a flow uses of its parameters, from its hyper-parameters or its model state."""
+    """Return how many layers and which base a flow uses, from its hyper-parameters or its model state."""
     return InUse(hparams["num_flows"], hparams["learned_base"])
 
 

@@ -1,4 +1,4 @@
-"""Ladder networks as systems: classifiers that learn from images of which some have a class."""
+"""Ladder networks as systems: semi-supervised classifiers of partly labelled images (Rasmus et al. 2015)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from jaxvae.types import (
 
 @dataclass(frozen=True, eq=False)
 class LadderParts:
-    """What a ladder network is made of, and what it can do.
+    """The parts of a ladder network, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
@@ -44,7 +44,7 @@ class LadderParts:
     prepare: Prepare
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        """Return parameters and the averages that evaluation normalises by."""
+        """Return parameters, and the running averages of batch normalisation."""
         x = to_unit(batch.x, self.spec.num_values)
         model_state, params = flax.core.pop(self.model.init(key, None, x), "params")
         return params, model_state
@@ -59,7 +59,7 @@ class LadderParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a ladder network can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return (capabilities.Classifies(self.classify),)
 
     def classify(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
@@ -70,7 +70,7 @@ class LadderParts:
 
 @dataclass(frozen=True, eq=False)
 class LadderLoss:
-    """The loss of a ladder network: the cross-entropy of known classes, and the costs of all other images."""
+    """The loss of a ladder network: the cross-entropy of labelled images, and the denoising costs of all others."""
 
     parts: LadderParts
     costs: Sequence[float]
@@ -104,7 +104,7 @@ def ladder_system(
     optimizer: optax.GradientTransformation,
     costs: Sequence[float],
 ) -> System:
-    """Return the system that trains a ladder network on images of which some have a class, others the label -1.
+    """Return the system that trains a ladder network on partly labelled images; the label -1 means unlabelled.
 
       loss = mean over known classes of -log q(y | x) + sum_l weight_l cost_l                    (Rasmus et al., eq. 4)
 

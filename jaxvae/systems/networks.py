@@ -1,4 +1,4 @@
-"""Networks by name: what `--net` and `--prior` choose from."""
+"""Networks by name: the choices of `--net` and `--prior`."""
 
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
 
 
 def network_dtype(precision: str) -> Any:
-    """Return the type in which networks compute, by the name of a precision: `float32` or `bf16`."""
+    """Return the dtype of the networks' arithmetic by the name of a precision, `float32` or `bf16`."""
     return jnp.bfloat16 if precision == "bf16" else None
 
 
@@ -82,7 +82,7 @@ def autoregressive_net(
     num_heads: int,
     dtype: Any = None,
 ) -> nn.Module:
-    """Return a network over pixels or codes.
+    """Return an autoregressive network over pixels or codes.
 
     Args:
       name: which.

@@ -1,4 +1,4 @@
-"""Images as a model sees them, and the likelihoods that go with each: what `--likelihood` chooses from."""
+"""Preprocessing of pixels and the matching likelihoods, by name."""
 
 import functools
 from typing import Literal
@@ -12,12 +12,12 @@ PixelLikelihood = Literal["bernoulli", "categorical", "gaussian", "logistic_mixt
 
 
 def binary_pixels(spec: DataSpec) -> Prepare:
-    """Return the function that binarises images anew at every visit, with their intensity as the probability of 1."""
+    """Return the preprocessing that binarises images anew at every visit, with intensity as the probability of 1."""
     return functools.partial(binarize, num_values=spec.num_values)
 
 
 def unit_pixels(spec: DataSpec) -> Prepare:
-    """Return the function that scales images to [0, 1]."""
+    """Return the preprocessing that scales images to [0, 1]."""
     return functools.partial(scaled, num_values=spec.num_values)
 
 
@@ -28,7 +28,7 @@ def scaled(keys: PRNGKey, x: Array, num_values: int) -> Array:
 
 
 def unchanged(keys: PRNGKey, x: Array) -> Array:
-    """Return examples as they are, as codes; the keys are not used."""
+    """Return examples, such as codes, as they are; the keys are not used."""
     del keys
     return x
 
@@ -36,7 +36,7 @@ def unchanged(keys: PRNGKey, x: Array) -> Array:
 def pixels_of(
     name: PixelLikelihood, spec: DataSpec, *, num_components: int = 10, sigma: float = 0.1
 ) -> tuple[Likelihood, Prepare]:
-    """Return a likelihood of images in [0, 1] and what makes these of the data.
+    """Return a likelihood of images in [0, 1], and the preprocessing that goes with it.
 
     Args:
       name: `bernoulli`, of images that are binarised anew at every visit; `categorical` and `logistic_mixture`, of the
@@ -53,7 +53,7 @@ def pixels_of(
     if name == "gaussian":
         return likelihoods.gaussian(sigma), unit_pixels(spec)
     if spec.num_values == 2:
-        raise UserError(f"--likelihood {name} is of images with more than two values: choose bernoulli.")
+        raise UserError(f"The likelihood {name} is of images with more than two values: choose bernoulli.")
     if name == "categorical":
         of_integers = likelihoods.categorical(spec.num_values)
     else:

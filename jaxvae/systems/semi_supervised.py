@@ -1,4 +1,4 @@
-"""M2 as a system: a model of images, or of another model's latents, of which some have a class."""
+"""M2 as a system: a semi-supervised VAE of partly labelled images, or of their latents (M1 + M2)."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ ClassObjective = Callable[[ClassTerms, Array, StepInput], tuple[Array, Metrics]]
 
 
 class LatentParts(Parts, Protocol):
-    """Parts of a VAE with a Gaussian posterior, whose latents a second stage is of."""
+    """Parts of a VAE with a Gaussian posterior: the first stage of M1 + M2."""
 
     def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
         """Return q(z | x): see `capabilities.Infers`."""
@@ -53,12 +53,12 @@ class LatentParts(Parts, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class M2Parts:
-    """What M2, or M1 + M2, is made of, and what it can do.
+    """The parts of M2, or of M1 + M2, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
       model: of images, or of the latents of `first_stage`.
-      prepare: makes the images that are modelled of those of the data.
+      prepare: the preprocessing of images: binarises or scales them.
       first_stage: M1, a VAE of images. Its latents are drawn anew at every visit and standardised as those of a first
         batch are; its parameters are part of the model state. None where M2 is of images.
       latent_noise: of the latents of M1, in their standard deviations; 1 in the paper, 0 takes their means.
@@ -73,7 +73,7 @@ class M2Parts:
     def init(
         self, key: PRNGKey, batch: Batch, variables: tuple[Params, ModelState] | None = None
     ) -> tuple[Params, ModelState]:
-        """Return parameters, and the state that standardises latents.
+        """Return parameters, and the mean and scale by which latents are standardised.
 
         Args:
           key: of the parameters.
@@ -101,7 +101,7 @@ class M2Parts:
     def evaluate(
         self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
-        """Return the bound of every image as one without a class, and the cross-entropy and error of its class."""
+        """Return the bound of every image as an unlabelled one, and the cross-entropy and error of its class."""
         noise, draw = split_each(keys)
         x = self.prepare(noise, batch.x)
         bound = class_bound(self.terms(params, model_state, draw, x), jnp.full_like(batch.labels, -1))
@@ -110,7 +110,7 @@ class M2Parts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What M2 can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         return (
             capabilities.Classifies(self.classify),
             capabilities.Generates(self.sample),
@@ -122,13 +122,13 @@ class M2Parts:
         return self._apply(params, self.expected(model_state, x), method="classify")
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Draw styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
+        """Sample styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
         style, pixels = jax.random.split(key)
         z, keys = jax.random.normal(style, (num, self.model.posterior.latent_dim)), jax.random.split(pixels, num)
         return Samples(self.decoded(params, model_state, keys, z, jnp.arange(num) % self.spec.num_classes), None)
 
     def analogies(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, y: Array) -> Array:
-        """Return images of every class in given styles: see `capabilities.TransfersStyle`."""
+        """Return images of every class in the styles of given images: see `capabilities.TransfersStyle`."""
         z = self._apply(params, self.expected(model_state, x), y, method="style").mean
         every = lambda label: self.decoded(params, model_state, keys, z, jnp.full(len(z), label))  # noqa: E731
         return jnp.stack([every(label) for label in range(self.spec.num_classes)], axis=1)
@@ -141,7 +141,7 @@ class M2Parts:
         x: Any,
         corrupt: Corrupt | None = None,
     ) -> ClassTerms:
-        """Return the terms of the bound of prepared images, which the classifier sees corrupted if so asked."""
+        """Return the terms of the bound of preprocessed images; `corrupt` is for the classifier's input alone."""
         first, draw = split_each(keys)  # of latents or of what the classifier sees, never of both
         seen = None if corrupt is None else corrupt(first, x)
         return self._apply(params, draw, self.modelled(model_state, first, x), seen)
@@ -155,18 +155,18 @@ class M2Parts:
         return self.first_stage.decode(model_state["params"], model_state["state"], keys, latents)
 
     def prepared(self, keys: PRNGKey, x: Array | GaussianParams) -> Array | GaussianParams:
-        """Return images as they are modelled; q(z | x) of images stays as it is."""
+        """Return preprocessed images; q(z | x), given in their place, stays as it is."""
         return x if isinstance(x, GaussianParams) else self.prepare(keys, x)
 
     def latents(self, model_state: ModelState, x: Array | GaussianParams) -> GaussianParams:
-        """Return q(z | x) of M1, if it is not given."""
+        """Return q(z | x) of M1, unless it is given already."""
         if isinstance(x, GaussianParams):
             return x
         assert self.first_stage is not None
         return self.first_stage.posterior(model_state["params"], model_state["state"], x)
 
     def modelled(self, model_state: ModelState, keys: PRNGKey, x: Array | GaussianParams) -> Any:
-        """Return what M2 is of: prepared images, or latents of them, drawn."""
+        """Return the input of M2: preprocessed images, or sampled latents of M1."""
         if self.first_stage is None:
             return x
         q = self.latents(model_state, x)
@@ -174,7 +174,7 @@ class M2Parts:
         return self._standardized(model_state, q.mean + self.latent_noise * (drawn - q.mean))
 
     def expected(self, model_state: ModelState, x: Array) -> Array:
-        """Return the same without noise."""
+        """Return the input of M2 without noise: images, or posterior means of M1."""
         return x if self.first_stage is None else self._standardized(model_state, self.latents(model_state, x).mean)
 
     def _apply(self, params: Params, *args: Any, **options: Any) -> Any:
@@ -216,7 +216,7 @@ def m2_system(
     first_stage_variables: tuple[Params, ModelState] | None = None,
     latent_noise: float = 1.0,
 ) -> System:
-    """Return the system that trains M2 on images of which some have a class, others the label -1.
+    """Return the system that trains M2 on partly labelled images; the label -1 means unlabelled.
 
     Departs from the paper in that q(y | x), also within the bound of an image without a class, may be of the image
     corrupted; that a batch has more images with a class than the data, by repetition, so that their bounds weigh more;
@@ -228,7 +228,7 @@ def m2_system(
       name: of the system.
       spec: of the data.
       model: of images, or of the latents of `first_stage`.
-      prepare: makes the images that are modelled of those of the data.
+      prepare: the preprocessing of images: binarises or scales them.
       objective: the loss, of the terms of the bound.
       optimizer: of the loss.
       hparams: starting values of what the objective reads from `StepInput.hparams`.

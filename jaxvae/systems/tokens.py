@@ -1,4 +1,4 @@
-"""Tokens: what an autoregressive model takes for the pixels of images, one after another."""
+"""Tokens: the units that an autoregressive model predicts one by one: pixels, blocks of pixels or codes."""
 
 from dataclasses import dataclass
 
@@ -62,7 +62,9 @@ def block_tokens(spec: DataSpec, size: int) -> BlockTokens:
     """
     height, width, channels = spec.shape
     if height % size or width % size:
-        raise UserError(f"--block is {size}, which does not divide images of {height}x{width}: choose 1.")
+        raise UserError(
+            f"Blocks of {size}x{size} pixels do not divide images of {height}x{width}: choose a block of 1."
+        )
     return BlockTokens((height // size, width // size), 2 ** (size * size * channels), size, channels)
 
 

@@ -1,4 +1,4 @@
-"""VAEs as systems, with one group of latents or several: a bound is maximised, whichever an experiment writes down."""
+"""VAEs as systems, with one group of latents or several; the bound that is maximised is the experiment's."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ Score = Callable[[ELBOTerms, Mapping[str, Array]], Array]  # (terms [S, B], hpar
 
 
 def elbo_score(terms: ELBOTerms, hparams: Mapping[str, Array]) -> Array:
-    """Return the ELBO: what validation images are scored by, larger is better."""
+    """Return the ELBO as the validation score, larger is better."""
     del hparams
     return objectives.elbo(terms)
 
@@ -55,13 +55,13 @@ def iwae_score(terms: ELBOTerms, hparams: Mapping[str, Array]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class VAEParts:
-    """What a VAE is made of, and what it can do.
+    """The parts of a VAE, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
       vae: the model.
-      prepare: makes what the likelihood scores of the images.
-      score: what the validation part is scored by, larger is better.
+      prepare: the preprocessing of images: binarises or scales them.
+      score: the validation score, larger is better.
       num_samples: S, latents per example in validation.
     """
 
@@ -82,7 +82,7 @@ class VAEParts:
     def evaluate(
         self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
-        """Return the score and the parts of the ELBO of every image, nats."""
+        """Return the validation score and the terms of the ELBO of every image, nats."""
         noise, draw = split_each(keys)
         x = self.prepare(noise, batch.x)
         metrics = {}
@@ -103,7 +103,7 @@ class VAEParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a VAE can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         common = (
             capabilities.Generates(self.sample),
             capabilities.Encodes(self.encode),
@@ -113,7 +113,7 @@ class VAEParts:
         return (*common, capabilities.Infers(self.posterior)) if self.vae.has_gaussian_posterior else common
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Draw images of the prior: see `capabilities.Generates`."""
+        """Sample images from the prior: see `capabilities.Generates`."""
         latents, pixels = split_each(jax.random.split(key, num))
         return draw_images(self.vae, params, pixels, self._apply(params, latents, method="prior_latents"))
 
@@ -140,7 +140,7 @@ class VAEParts:
 
 @dataclass(frozen=True, eq=False)
 class NegativeBound:
-    """The loss of a bound, of images as they are prepared: its mean over the batch, negative."""
+    """The loss: the negative mean of a bound over a batch of preprocessed images."""
 
     prepare: Prepare
     bound: Bound
@@ -171,11 +171,11 @@ def vae_system(
       name: of the system.
       spec: of the data.
       vae: the model.
-      prepare: makes what the likelihood scores of the images.
+      prepare: the preprocessing of images: binarises or scales them.
       bound: the training objective.
       optimizer: of the negative bound.
       hparams: starting values of what the bound reads from `StepInput.hparams`.
-      score: what the validation part is scored by.
+      score: the validation score.
       num_samples: S, latents per example in validation.
 
     Returns:

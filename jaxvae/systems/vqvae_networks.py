@@ -1,4 +1,4 @@
-"""Convolutional networks around quantizers: a VQ-VAE of one grid of codes, or of two (VQ-VAE-2)."""
+"""Convolutional VQ-VAEs with one grid of codes or two (VQ-VAE-2)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -21,7 +21,7 @@ def convolutional_vqvae(
     levels: Literal[1, 2] = 1,
     dtype: Any = None,
 ) -> VQVAE | HierarchicalVQVAE:
-    """Return a VQ-VAE of convolutions of stride 2, of which the decoder is the mirror image.
+    """Return a VQ-VAE whose encoder has convolutions of stride 2, and whose decoder mirrors it.
 
     Args:
       spec: of the data.

@@ -1,4 +1,4 @@
-"""VQ-VAEs as systems: images by way of grids of codes, trained by whichever loss an experiment writes down."""
+"""VQ-VAEs as systems: images encoded as grids of discrete codes; the loss is the experiment's."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -36,13 +36,13 @@ Temperature = Callable[[Array], Array]  # of a quantizer that has one: (step) ->
 
 @dataclass(frozen=True, eq=False)
 class VQVAEParts:
-    """What a VQ-VAE is made of, and what it can do.
+    """The parts of a VQ-VAE, with its capabilities as methods.
 
     Attributes:
       spec: of the data.
       model: whose likelihood is of images in [0, 1].
-      prepare: makes the images that are modelled of those of the data.
-      weight: of the quantizers' penalty in what the validation part is scored by.
+      prepare: the preprocessing of images: binarises or scales them.
+      weight: of the quantizers' penalty in the validation loss.
     """
 
     spec: DataSpec
@@ -51,7 +51,7 @@ class VQVAEParts:
     weight: float
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
-        """Return parameters whose output bias is the mean image, and codebooks that start as clusters of vectors."""
+        """Return parameters whose output bias is the mean image, and codebooks initialised by k-means."""
         params_key, noise = jax.random.split(key)
         x = self.prepare(jax.random.split(noise, batch.mask.shape[0]), batch.x)
         state, params = flax.core.pop(self.model.init(params_key, x), "params")
@@ -79,7 +79,7 @@ class VQVAEParts:
 
     @property
     def use(self) -> tuple[Any, ...]:
-        """What a VQ-VAE can do."""
+        """The capabilities: see `jaxvae.capabilities`."""
         discrete = self.model.likelihood.discrete
         return (capabilities.Codes(self.num_codes, self.encode, self.decode, self.vectors, self.log_px, discrete),)
 
@@ -105,7 +105,7 @@ class VQVAEParts:
 
 @dataclass(frozen=True, eq=False)
 class CodedTraining:
-    """The loss of a training step, in which codebooks move on.
+    """The training loss, which also updates the codebooks.
 
     Attributes:
       parts: of the system.
@@ -135,7 +135,7 @@ class CodedTraining:
 
 
 def weighted_loss(weight: float) -> CodedLoss:
-    """Return the usual loss, -log p(x | codes) + weight * penalty: (terms, inputs) -> mean over the batch, [] nats."""
+    """Return the standard loss, -log p(x | codes) + weight * penalty: (terms, inputs) -> batch mean, [] nats."""
 
     def loss(terms: CodedTerms, inputs: StepInput) -> Array:
         del inputs
@@ -145,7 +145,7 @@ def weighted_loss(weight: float) -> CodedLoss:
 
 
 def coded_metrics(terms: CodedTerms) -> Metrics:
-    """Return what a training logs of its terms: means over the batch, and how the codes of every grid are used."""
+    """Return the training metrics: means over the batch, and the codebook usage of every grid."""
     metrics = {"reconstruction": -jnp.mean(terms.log_px), "penalty": jnp.mean(terms.penalty)}
     for level, stats in enumerate(terms.stats):
         ending = f"_{level}" if len(terms.stats) > 1 else ""
@@ -165,16 +165,16 @@ def vqvae_system(
     weight: float | None = None,
     temperature: Temperature | None = None,
 ) -> System:
-    """Return the system that trains a model of images through codes.
+    """Return the system that trains a VQ-VAE.
 
     Args:
       name: of the system.
       spec: of the data.
       model: whose likelihood is of images in [0, 1].
-      prepare: makes the images that are modelled of those of the data.
+      prepare: the preprocessing of images: binarises or scales them.
       optimizer: of the loss.
       loss: of the terms of a batch; by default `weighted_loss(weight)`.
-      weight: of the penalty where the validation part is scored: 1 for penalties that are sums in nats; by default
+      weight: of the penalty in the validation loss: 1 for penalties that are sums in nats; by default
         H W C, by which commitments, which are means over positions and channels, weigh the same for images of any size.
       temperature: of quantizers that have one.
 

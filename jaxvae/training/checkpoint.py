@@ -183,7 +183,9 @@ class Checkpoints:
             sums = dict(record.pop("sha256", {"loop": loop_digest({"sums": {}, **record})}))
             whole, loop = sums.pop("loop") == loop_digest({"sums": sums, **record}), LoopState(**record)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise error if isinstance(error, UserError) else self._damage(step, f"is damaged ({_reason(error)})") from error
+            raise (
+                error if isinstance(error, UserError) else self._damage(step, f"is damaged ({_reason(error)})")
+            ) from error
         if not whole:
             raise self._damage(step, "is damaged, its loop is not what was saved")
         return loop, sums
@@ -197,8 +199,8 @@ class Checkpoints:
 
     def _damage(self, step: int, found: str) -> UserError:
         return UserError(
-            f"Checkpoint {step} in {self.folder} {found}: move {self.folder / str(step)} away to continue from an older "
-            "one."
+            f"Checkpoint {step} in {self.folder} {found}: move {self.folder / str(step)} away to continue from an "
+            "older one."
         )
 
     def _reported(self, action: Callable[[], Any]) -> None:
@@ -207,8 +209,8 @@ class Checkpoints:
         except Exception as error:  # Orbax and TensorStore raise many kinds, also for a full disk
             kept = ", ".join(str(step) for step in self.all_steps()) or "none"
             raise UserError(
-                f"A checkpoint in {self.folder} could not be saved ({self._cause(error)}): make room or permit writing, "
-                f"then continue with resume=True or --resume. Finished checkpoints are untouched: {kept}."
+                f"A checkpoint in {self.folder} could not be saved ({self._cause(error)}): make room or permit "
+                f"writing, then continue with resume=True or --resume. Finished checkpoints are untouched: {kept}."
             ) from error
 
     def _cause(self, error: Exception) -> str:

@@ -19,7 +19,9 @@ def digests(tree: Any) -> dict[str, str]:
     leaves = dict(_named(tree))
     with ThreadPoolExecutor() as pool:  # hashing leaves Python's lock to the others
         hashes = pool.map(_digest, map(_on_host, leaves.values()))
-        return {path: f"{_form(leaf)} {found}".strip() for (path, leaf), found in zip(leaves.items(), hashes, strict=True)}
+        return {
+            path: f"{_form(leaf)} {found}".strip() for (path, leaf), found in zip(leaves.items(), hashes, strict=True)
+        }
 
 
 def other_arrays(like: Any, sums: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ def fit(
     start: Best | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
-    """Train a system, with the best state on the validation part kept.
+    """Train a system, with the best state on the validation set kept.
 
     Which examples make a batch and all noise are pure functions of (seed, step), so a resumed training continues as if
     it had not stopped: bit for bit on the same layout, to float32 rounding on another.

@@ -41,7 +41,7 @@ class Settings(NamedTuple):
 
     steps: int  # of the whole training, those of earlier parts included
     batch_size: int  # examples a step, of all devices together
-    eval_every: int  # steps between evaluations on the validation part; there is one after the last step too
+    eval_every: int  # steps between evaluations on the validation set; there is one after the last step too
     log_every: int = 100  # steps between reports, and most steps in one program
     save_every: int = 0  # steps between checkpoints; 0 saves after every evaluation. The last step is always saved
     eval_batch_size: int = 500  # examples evaluated at a time
@@ -126,7 +126,7 @@ class Training:
         self.done = until
 
     def evaluate(self) -> None:
-        """Score all members on the validation part and remember the best parameters of each."""
+        """Score all members on the validation set and remember the best parameters of each."""
         improved = np.zeros(len(self.members), bool)
         current = evaluated_params(self._state)
         scores = self._by_member(self._evaluator(*current, self._splits.valid, self._state.hparams))
@@ -261,7 +261,7 @@ def first_batch(dataset: Dataset, rows: np.ndarray, size: int) -> Batch:
     """Return the real batch that `Trainable.init` asks for: random examples, as sources can be sorted by class.
 
     Args:
-      dataset: the training part.
+      dataset: the training set.
       rows: those to draw from.
       size: of the batch; it is padded where there are fewer rows.
     """

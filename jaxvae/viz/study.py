@@ -25,12 +25,12 @@ def save_study(
 
     Args:
       path: PNG file to write.
-      values: the main number of the test part of each run of a variant, by the variant's name; NaN or inf of those that
+      values: the main number of the test set of each run of a variant, by the variant's name; NaN or inf of those that
         diverged.
       curves: steps and validation losses of each run, by the same names.
       metric: what the number is, with its unit.
       axis: what the names are values of.
-      best: the variant that is best on the validation part.
+      best: the variant that is best on the validation set.
     """
     figure = figure_of(max(10.0, 6.0 + 0.55 * len(values)), 4.6)
     panels = figure.subplots(1, 2, width_ratios=[1.3, max(1.0, 0.14 * len(values))])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.applications import denoising
+from jaxvae.applications import denoising, encoding
 from jaxvae.applications.denoising import denoise, fitted_filters, median, non_local_means
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import Autoencoder, DensePair
@@ -22,7 +22,7 @@ def test_an_image_goes_through_the_system_noise_and_all(monkeypatch):
     x = np.random.default_rng(0).normal(0.5, 1.0, (7, *SPEC.shape)).astype(np.float32)
     want = jax.nn.sigmoid(model.apply({"params": params}, jnp.asarray(x)))
     np.testing.assert_allclose(denoise(system, params, state, x), want, rtol=1e-4)
-    monkeypatch.setattr(denoising, "evaluation_batch_size", lambda spec: 3)
+    monkeypatch.setattr(encoding, "evaluation_batch_size", lambda spec: 3)
     np.testing.assert_allclose(denoise(system, params, state, x), want, rtol=1e-4)
 
 

@@ -45,7 +45,7 @@ def test_latents_are_those_of_images_in_their_order(variables, monkeypatch):
 
 def test_systems_without_codes_are_an_error():
     ladder = loaded("ladder", LadderParts(SPEC, LadderNetwork(3, (5,)), unit_pixels(SPEC)), {})
-    with pytest.raises(UserError, match="ladder cannot encode images as vectors"):
+    with pytest.raises(UserError, match="ladder has no codes of images: expected one of VQ-VAEs, VAEs"):
         features_of(ladder, None, None, squares())
     with pytest.raises(UserError, match="ladder cannot give q"):
         latents_of(ladder, None, None, squares().train)

@@ -40,7 +40,7 @@ def tiny(monkeypatch):
 
     def loss(params, model_state, inputs):
         value = inputs.hparams["beta"] * jnp.mean(jnp.square(inputs.batch.x / 255.0 - params["mean"][None]))
-        return value, (model_state, {"loss": value})
+        return value, (model_state, {"value": value})
 
     def terms(params, model_state, keys, x):
         log_px = -jnp.sum(jnp.square(x - params["mean"][None]), axis=(1, 2, 3))[None]

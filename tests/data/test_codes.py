@@ -103,12 +103,52 @@ def test_damaged_codes_are_named(tmp_path):
     whole = (tmp_path / "codes.npy").read_bytes()
     (tmp_path / "codes.npy").write_bytes(whole[:-10])
     for use in (load_codes, write):
-        with pytest.raises(UserError, match=r"codes.npy is missing or cut short .*: delete .* to encode anew"):
+        with pytest.raises(UserError, match=r"damaged.*: delete .* to encode anew"):
             use(tmp_path)
     meta = json.loads((tmp_path / "codes.json").read_text())
     (tmp_path / "codes.json").write_text(json.dumps({**meta, "done": 4}))
-    with pytest.raises(UserError, match="missing or cut short"):
+    with pytest.raises(UserError, match="damaged"):
         write(tmp_path)
     (tmp_path / "codes.json").write_text("{")
     with pytest.raises(UserError, match="codes.json is damaged"):
         load_codes(tmp_path)
+
+
+def test_codes_of_other_images_are_refused(tmp_path):
+    """As many of the same shape: nothing else tells them apart."""
+    write(tmp_path)
+    with pytest.raises(UserError, match="has codes of other images, as many of the same shape"):
+        write(tmp_path, dataset=Dataset(IMAGES[::-1], None))
+    meta = json.loads((tmp_path / "codes.json").read_text())
+    (tmp_path / "codes.json").write_text(json.dumps({k: v for k, v in meta.items() if k not in ("images", "sha256")}))
+    assert_whole(write(tmp_path))  # of a version that wrote no hashes
+
+
+@pytest.mark.parametrize("name", ["codes.npy", "labels.npy"])
+def test_a_changed_byte_is_noticed(name, tmp_path):
+    write(tmp_path, labels=np.arange(11) % 3)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(UserError, match="delete"):
+            load_codes(tmp_path)
+
+
+@pytest.mark.parametrize("contents", [b"", b"[1]", b"3", b"\xff\xfe", b'{"num": "a"}', b"[" * 100_000])
+def test_a_damaged_record_is_one_sentence(contents, tmp_path):
+    write(tmp_path)
+    (tmp_path / "codes.json").write_bytes(contents)
+    with pytest.raises(UserError, match="codes.json is damaged"):
+        load_codes(tmp_path)
+
+
+def test_a_full_disk_is_one_sentence_before_anything_is_encoded(tmp_path, monkeypatch):
+    """Writing to the memory of a file that has no room ends the process by a signal."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jaxvae.data.codes.os.posix_fallocate", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\): make room"):
+        write(tmp_path)

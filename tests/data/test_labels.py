@@ -66,6 +66,19 @@ def test_marker_of_images_without_a_class():
         class_spec(splits_of([9, 9]), DataSpec((1,), 2, 10), 9)
 
 
+def test_minus_one_marks_images_without_a_class():
+    splits = splits_of([0, -1, 1, -1, 2])
+    np.testing.assert_array_equal(known_rows(splits, -1), [0, 2, 4])
+    np.testing.assert_array_equal(known_classes(splits, -1), [0, 1, 2])
+    spec = class_spec(splits, DataSpec((1,), 2, 0, ("a", "b", "c", "d")), -1)
+    assert spec[2:] == (3, ("a", "b", "c"))
+    for marker in (None, 9):
+        with pytest.raises(UserError, match="training part have the label -1, .*: expected --unlabelled -1 for these"):
+            known_rows(splits, marker)
+    with pytest.raises(UserError, match="test part have the label -1, .*: expected a class for each"):
+        known_rows(splits._replace(test=splits_of([0, 1], (-1, 2)).test), -1)
+
+
 def test_data_without_labels_are_an_error():
     splits = splits_of([0, 1, 2])
     with pytest.raises(UserError, match="Classes need labels"):

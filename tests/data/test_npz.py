@@ -84,3 +84,20 @@ def test_load_reads_real_files(real, name, shape, num_classes, sizes):
     splits, spec = load(f"npz:{real / name}.npz")
     assert spec[:3] == (shape, 256, num_classes)
     assert [len(part.x) for part in splits] == sizes
+
+
+def test_load_understands_capital_letters(save_npz, grey):
+    splits, spec = load(save_npz(X_train=grey[:12], Y_train=np.arange(12), X_Test=grey[12:], y_TEST=np.arange(8)))
+    assert spec.num_classes == 12
+    np.testing.assert_array_equal(splits.test.x[..., 0], grey[12:])
+
+
+@pytest.mark.parametrize("names", [("x_train", "train_images"), ("x_train", "X_train"), ("x", "images")])
+def test_load_refuses_two_names_for_the_same(save_npz, grey, names):
+    with pytest.raises(UserError, match="has .* and .*, which mean the same: keep one"):
+        load(save_npz(**dict.fromkeys(names, grey)))
+
+
+def test_load_names_what_it_does_not_read(save_npz, grey, capsys):
+    load(save_npz(x_train=grey, y_test=np.arange(20), mean=np.zeros(3)))
+    assert "2 keys are not read: mean, y_test." in capsys.readouterr().err

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from jaxvae.data import load
 from jaxvae.errors import UserError
 
 
-@pytest.mark.parametrize("source", ["mnist", "mnist:a", "", ":", "idx", "idx:", "digits:3", "tfds", "IDX:a"])
+@pytest.mark.parametrize("source", ["mnist", "mnist:a", "", ":", "idx", "idx:", "digits:3", "digits:", "tfds", "IDX:a"])
 def test_load_lists_the_sources(source):
     with pytest.raises(
         UserError, match=f"The data source is '{source}', expected digits, idx:FOLDER, npz:FILE"
@@ -19,7 +20,7 @@ def test_load_lists_the_sources(source):
 
 
 def test_load_refuses_an_empty_image_size(save_npz, grey):
-    with pytest.raises(UserError, match="image size is 0, expected at least 1"):
+    with pytest.raises(UserError, match="image size is 0, expected at least 1 and at most 2048 pixels"):
         load(save_npz(images=grey), image_size=0)
 
 
@@ -30,6 +31,53 @@ def test_load_resizes_any_source(save_npz, grey):
     assert splits.train.x.dtype == np.uint8
     whole, _ = load(save_npz(images=grey))
     np.testing.assert_array_equal(splits.train.x[:, :, :5], whole.train.x)  # 6 x 5: a column is added
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "idx", "binarized_mnist"])
+@pytest.mark.parametrize(
+    "place",
+    ["~nobody-of-this-name", "~nobody-of-this-name/a", "a\0b", "n" * 5000, "d/" * 3000, "\udcff\ud800", " ", "."],
+)
+def test_load_refuses_what_is_no_path_in_one_sentence(tmp_path, monkeypatch, kind, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        load(f"{kind}:{place}")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+def test_load_refuses_sources_of_thousands_of_signs():
+    with pytest.raises(UserError, match="expected digits, idx:FOLDER") as error:
+        load("x" * 10_000)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "images are of type object"),
+        (3, r"images have shape \[\]"),
+        ([[1], [1, 2]], "The images are no array"),
+        ({"a": 1}, "images are of type object"),
+        ("text", "The data source is 'text'"),
+        (Path("folder"), "The data source is the path folder, expected the kind before it: digits, idx:FOLDER"),
+        (np.array("text"), "images are of type <U4"),
+        (np.array([b"x"]), "images are of type"),
+        (np.zeros((5, 4, 4), "M8[s]"), "images are of type datetime"),
+    ],
+)
+def test_load_refuses_what_is_no_source_in_one_sentence(source, message):
+    with pytest.raises(UserError, match=message) as error:
+        load(source)
+    assert "\n" not in str(error.value)
+
+
+def test_load_refuses_labels_of_a_source_that_has_its_own(save_npz, grey):
+    with pytest.raises(UserError, match="has its own labels: give labels with an array of images"):
+        load(save_npz(images=grey), np.arange(20))
+    with pytest.raises(UserError, match="The labels are no array"):
+        load(grey, [[1], [2, 3]])
+    assert load(grey, [0, 1] * 10)[1].num_classes == 2
 
 
 def test_load_is_deterministic(save_npz, grey):

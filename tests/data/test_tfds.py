@@ -24,7 +24,10 @@ def fake_tfds(monkeypatch):
                 raise sets[name]
 
         return types.SimpleNamespace(
-            info=types.SimpleNamespace(splits=dict.fromkeys(sets[name]) if isinstance(sets[name], dict) else {}),
+            info=types.SimpleNamespace(
+                splits=dict.fromkeys(sets[name]) if isinstance(sets[name], dict) else {},
+                features={"label": types.SimpleNamespace(names=sets["names"])} if "names" in sets else {},
+            ),
             download_and_prepare=prepare,
             as_data_source=lambda split: sets[name][split],
         )
@@ -99,6 +102,45 @@ def test_load_says_what_is_missing(fake_tfds, rng, tmp_path):
     with pytest.raises(UserError, match=r'Preparing tfds:m needs tensorflow; pip install "jaxvae\[tfds\]"'):
         load("tfds:m", cache_dir=tmp_path)
     assert list(tmp_path.rglob("*.npz")) == []
+
+
+def test_load_names_the_classes(fake_tfds, rng, tmp_path):
+    fake_tfds["m"] = {"train": _items(rng, 9)}
+    fake_tfds["names"] = ["ant", "bee", "cat"]
+    for _ in range(2):  # decoded, and from the cache
+        assert load("tfds:m", cache_dir=tmp_path)[1].classes == ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "message"), [(np.uint16, 250, "integers from"), (np.float32, 300, "floats from")]
+)
+def test_load_refuses_values_before_it_resizes(fake_tfds, rng, tmp_path, dtype, factor, message):
+    items = _items(rng, 9, (100, 80, 3))
+    fake_tfds["m"] = {"train": [{**item, "image": item["image"].astype(dtype) * dtype(factor)} for item in items]}
+    with pytest.raises(UserError, match=message):
+        load("tfds:m", image_size=16, cache_dir=tmp_path)
+
+
+def test_load_refuses_labels_of_some_images(fake_tfds, rng, tmp_path):
+    items = _items(rng, 9)
+    del items[3]["label"]
+    fake_tfds["m"] = {"train": items}
+    with pytest.raises(UserError, match="has 9 images and 8 labels"):
+        load("tfds:m", cache_dir=tmp_path)
+
+
+def test_load_keeps_the_set_in_bounds(fake_tfds, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxvae.data.limits.machine_memory", lambda: 1000)
+    fake_tfds["m"] = {"train": _items(rng, 90)}
+    with pytest.raises(UserError, match="tfds:m train would take 0.0 GB in memory"):
+        load("tfds:m", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["n" * 5000, "../../x", "a\0b"])
+def test_load_writes_no_file_of_an_absurd_name(fake_tfds, rng, tmp_path, name):
+    fake_tfds[name] = {"train": _items(rng, 9)}
+    assert len(load(f"tfds:{name}", cache_dir=tmp_path)[0].train.x) == 7
+    assert all(path.parent == tmp_path / "tfds" for path in tmp_path.rglob("*.npz"))
 
 
 def test_load_says_how_to_install_the_package(monkeypatch, tmp_path):

@@ -61,3 +61,11 @@ def test_jit_estimate_is_jit_whether_or_not_the_compiler_knows_its_option(monkey
     likelihood._accepts_option.cache_clear()
     np.testing.assert_allclose(likelihood.jit_estimate(square)(jnp.eye(3) * 2.0), expected)
     likelihood._accepts_option.cache_clear()
+
+
+def test_importance_estimate_takes_keys_of_both_kinds_and_no_single_one():
+    older = jax.random.split(jax.random.PRNGKey(0), 2)
+    new = importance_estimate(terms, jax.random.wrap_key_data(older, impl="threefry2x32"), num_samples=3, chunk_size=2)
+    jax.tree.map(np.testing.assert_array_equal, importance_estimate(terms, older, num_samples=3, chunk_size=2), new)
+    with pytest.raises(ValueError, match="Noise takes a key for every example, .*, got one key"):
+        importance_estimate(terms, older[0], num_samples=3, chunk_size=2)

@@ -133,7 +133,7 @@ PROBES = {
     "knn": knn_probe,
     "mlp": mlp_probe,
     "svm": lambda splits: svm_error(splits.train, splits.test),
-    "clusters": lambda splits: clustering_scores(*splits.train),
+    "clusters": lambda splits: clustering_scores(splits.train.x, splits.train.labels),
     "spread": lambda splits: label_spreading_svm_error(
         splits.train, np.arange(4), knn_graph(splits.train.x), splits.test
     ),

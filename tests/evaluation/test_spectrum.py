@@ -27,6 +27,17 @@ def test_constant_images_have_no_high_frequencies_and_blurred_ones_less():
     assert high_frequency_power(blurred) < 0.2 * high_frequency_power(x)
 
 
+def test_high_frequencies_begin_at_the_share_of_the_nyquist_frequency_that_is_asked_for():
+    side = 14  # frequencies 0 to 7: the upper half begins at 3.5, so with 4
+    waves = np.cos(2 * np.pi * np.arange(8)[:, None] * np.arange(side) / side)  # [8, side], a frequency each
+    images = np.broadcast_to(waves[:, None, :, None], (8, side, side, 1))
+    found = np.array([high_frequency_power(image[None]) for image in images])
+    np.testing.assert_array_equal(found > 1e-3, np.arange(8) >= 4)
+    assert high_frequency_power(images[3:4], above=0.4) > 1e-3
+    # A mean over frequencies, of which there are as many as their radius, 4 to 7.
+    np.testing.assert_allclose(found[5], 5 / 22 * power_spectrum(images[5:6])[5], rtol=1e-6)
+
+
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"x has shape \[3, 4\]"):
         power_spectrum(np.zeros((3, 4)))

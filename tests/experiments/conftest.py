@@ -15,7 +15,16 @@ from jaxvae import data
 from jaxvae.types import Dataset, DataSpec, Splits
 
 SPEC = DataSpec(shape=(12, 12, 1), num_values=256, num_classes=3)
-SMALL = {"steps": 2, "eval_every": 1, "log_every": 1, "batch_size": 8, "nll_samples": 3, "codec_steps": 2, "phase_steps": 2}
+SMALL = {
+    "steps": 2,
+    "eval_every": 1,
+    "log_every": 1,
+    "batch_size": 8,
+    "nll_samples": 3,
+    "codec_steps": 2,
+    "phase_steps": 2,
+    "labels": 20,
+}
 
 
 @pytest.fixture(autouse=True)

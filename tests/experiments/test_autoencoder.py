@@ -60,9 +60,9 @@ def test_penalties_are_added_with_their_weights(changes, penalty):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"noise": "masking", "noise_level": 1.5}, "--noise-level is 1.5, expected 0 to 1"),
-        ({"noise": "dropout", "noise_level": 1.0}, "--noise-level is 1.0, expected 0 to below 1"),
-        ({"noise": "gaussian", "noise_level": -0.5}, "--noise-level is -0.5, expected at least 0"),
+        ({"noise": "masking", "noise_level": 1.5}, "The noise level is 1.5, expected 0 to 1"),
+        ({"noise": "dropout", "noise_level": 1.0}, "The noise level is 1.0, expected 0 to below 1"),
+        ({"noise": "gaussian", "noise_level": -0.5}, "The noise level is -0.5, expected at least 0"),
         ({"hidden": (), "latent_dim": 0}, "--hidden is .*expected widths of at least 1, or a --latent-dim"),
         ({"sparsity": "kl"}, "--sparsity is kl, expected another one, or sigmoid units and --latent-dim 0"),
     ],

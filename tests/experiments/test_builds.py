@@ -209,7 +209,7 @@ def test_config_refuses_impossible_values(field):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"beta": -1.0}, "at least 0"), ({"beta": float("nan")}, "at least 0"), ({"num_train": 0}, "at least 1")],
+    [({"beta": -1.0}, "at least 0"), ({"beta": float("nan")}, "a finite number"), ({"num_train": 0}, "at least 1")],
 )
 def test_beta_vae_refuses_impossible_values(changes, message):
     with pytest.raises(UserError, match=message):
@@ -221,7 +221,7 @@ def test_beta_vae_refuses_impossible_values(changes, message):
     [
         ({"class_conditional": True}, SPEC._replace(num_classes=0), "--class-conditional needs labels"),
         ({"likelihood": "categorical"}, SPEC._replace(num_values=2), "is of images with more than two values"),
-        ({"block": 2}, SPEC._replace(shape=(11, 12, 1)), "--block is 2, which does not divide images of 11x12"),
+        ({"block": 2}, SPEC._replace(shape=(11, 12, 1)), "Blocks of 2x2 pixels do not divide images of 11x12"),
     ],
 )
 def test_pixel_cnn_refuses_what_the_data_do_not_have(changes, spec, message):

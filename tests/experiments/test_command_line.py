@@ -80,4 +80,4 @@ def test_run(root, tmp_path, images):
     assert summary["steps"] == 6
     again = command("experiments.binary_vae", *flags, "--steps", "6", cwd=root)
     assert again.returncode == 1
-    assert "exists already: pass --resume" in again.stderr
+    assert "exists already: continue it with" in again.stderr

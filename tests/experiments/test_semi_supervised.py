@@ -154,7 +154,7 @@ def test_m2_of_latents_is_of_their_shape():
         ({"method": "m1m2"}, "--encoder is None, expected a run, which m1m2 needs"),
         ({"labels": 0}, "--labels is 0, expected at least 1"),
         ({"known_fraction": 1.0}, "--known-fraction is 1.0"),
-        ({"noise": "masking", "noise_level": 1.5}, "--noise-level is 1.5, expected 0 to 1 of masking"),
+        ({"noise": "masking", "noise_level": 1.5}, "The noise level is 1.5, expected 0 to 1 of masking"),
         ({"ladder": (5,), "ladder_costs": (1.0,) * 4}, "--ladder-costs is .*one to 3 numbers"),
         ({"shift": -1}, "--shift is -1, expected at least 0"),
         ({"latent_noise": -0.1}, "--latent-noise is -0.1, expected at least 0"),

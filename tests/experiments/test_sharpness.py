@@ -35,7 +35,7 @@ def test_comparison_leaves_a_table_and_runs_that_load(tmp_path, monkeypatch):
         "vqvae",
     ]
     run_command("sharpness", "--likelihood", "bernoulli", "--eval-every", "2", "--resume", out=tmp_path)
-    with pytest.raises(SystemExit, match="was started with --batch-size 8, now it is 4"):
+    with pytest.raises(SystemExit, match="was started with batch_size 8, now it is 4"):
         run_command("sharpness", "--likelihood", "bernoulli", "--batch-size", "4", "--resume", out=tmp_path)
 
 

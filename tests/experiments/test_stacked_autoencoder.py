@@ -41,7 +41,7 @@ def test_stages_hand_their_parameters_on_and_resume(tmp_path):
     assert not np.array_equal(second["pairs_0"]["kernel"], together["pairs_0"]["kernel"])
     assert np.allclose(second["pairs_0"]["kernel"], together["pairs_0"]["kernel"], atol=0.01)  # where it started
 
-    with pytest.raises(UserError, match="has no checkpoints, its parts have: phase_1, phase_2, together"):
+    with pytest.raises(UserError, match="load one of its parts, phase_1, phase_2, together"):
         load(folder)
 
     before = (folder / "phase_1" / "metrics.jsonl").read_text()

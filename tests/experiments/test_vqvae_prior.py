@@ -59,7 +59,7 @@ def test_all_stages_leave_a_folder_that_loads_samples_and_resumes(tmp_path, imag
     jax.tree.map(np.testing.assert_array_equal, prior.model_state["params"], codec.params)
 
     shutil.move(tmp_path / "elsewhere", folder / "codec")
-    with pytest.raises(UserError, match="was started with --codec-steps 2, now it is 3"):
+    with pytest.raises(UserError, match="was started with codec_steps 2, now it is 3"):
         module.run(replace(config, codec_steps=3), Options(name="a", out=tmp_path, resume=True))
     jv.load(folder)
     again = replace(config, steps=3, eval_every=3)

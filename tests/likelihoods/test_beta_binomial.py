@@ -8,6 +8,7 @@ import pytest
 from scipy import special, stats
 
 from jaxvae.likelihoods import BetaBinomialParams, beta_binomial
+from jaxvae.likelihoods.beta_binomial import _stirling
 
 LOGS = np.linspace(-9.9, 9.9, 9, dtype=np.float32)  # within the limit
 GRID = [a.ravel() for a in np.meshgrid(LOGS, LOGS)]
@@ -20,6 +21,13 @@ def test_log_pmf_equals_scipy_and_sums_to_one(num_values):
     expected = stats.betabinom.logpmf(np.arange(num_values)[None], num_values - 1, alpha, beta)
     np.testing.assert_allclose(log_pmf, expected, rtol=1e-6, atol=3e-4)
     np.testing.assert_allclose(np.exp(log_pmf).sum(1), np.ones(len(alpha)), rtol=3e-4)
+
+
+def test_stirlings_series_has_the_digits_of_float32_where_it_starts():
+    # What it misses would be lost among the digits of a log-probability, and those of many pixels add up.
+    z = np.float32([4.0, 4.5, 7.0, 100.0])
+    exact = special.gammaln(z.astype(np.float64)) - (z - 0.5) * np.log(z.astype(np.float64)) + z - np.log(2 * np.pi) / 2
+    np.testing.assert_allclose(_stirling(z), exact, rtol=2e-6)
 
 
 def test_gradient_equals_digammas_in_float64():

@@ -82,8 +82,10 @@ def test_gradients_equal_finite_differences_of_the_algorithm(variables):
         terms, _ = NET.apply({**variables, "params": params}, KEYS, X, WEIGHTS, train=True, mutable=["batch_stats"])
         return jnp.sum(terms.log_q * np.float32(of_classes)) + jnp.sum(terms.costs * np.float32(of_costs))
 
-    gradients = jax.jit(jax.grad(total))(variables["params"])
-    exact = jax.tree.map(np.float64, variables["params"])
+    # Without dead units, whose deviation is nothing, so that no layer's cost is all there is of the sum.
+    params = {name: leaf + 1.0 if name.startswith("beta") else leaf for name, leaf in variables["params"].items()}
+    gradients = jax.jit(jax.grad(total))(params)
+    exact = jax.tree.map(np.float64, params)
     for name, leaf in exact.items():
         direction = generator.standard_normal(leaf.shape)
 
@@ -92,8 +94,8 @@ def test_gradients_equal_finite_differences_of_the_algorithm(variables):
             return np.sum(log_q * of_classes) + np.sum(costs * of_costs)
 
         expected = (moved(1e-5) - moved(-1e-5)) / 2e-5
-        assert abs(expected) > 1e-3, name
-        np.testing.assert_allclose(np.sum(gradients[name] * direction), expected, rtol=2e-3, atol=2e-3, err_msg=name)
+        assert abs(expected) > 1.0, name
+        np.testing.assert_allclose(np.sum(gradients[name] * direction), expected, rtol=5e-4, err_msg=name)
 
 
 def test_evaluation_goes_by_the_averages_and_each_image_alone(variables):

@@ -120,3 +120,17 @@ def test_two_grids_draw_with_keys_of_their_own():
     keys = StepKeys(KEYS.examples[:1], KEYS.shared)
     top, bottom = jax.jit(lambda: model.apply(variables, x, keys, train=True).codes)()
     assert np.any(np.asarray(top).ravel() != np.asarray(bottom).ravel()[:4])
+
+
+def test_the_penalty_of_two_grids_is_the_sum_of_both():
+    model, variables = made("two grids")
+
+    def penalty(of_top, of_bottom):
+        weigh = lambda weight: QUANTIZERS["vector"].clone(commitment_weight=weight)  # noqa: E731
+        weighed = model.clone(top_quantizer=weigh(of_top), quantizer=weigh(of_bottom))
+        return np.asarray(jax.jit(weighed.apply)(variables, IMAGES).penalty)
+
+    top, bottom = penalty(1.0, 0.0), penalty(0.0, 1.0)
+    assert np.all(top > 1e-3)
+    assert np.all(bottom > 1e-3)
+    np.testing.assert_allclose(penalty(0.5, 0.25), 0.5 * top + 0.25 * bottom, rtol=1e-5)

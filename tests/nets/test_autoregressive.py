@@ -118,6 +118,17 @@ def test_mistakes_are_named(name):
         net.apply(params, h, jnp.zeros((2, 3)))
 
 
+def test_new_cells_remember_and_new_residual_layers_are_small():
+    h = jnp.zeros((1, *SIZE, INPUTS))
+    params = jax.jit(NETS["pixelrnn"]().init)(jax.random.key(0), h)["params"]
+    for name in ("to_left_0", "to_right_1"):  # the gates i, f, o, g of 6 features
+        np.testing.assert_array_equal(params[name]["bias"], np.repeat([0.0, 1.0, 0.0, 0.0], 6))
+    net = Transformer(INPUTS, SIZE, 64, num_layers=2, num_heads=2)
+    params = jax.jit(net.init)(jax.random.key(0), h)["params"]
+    for name, fan_in in (("joined_0", 64), ("contract_1", 256)):  # variance 1 / (2 L fan_in)
+        np.testing.assert_allclose(np.var(params[name]["kernel"]) * 2 * 2 * fan_in, 1.0, rtol=0.1)
+
+
 def test_transformers_refuse_other_sizes_and_heads():
     net, params, h, _ = made("transformer")
     with pytest.raises(ValueError, match=r"of a Transformer has shape \[3, 4, 4, 2\], expected \[any, 4, 5, 2\]"):

@@ -5,6 +5,8 @@ import pytest
 
 from jaxvae.errors import UserError
 from jaxvae.nets import ImageDecoder, MapDecoder, MapEncoder
+from jaxvae.nets.conv import convolve
+from jaxvae.nets.resnet import ResidualBlock
 
 
 @pytest.mark.parametrize("num_blocks", [0, 1])
@@ -24,6 +26,19 @@ def test_maps_of_images_and_back(channels, size, num_blocks, random_like, random
     alone = jax.jit(decoder.apply)(variables, z[1, 2])
     np.testing.assert_allclose(y["mean"][1, 2], alone["mean"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(y["scale"][1, 2], alone["scale"], rtol=1e-4, atol=1e-4)
+
+
+def test_encoders_are_their_layers_one_after_another(random_like, random_params):
+    x = random_like(jnp.zeros((2, 9, 14, 2)))
+    encoder = MapEncoder(5, (6, 8), num_blocks=1)
+    p = random_params(encoder, x)["params"]
+    same = lambda layer, h: convolve(h, p[layer]["kernel"]) + p[layer]["bias"].reshape(1, 1, 1, -1)  # noqa: E731
+    h = x
+    for layer in ("conv_0", "conv_1"):
+        h = jax.nn.relu(convolve(h, p[layer]["kernel"], (2, 2)) + p[layer]["bias"].reshape(1, 1, 1, -1))
+    h = ResidualBlock(jax.nn.relu).apply({"params": p["block_0"]}, h)
+    assert np.any(h < 0)  # the block is a sum, after which there is no relu
+    np.testing.assert_allclose(encoder.apply({"params": p}, x), same("readout", h), rtol=1e-4, atol=1e-5)
 
 
 def test_every_vector_of_a_map_is_of_its_own_place(random_like, random_params):

@@ -131,6 +131,12 @@ def test_prior_in_a_vae_is_trained_with_it(name):
     assert not model.has_closed_kl
 
 
+def test_learned_images_start_around_the_mean_of_a_pixel():
+    prior = vamp().clone(init_mean=0.2, init_scale=0.0)
+    params = prior.init(jax.random.key(0), jnp.zeros((1, DIM)), method="log_prob")["params"]
+    np.testing.assert_allclose(jax.nn.sigmoid(params["pixel_logits"]), np.full((5, *SHAPE), 0.2), rtol=1e-6)
+
+
 def test_vamp_prior_shares_the_vaes_encoder_and_posterior():
     model = vae_with("vamp")
     keys = jax.random.split(jax.random.key(0), 3)

@@ -33,6 +33,16 @@ def test_separable_clusters_are_found(seed):
     np.testing.assert_allclose(in_order(table), in_order(MEANS), rtol=1e-4, atol=1e-4)
 
 
+def test_further_centres_are_drawn_by_their_squared_distances():
+    # Of 0, 1 and 3 the first is any: after 0 come 1 and 3 with 1 and 9, after 1 come 0 and 3 with 1 and 4, ....
+    z, num = jnp.array([[0.0], [1.0], [3.0]]), 4_000
+    pairs = jax.jit(jax.vmap(lambda key: kmeans(key, z, 2, 0)))(jax.random.split(jax.random.key(0), num))
+    of_sum = {1.0: (1 / 10 + 1 / 5) / 3, 3.0: (9 / 10 + 9 / 13) / 3, 4.0: (4 / 5 + 4 / 13) / 3}
+    sums = np.asarray(pairs)[:, :, 0].sum(1)
+    for value, share in of_sum.items():
+        assert abs(np.mean(sums == value) - share) < 4.5 * np.sqrt(share * (1 - share) / num)
+
+
 def test_without_iterations_the_codes_are_different_vectors():
     table = np.asarray(clustered(0)(jax.random.key(0), Z))
     rows = (table[:, None] == Z[None]).all(-1)

@@ -7,8 +7,8 @@ from jaxvae.runs.description import describe, rebuild
 from tests.test_protocols import MODELS, SHAPE
 
 
-def through_json(value, imports=()):
-    """The value, written and read again."""
+def through_json(value, imports=("tests.runs.test_description",)):
+    """The value, written and read again; records and dataclasses that are no parts have to be listed."""
     return rebuild(json.loads(json.dumps(describe(value), allow_nan=False)), imports)
 
 

@@ -1,5 +1,6 @@
 """Names in files: of the library, of a person's own modules, and those that no file may use."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.recipes import recorded
+from jaxvae.runs import names
 from jaxvae.runs.description import describe, rebuild
 from jaxvae.runs.names import module_name
 from tests.runs.described import through_json
@@ -36,6 +38,15 @@ HOSTILE = [
     {"type": "jaxvae.VAE.__class__"},
     {"function": "jax.numpy.load"},
     {"function": "jax.numpy.fromfile"},
+    {"function": "jax.numpy.set_printoptions"},
+    {"function": "jax.numpy.vectorize"},
+    {"function": "jax.lax.while_loop"},
+    {"function": "flax.linen.enable_named_call"},
+    {"function": "flax.linen.jit"},
+    {"function": "flax.linen.tabulate"},
+    {"function": "flax.linen.linear.canonicalize_padding"},
+    {"class": "flax.linen.FrozenDict"},
+    {"class": "optax.EmptyState"},
     {"call": "jax.numpy.savez", "file": "hostile"},
     {"function": "numpy.load"},
     {"function": "flax.linen.linear.jax.pure_callback"},
@@ -75,8 +86,26 @@ def test_constructor_of_ones_own_comes_back():
 
 
 SOURCE = """
-import flax.linen as nn
+import dataclasses
 from os import system
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+
+class Row(NamedTuple):
+    command: str
+
+@dataclasses.dataclass
+class Job:
+    command: str
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MyParts:
+    spec: Any
+
+    def init(self, key, batch): ...
+    def evaluate(self, params, model_state, keys, batch, hparams): ...
+    use = ()
 
 class MyNet(nn.Module):
     width: int
@@ -89,6 +118,11 @@ def activation(x):
 
 activation.alias = activation
 """
+
+
+@pytest.fixture(autouse=True)
+def nothing_listed(monkeypatch):
+    monkeypatch.setattr(names, "_LISTED", set())
 
 
 @pytest.fixture
@@ -125,10 +159,21 @@ def test_installed_package_is_used_only_if_it_is_listed(module, tmp_path, monkey
     monkeypatch.syspath_prepend(folder)
     with pytest.raises(UserError, match="import it first"):
         rebuild({"class": "installed_net.MyNet", "width": 3})
-    assert rebuild({"class": "installed_net.MyNet", "width": 3}, ["installed_net"]).width == 3
+    __import__("installed_net")
     with pytest.raises(UserError, match=r"may not use: .*imports=\['installed_net'\]"):
         rebuild({"class": "installed_net.MyNet", "width": 3})
+    assert rebuild({"class": "installed_net.MyNet", "width": 3}, ["installed_net"]).width == 3
+    assert rebuild({"class": "installed_net.MyNet", "width": 3}).width == 3  # listed once, it counts for later loads
     del sys.modules["installed_net"]
+
+
+def test_of_ones_own_modules_only_parts_are_used_unless_they_are_listed(module):
+    importlib.import_module(module)
+    for name in ("Job", "Row"):
+        with pytest.raises(UserError, match=rf"{module}\.{name}, which a file alone may not use"):
+            rebuild({"class": f"{module}.{name}", "command": "touch hostile"})
+    assert rebuild({"class": f"{module}.MyParts", "spec": 1}).spec == 1
+    assert rebuild({"class": f"{module}.Row", "command": "x"}, imports=[module]).command == "x"
 
 
 def test_listed_module_that_does_not_exist_is_a_user_error():

@@ -95,6 +95,18 @@ def test_the_cache_changes_no_draw(name, kind):
     assert np.any(again != x)
 
 
+def test_every_pixel_draws_with_noise_of_its_own():
+    decoder, likelihood, params = binary("pixelcnn", (2, 3))
+    keys = jax.random.split(jax.random.key(3), 40)
+    x = jax.jit(functools.partial(sampling.autoregressive, decoder, params, draw=likelihood.sample))(keys)
+    apply, one = jax.jit(decoder.apply), jax.jit(jax.vmap(likelihood.sample))
+    by_hand = jnp.zeros((40, 2, 3, 1))
+    for place, (i, j) in enumerate(np.ndindex(2, 3)):
+        of_pixel = jax.vmap(jax.random.fold_in, (0, None))(keys, place)
+        by_hand = by_hand.at[:, i, j].set(one(of_pixel, apply({"params": params}, None, by_hand)[:, i, j]))
+    np.testing.assert_array_equal(x, by_hand)
+
+
 def test_draws_have_the_probabilities_of_the_images():
     decoder, likelihood, params = binary("pixelcnn", (2, 2))
     keys = jax.random.split(jax.random.key(5), 20_000)

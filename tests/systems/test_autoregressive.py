@@ -1,6 +1,7 @@
 """Autoregressive models as systems: probabilities of all images, tokens, samples and completions."""
 
 import itertools
+from dataclasses import replace
 
 import flax.linen as nn
 import jax
@@ -73,6 +74,8 @@ def test_evaluation_has_nats_and_bits_of_every_image():
     np.testing.assert_allclose(found["nll"], -exact, rtol=1e-5)
     np.testing.assert_array_equal(found["loss"], found["nll"])
     np.testing.assert_allclose(found["bits_per_dim"], found["nll"] / (8 * np.log(2.0)), rtol=1e-6)
+    of_colours = replace(system.parts, spec=DataSpec((2, 4, 3), 256, 0))
+    np.testing.assert_allclose(of_colours.bits, 1 / (24 * np.log(2.0)), rtol=1e-6)  # every channel is a dimension
 
 
 @pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
@@ -116,5 +119,5 @@ def test_tokens_are_undone():
     np.testing.assert_array_equal(blocks.decode(codes), EVERY_IMAGE)
     grids = code_tokens((3, 3), 5)
     np.testing.assert_array_equal(grids.decode(grids.encode(codes)), codes)
-    with pytest.raises(UserError, match="--block is 2, which does not divide images of 3x4: choose 1"):
+    with pytest.raises(UserError, match="Blocks of 2x2 pixels do not divide images of 3x4: choose"):
         block_tokens(DataSpec((3, 4, 1), 2, 0), 2)

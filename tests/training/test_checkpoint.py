@@ -51,7 +51,7 @@ def test_parameters_that_nothing_has_judged_are_not_the_best(saved, tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(7, saved._replace(loop=saved.loop._replace(best_step=0)))
         checkpoints.wait()
-        with pytest.raises(UserError, match="stopped before it was evaluated: --resume it"):
+        with pytest.raises(UserError, match="stopped before it was evaluated: resume it"):
             checkpoints.restore_best(abstract(saved.best))
 
 
@@ -73,7 +73,7 @@ def test_checkpoints_of_another_model_are_refused(saved, tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(7, saved)
         other = saved.best._replace(params={"another": jnp.ones(3)})
-        with pytest.raises(UserError, match=r"Checkpoint 7 in .* cannot be read, it is damaged or of another model"):
+        with pytest.raises(UserError, match=r"Checkpoint 7 in .* is of another model: best\.params\.\w+.*missing"):
             checkpoints.restore_best(other)
 
 
