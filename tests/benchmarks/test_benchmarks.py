@@ -22,6 +22,8 @@ from jaxvae.errors import UserError
 from jaxvae.training import create_train_state, make_train_step
 from jaxvae.types import Batch, ELBOTerms, Player, Samples, System, Trainable
 
+pytestmark = pytest.mark.slow  # they compile every model
+
 FIELDS = {"suite", "case", "quick", "device", "devices", "cores", "load_average", "versions", "date"}
 
 

@@ -54,6 +54,7 @@ def place(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_page_runs(page, place, request, monkeypatch, capsys):
     monkeypatch.chdir(place)
     program = pages(request.config.rootpath)[page]

@@ -116,6 +116,7 @@ def test_parts_of_every_choice_fit_together_and_can_be_described(name, changes, 
     assert [type(one) for one in again.use] == [type(one) for one in system.use]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes"), LOWERED)
 def test_step_lowers_for_other_backends(name, changes, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # convolutions take the form of that backend
