@@ -11,7 +11,7 @@ from PIL import Image
 
 import jaxvae as jv
 from jaxvae import data
-from jaxvae.runs import train as training
+from jaxvae.runs import training
 from jaxvae.runs.recorder import read_records
 from jaxvae.training import make_evaluator
 from tests.experiments.conftest import SPEC, run_command
@@ -84,7 +84,7 @@ def test_run_resumes(name, runs, tmp_path):
     before = (first / "config.json").read_text()
     for more, sentence in [
         ((), "exists already: continue it with"),
-        (("--resume", "--batch-size", "4"), "--batch-size 8, now it is 4"),
+        (("--resume", "--batch-size", "4"), "batch_size 8, now it is 4"),
         (("--resume", "--steps", "3"), "has done 4 steps already"),
         (("--resume", "--name", "b"), "no run .*b to resume; runs there: a"),
     ]:
@@ -101,7 +101,7 @@ def test_init_from_starts_from_another_run(runs, tmp_path):
     one, two = jv.load(first).params, jv.load(second).params
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, two)
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
-    with pytest.raises(SystemExit, match=r"net.layers_0.dense_0.kernel is \[16, 256\] there"):
+    with pytest.raises(SystemExit, match=r"net.layers_0.dense_0.kernel is float32\[16, 256\] there"):
         run_command("binary_vae", "--latent-dim", "5", "--init-from", first, "--name", "c", out=tmp_path)
     assert not (tmp_path / "binary_vae" / "c").exists()
 
