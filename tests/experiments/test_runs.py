@@ -84,7 +84,7 @@ def test_run_resumes(name, runs, tmp_path):
     before = (first / "config.json").read_text()
     for more, sentence in [
         ((), "exists already: continue it with"),
-        (("--resume", "--batch-size", "4"), "batch_size 8, now it is 4"),
+        (("--resume", "--batch-size", "4", "--steps", "4"), "batch_size 8, now it is 4"),
         (("--resume", "--steps", "3"), "has done 4 steps already"),
         (("--resume", "--name", "b"), "no run .*b to resume; runs there: a"),
     ]:
