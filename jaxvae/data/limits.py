@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxvae.errors import UserError
 
 MAX_SIDE = 8192  # pixels of an image's longer side: images that are resized are squares of that side first
-MAX_IMAGE_SIZE = 2048  # pixels that images are resized to
+MAX_IMAGE_SIZE = 4096  # pixels that images are resized to
 MAX_CLASSES = 1_000_000
 MAX_UNPACKED = 2**29  # bytes that may be packed at any ratio
 MAX_RATIO = 500  # unpacked to packed, of what is larger: no set of images, but one of nothing

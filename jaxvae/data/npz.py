@@ -129,7 +129,7 @@ def _read(file: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
             raise UserError(f"{path}: {name} holds pickled objects, which are refused; store plain numeric arrays.")
         size, before = math.prod(shape) * dtype.itemsize, member.tell()
         is_short = info.compress_type == zipfile.ZIP_STORED and info.file_size > path.stat().st_size
-        if dtype.itemsize == 0 or min(shape, default=1) < 0 or before + size != info.file_size or is_short:
+        if dtype.itemsize == 0 or before + size != info.file_size or is_short:
             raise UserError(
                 f"{path}: {name} has {info.file_size - before:,} bytes, expected {size:,} for its shape {list(shape)} "
                 f"of {dtype}; write it again with np.savez."

@@ -1,6 +1,7 @@
 """Bring images to one square size, with strokes that survive."""
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -99,10 +100,13 @@ def _pad_to_square(image: np.ndarray) -> np.ndarray:
     return square
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)  # up to 128 MiB each
 def _area_weights(old: int, new: int) -> np.ndarray:
     """[new, old]: the share of each old pixel in each new one, rows sum to one."""
+    weights = np.zeros((new, old), np.float32)
     edges = np.arange(new + 1) * old / new
-    pixels = np.arange(old)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (overlap.clip(min=0) * new / old).astype(np.float32)
+    for row, low, high in zip(weights, edges[:-1], edges[1:], strict=True):
+        pixels = np.arange(int(low), min(old, math.ceil(high)))  # all others have none
+        overlap = np.minimum(high, pixels + 1) - np.maximum(low, pixels)
+        row[pixels] = overlap.clip(min=0) * new / old
+    return weights

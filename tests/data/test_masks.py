@@ -154,6 +154,45 @@ def test_floats_of_0_to_1_are_scaled_and_not_beside_others(tmp_path, rng):
         load(f"folder:{tmp_path}")
 
 
+def test_floats_of_0_to_255_are_rounded(tmp_path, rng):
+    x = rng.random((5, 6, 7)).astype(np.float32) * 255
+    for i, image in enumerate(x):
+        Image.fromarray(image).save(tmp_path / f"{i}.tif")
+    splits, _ = load(f"folder:{tmp_path}")
+    found = {name: image[..., 0] for part in splits for name, image in zip(part.names, part.x, strict=True)}
+    for i, image in enumerate(x):
+        np.testing.assert_array_equal(found[f"{i}.tif"], np.rint(image))
+
+
+def test_images_of_16_bits_are_found_behind_colours_of_8(tmp_path, rng):
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 256, (6, 7, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    Image.fromarray(np.full((6, 7), 30_000, np.uint16)).save(tmp_path / "5.png")
+    splits, _ = load(f"folder:{tmp_path}")
+    found = {name: image for part in splits for name, image in zip(part.names, part.x, strict=True)}
+    assert (found["5.png"] == 117).all()  # 30,000 / 257
+
+
+def test_two_levels_of_grey_are_stated(tmp_path, masks, read, capsys):
+    for i, mask in enumerate(masks):
+        _save(tmp_path, i, mask * 50 + 40)
+    read()
+    assert "note: all pixels are 40 or 90: read as black and white." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("whites", [(255, 255), (1, 255)])
+def test_thin_strokes_survive_the_size(tmp_path, inverted, whites):
+    for i in range(10):
+        mask = np.zeros((100, 100), np.uint8)
+        mask[10 * i] = 1
+        _save(tmp_path, i, (1 - mask if inverted else mask) * whites[i % 2])
+    splits, _ = load(f"folder:{tmp_path}", image_size=20)
+    for part in splits:
+        strokes = part.x == (0 if inverted else 1)
+        assert (strokes.sum(axis=(1, 2, 3)) == 20).all()
+
+
 # ---------- arrays
 
 

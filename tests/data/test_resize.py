@@ -116,11 +116,12 @@ def test_rare_value_counts_over_all_images():
 
 def test_resize_parts_keeps_binary_data_binary(rng):
     x = (rng.random((6, 9, 7, 1)) < 0.1).astype(np.uint8)
-    splits = Splits(*(Dataset(part, np.arange(len(part))) for part in (x, x[:2], x[:1])))
+    splits = Splits(*(Dataset(part, np.arange(len(part)), [str(len(part))]) for part in (x, x[:2], x[:1])))
     small, spec = resize_parts(splits, DataSpec((9, 7, 1), 2, 6), 4)
     assert spec[:3] == ((4, 4, 1), 2, 6)
     assert [part.x.shape for part in small] == [(6, 4, 4, 1), (2, 4, 4, 1), (1, 4, 4, 1)]
     np.testing.assert_array_equal(small.train.x.any(axis=(1, 2, 3)), x.any(axis=(1, 2, 3)))
     assert small.train.x.max() == 1
+    assert [part.names for part in small] == [["6"], ["2"], ["1"]]
     grey, _ = resize_parts(splits, DataSpec((9, 7, 1), 256, 6), 4)
     assert grey.train.x.sum() < small.train.x.sum()

@@ -20,7 +20,7 @@ def test_load_lists_the_sources(source):
 
 
 def test_load_refuses_an_empty_image_size(save_npz, grey):
-    with pytest.raises(UserError, match="image size is 0, expected at least 1 and at most 2048 pixels"):
+    with pytest.raises(UserError, match="image size is 0, expected at least 1 and at most 4096 pixels"):
         load(save_npz(images=grey), image_size=0)
 
 

@@ -127,6 +127,7 @@ def test_load_refuses_labels_of_some_images(fake_tfds, rng, tmp_path):
     fake_tfds["m"] = {"train": items}
     with pytest.raises(UserError, match="has 9 images and 8 labels"):
         load("tfds:m", cache_dir=tmp_path)
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_load_keeps_the_set_in_bounds(fake_tfds, rng, tmp_path, monkeypatch):
