@@ -57,7 +57,7 @@ def model_place(place: Path) -> Path:
     summary = read_json(place / "summary.json") if (place / "summary.json").exists() else {}
     best = summary.get("best") if isinstance(summary, Mapping) else None
     if isinstance(best, str) and (place / best / "checkpoints").is_dir():
-        print(f"{place} is a study: its best run on the validation part is {best}, which is taken.")
+        print(f"{place} is a study: its best run on the validation set is {best}, which is taken.")
         return place / best
     parts = ", ".join(sorted(part.parent.name for part in place.glob("*/checkpoints")))
     if parts:

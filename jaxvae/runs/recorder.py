@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -111,4 +112,18 @@ def _event_writer(folder: Path, done: int) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "events"), purge_step=done + 1 if done else None, write_to_disk=True)
+    writer = SummaryWriter(str(folder / "events"), purge_step=done + 1 if done else None, write_to_disk=True)
+    # Events are a copy of `metrics.jsonl`, whose errors are told: a thread of their own would print them page by page.
+    with contextlib.suppress(AttributeError):
+        file = writer.file_writer.event_writer._ev_writer
+        for name in ("write_event", "flush", "close"):
+            setattr(file, name, _without_errors(getattr(file, name)))
+    return writer
+
+
+def _without_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    def forgiving(*args: Any) -> None:
+        with contextlib.suppress(OSError, ValueError):  # of a full disk, and of a file that was closed for it
+            function(*args)
+
+    return forgiving

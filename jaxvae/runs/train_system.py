@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from jaxvae.applications.generation import whole_number
 from jaxvae.capabilities import ScoresExactly, find
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.batches import num_examples
@@ -15,10 +16,11 @@ from jaxvae.runs.data_given import check_values
 from jaxvae.runs.folder import FREE_FIELDS
 from jaxvae.runs.load import load_start
 from jaxvae.runs.records import run_record
+from jaxvae.runs.train import settings_of
 from jaxvae.runs.trained import Trained
 from jaxvae.runs.training import How, Run, train_runs
 from jaxvae.systems.following import followed, with_steps
-from jaxvae.training import Layout, Settings, choose_layout, distributed, evaluation_batch_size
+from jaxvae.training import Layout, choose_layout, distributed
 from jaxvae.training.checks import check_splits
 from jaxvae.types import Splits, System
 
@@ -75,52 +77,44 @@ def train(
     """
     if resume and folder is None:
         raise UserError("resume=True continues the training in a folder: name it, folder=....")
-    eval_every = max(1, steps // 10) if eval_every is None and isinstance(steps, int) else eval_every
-    arguments = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "seed": seed}
-    _check_arguments(arguments, ema_decay=ema_decay, patience=patience, clip_norm=clip_norm)
+    whole = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "seed": seed, "patience": patience}
+    config = _checked(whole, ema_decay=ema_decay, clip_norm=clip_norm)
     splits = _splits_of(system, images)
-    system = with_steps(system, steps)
-    _say_unreached(system, steps)
-    settings = Settings(
-        steps=steps,
-        batch_size=batch_size,
-        eval_every=int(eval_every or 1),
-        log_every=min(100, int(eval_every or 1)),
-        eval_batch_size=min(evaluation_batch_size(system.spec), num_examples(splits.valid)),
-        ema_decay=ema_decay,
-        clip_norm=clip_norm,
-        patience=patience,
-    )
+    system = with_steps(system, config.steps)
+    _say_unreached(system, config.steps)
+    settings = settings_of(config, splits, system.spec)
     start = None if init_from is None else load_start(init_from, system)
     record = run_record(
         system,
-        {**settings._asdict(), "seed": seed},
+        {**settings._asdict(), "seed": config.seed},
         num_examples(splits.train),
         init_from=init_from,
         data=splits_digest(splits),
     )
     how = How(
         settings=settings,
-        layout=layout or choose_layout(system, splits.train, batch_size),
+        layout=layout or choose_layout(system, splits.train, config.batch_size),
         start=start,
         bar=progress,
         free=FREE_FIELDS | followed(system) | {"eval_batch_size"},
     )
     place = None if folder is None else Path(folder).expanduser()
-    (trained,), by = train_runs([Run(system, record, seed, place, resume)], splits, how)
+    (trained,), by = train_runs([Run(system, record, config.seed, place, resume)], splits, how)
     return trained if by is None else _ended(trained, by)
 
 
 # ---------- private
 
 
-def _check_arguments(arguments: dict[str, Any], **others: Any) -> None:
-    """Raise for what no `TrainingConfig` may have, in the words of arguments."""
-    for name, value in arguments.items():
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(f"{name} is {value!r}, expected a whole number.")
+def _checked(whole: dict[str, Any], **others: Any) -> TrainingConfig:
+    """The settings of a training; it raises for impossible ones in the words of arguments."""
+    if whole["eval_every"] is None:
+        whole["eval_every"] = max(1, whole_number("steps", whole["steps"]) // 10)
+    numbers = {
+        name: whole_number(name, value, least=int(name not in ("seed", "patience"))) for name, value in whole.items()
+    }
     try:
-        TrainingConfig(**arguments, **others)
+        return TrainingConfig(**numbers, log_every=min(100, numbers["eval_every"]), **others)
     except UserError as error:
         raise UserError(re.sub(r"--[\w-]+", lambda flag: flag[0][2:].replace("-", "_"), str(error))) from error
     except TypeError as error:

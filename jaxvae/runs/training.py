@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from jaxvae.data.batches import num_examples
 from jaxvae.errors import UserError
-from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary
+from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary, open_folder
 from jaxvae.runs.recorder import Recorder
 from jaxvae.runs.resumption import saved_steps
 from jaxvae.runs.signals import told_to_end
@@ -133,6 +133,7 @@ def _opened(run: Run, how: How) -> Iterator[Checkpoints | None]:
         return
 
     def begin() -> None:
+        open_folder(folder, run.record, run.resume, how.free)
         done = max(saved_steps(folder), default=0) if run.resume else 0
         if done > how.settings.steps:
             raise UserError(

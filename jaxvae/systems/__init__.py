@@ -8,6 +8,7 @@ from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound, sampled_bound
 from jaxvae.systems.classifier import classifier_system
 from jaxvae.systems.code_prior import code_prior_system
+from jaxvae.systems.following import with_steps
 from jaxvae.systems.ladder import ladder_system
 from jaxvae.systems.semi_supervised import m2_system
 from jaxvae.systems.vae_parts import vae_system
@@ -29,4 +30,5 @@ __all__ = [
     "vae_system",
     "vqvae",
     "vqvae_system",
+    "with_steps",
 ]

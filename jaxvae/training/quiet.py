@@ -5,6 +5,8 @@ import logging
 import sys
 from typing import Any
 
+MARKS = ("orbax", "OCDBT", "TensorStore")  # the package, its format, and what writes that
+
 
 @functools.cache
 def silence_orbax() -> None:
@@ -27,9 +29,10 @@ def silence_orbax() -> None:
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
-    places, trace = [record.pathname], record.exc_info[2] if record.exc_info else None
-    while trace is not None:  # of tasks that were given up
-        places.append(trace.tb_frame.f_code.co_filename)
+    if logging.NOTSET < logging.getLogger("absl").level <= logging.INFO:
+        return True
+    said, trace = [record.pathname, record.getMessage()], record.exc_info[2] if record.exc_info else None
+    while trace is not None:
+        said.append(trace.tb_frame.f_code.co_filename)
         trace = trace.tb_next
-    asked_for = logging.NOTSET < logging.getLogger("absl").level <= logging.INFO
-    return asked_for or not any("orbax" in place for place in places)
+    return not any(mark in text for text in said for mark in MARKS)

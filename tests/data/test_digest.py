@@ -47,6 +47,7 @@ def test_of_much_data_some_rows_stand_for_all(monkeypatch):
     assert found != dataset_digest(Dataset(X[::-1], None))
     assert found != dataset_digest(Dataset(X[:49], None))
     assert found == dataset_digest(Dataset(np.concatenate([X, X]), None), np.arange(50))
+    assert dataset_digest(Dataset(X, None), np.arange(49, -1, -1)) == dataset_digest(Dataset(X[::-1], None))
     assert dataset_digest(Dataset(X[:10], None)) != dataset_digest(Dataset(X[1:11], None))
 
 

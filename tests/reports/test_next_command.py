@@ -78,6 +78,7 @@ def test_python_is_called_as_this_one_is(monkeypatch, tmp_path):
     monkeypatch.setattr("shutil.which", lambda name: str(Path(sys.executable).with_name("python")))
     assert python_command() == "python"
     monkeypatch.setattr("shutil.which", lambda name: "/elsewhere/python")
+    monkeypatch.chdir(tmp_path)
     assert python_command() == sys.executable
     monkeypatch.chdir(Path(sys.executable).parent.parent)
     assert python_command() == f"bin/{Path(sys.executable).name}"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.runs import recorder as recorders
 from jaxvae.runs.comparison import require_same
 from jaxvae.runs.folder import FREE_FIELDS, claim, discard_empty, open_folder, read_json, reserve_folder, write_json
 from jaxvae.runs.lock import release_locks
@@ -27,12 +26,18 @@ def test_json_on_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
 
 
 @pytest.fixture
-def largest_file(monkeypatch):
+def largest_file():
     """Return a function that limits the size of files, as a full disk or a quota does."""
-    monkeypatch.setattr(recorders, "_event_writer", lambda *_: None)  # it has a thread that would be hit as well
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_events_are_written_for_tensorboard(tmp_path):
+    with Recorder(tmp_path, done=0, steps=2, bar=False) as recorder:
+        recorder(1, "train", {"loss": 1.0})
+    (events,) = (tmp_path / "events").iterdir()
+    assert b"train/loss" in events.read_bytes()
 
 
 def test_metrics_that_cannot_be_written_are_named_and_what_was_written_is_kept(tmp_path, largest_file):
@@ -41,6 +46,8 @@ def test_metrics_that_cannot_be_written_are_named_and_what_was_written_is_kept(t
         largest_file((tmp_path / "metrics.jsonl").stat().st_size + 20)
         with pytest.raises(UserError, match=r"cannot be written \(File too large\): make room"):
             recorder(2, "train", {"loss": 2.0})
+        for step in range(1000):  # what goes to TensorBoard beside it says nothing more
+            recorder._events.add_scalar("train/loss", 1.0, step)
     assert read_records(tmp_path) == [{"step": 1, "part": "train", "loss": 1.0}]
 
 

@@ -24,13 +24,15 @@ from tests.runs.small import BUILDS, IMAGES, SIZES, SPEC, assert_same_parameters
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps is 0, expected at least 1"),
+        ({"steps": 0}, "steps is 0, expected a whole number of at least 1"),
         ({"steps": 2.5}, "steps is 2.5, expected a whole number"),
-        ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
-        ({"eval_every": 0}, "eval_every is 0, expected at least 1"),
-        ({"seed": -1}, r"seed is -1, expected 0 to 2\^32 - 1"),
+        ({"batch_size": 0}, "batch_size is 0, expected a whole number of at least 1"),
+        ({"eval_every": 0}, "eval_every is 0, expected a whole number of at least 1"),
+        ({"seed": -1}, "seed is -1, expected a whole number of at least 0"),
+        ({"seed": 2**32}, r"seed is 4294967296, expected 0 to 2\^32 - 1"),
+        ({"steps": 10**20}, "steps is .*, expected at most 1,000,000,000"),
         ({"ema_decay": 1.0}, "ema_decay is 1.0, expected 0 to below 1"),
-        ({"patience": -1}, "patience is -1, expected at least 0"),
+        ({"patience": -1}, "patience is -1, expected a whole number of at least 0"),
         ({"clip_norm": -1.0}, "clip_norm is -1.0, expected more than 0"),
         ({"clip_norm": float("nan")}, "clip_norm is nan, expected a finite number"),
         ({"ema_decay": "much"}, "One of ema_decay, .* is no number"),
@@ -70,6 +72,11 @@ def splits_of(x, labels=None):
 def test_images_that_are_not_those_of_the_system_are_refused(spec, images, message):
     with pytest.raises(jv.UserError, match=message):
         jv.train(BUILDS["vae"](spec), images, **SIZES)
+
+
+def test_numbers_of_numpy_are_numbers():
+    trained = jv.train(BUILDS["vae"](SPEC), IMAGES, steps=np.int64(2), batch_size=np.int32(8), seed=np.uint8(0))
+    assert trained.config["steps"] == 2
 
 
 def test_nothing_is_left_of_what_is_refused(trained, tmp_path):

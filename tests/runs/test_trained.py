@@ -235,6 +235,25 @@ def test_no_method_has_the_noise_of_another_or_of_a_training(trained):
         assert (np.asarray(sample(key, model.params, {}, num).x) != model.sample(num, seed=0)).any()
 
 
+def test_every_method_has_a_key_of_its_own(trained, monkeypatch):
+    keys = []
+    for place, name in (
+        ("generation", "sample"),
+        ("encoding", "encode"),
+        ("encoding", "decode"),
+        ("likelihood", "log_likelihood"),
+    ):
+        noted = lambda *args: keys.append(next(a for a in args if isinstance(a, jax.Array)))  # noqa: E731
+        monkeypatch.setattr(f"jaxvae.applications.{place}.{name}", lambda *args, noted=noted: noted(*args) or (IMAGES,))
+    model = trained["vae"]
+    for method in (lambda m: m.encode(IMAGES), lambda m: m.decode(Z), lambda m: m.log_likelihood(IMAGES)):
+        method(model)
+    with pytest.raises(AttributeError):
+        model.sample(2)  # of no images
+    data = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in keys}
+    assert len(data) == len(keys) == 4
+
+
 @pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.parametrize("place", ["run", "file.safetensors", "folder"])
 def test_a_model_comes_back_from_every_place(trained, name, place, tmp_path):
@@ -310,7 +329,8 @@ def test_images_of_jax_are_taken_too(trained):
 @pytest.mark.parametrize(("spec", "name"), [
     (jv.DataSpec((8, 8, 1), 2, 0), "bernoulli"),
     (jv.DataSpec((8, 8, 1), 256, 0), "bernoulli"),
-    (jv.DataSpec((8, 8, 3), 256, 0), "in_unit"),  # of a mixture of logistics
+    (jv.DataSpec((8, 8, 3), 2, 0), "bernoulli"),
+    (jv.DataSpec((8, 8, 3), 256, 0), "gaussian"),
 ])  # fmt: skip
 def test_the_likelihood_of_a_ready_vae_is_that_of_its_images(spec, name):
     assert jv.systems.vae(spec).parts.vae.likelihood.recipe.constructor.__name__ == name
