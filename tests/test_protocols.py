@@ -208,6 +208,7 @@ def test_bound_step_traces_once(name):
     assert len(set(values)) == 3
 
 
+@pytest.mark.slow
 def test_bound_and_gradient_under_jit_equal_those_without():
     model, x = MODELS["vae"](), images()
     params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]

@@ -23,6 +23,7 @@ def test_quick_start_has_two_lines_to_type(readme):
     assert 'python -m pytest -n 2 -m "not slow"' in test
 
 
+@pytest.mark.slow
 def test_python_block_runs_as_it_stands(readme, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M)

@@ -84,6 +84,7 @@ def test_quantizer(skeleton):
     np.testing.assert_array_equal(gradient, np.ones_like(z))
 
 
+@pytest.mark.slow
 def test_system_and_application(skeleton, tmp_path):
     module = skeleton("system")
     system = module.pixel_flow_system(
@@ -107,6 +108,7 @@ def test_system_and_application(skeleton, tmp_path):
     assert len(set(rows)) == 5
 
 
+@pytest.mark.slow
 def test_experiment(skeleton):
     module = skeleton("experiment")
     config = module.Config().quick()

@@ -70,6 +70,7 @@ def step_of(system):
     return make_train_step(system.trainable.players, alternating=system.trainable.alternating)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes"), COMPUTED)
 def test_build_gives_a_finite_loss_and_images(name, changes, images):
     module, config = module_and_config(name, **changes)
@@ -135,6 +136,7 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
     assert ("stablehlo.convolution" in exported.mlir_module()) == convolves
 
 
+@pytest.mark.slow
 def test_free_bits_are_those_of_the_whole_batch_on_replicas(images):
     """With a minimum between the KLs of the two halves, each alone would lower other dimensions."""
     module, config = module_and_config("binary_vae", net="mlp", latent_dim=4)
@@ -177,6 +179,7 @@ def test_active_units_of_identical_images_are_none(images):
         assert not np.any(active_units(means, again, threshold=1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -231,6 +234,7 @@ def test_pixel_cnn_refuses_what_the_data_do_not_have(changes, spec, message):
         module.build(config, spec)
 
 
+@pytest.mark.slow
 def test_exact_models_complete_images_and_count_all_their_pixels(images):
     """The NLL of blocks is that of pixels: an untrained model of either gives the same number of nats."""
     x = jnp.round(images.train.x[:6] / 255.0)

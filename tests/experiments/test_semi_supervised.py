@@ -194,6 +194,7 @@ def test_a_setting_may_be_for_some_methods_of_a_study_and_a_resumed_one_may_add_
         check(configs[1:], OPTIONS, images, SPEC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method", "message"),
     [

@@ -42,6 +42,7 @@ def metrics_of(name, num):
     return evaluation_of(model.system).evaluate(model, splits)[0], values
 
 
+@pytest.mark.slow
 def test_one_image_says_nothing_of_how_images_vary():
     metrics, _ = metrics_of("vae", 1)
     absent = {"nll_stderr", "active_units", "mutual_information", "mutual_information_images", "warning"}

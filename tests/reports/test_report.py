@@ -31,6 +31,7 @@ def trained(system, splits, folder, **options):
     return jv.train(system, splits, steps=1, batch_size=8, folder=folder, progress=False, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "logistic_mixture"])
 def test_a_vae_of_ones_own_is_reported_by_its_likelihood(likelihood, tmp_path, capsys):
     splits = squares()
@@ -45,6 +46,7 @@ def test_a_vae_of_ones_own_is_reported_by_its_likelihood(likelihood, tmp_path, c
         np.testing.assert_allclose(metrics["nll_of_independent_pixels"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic_mixture"])
 def test_bits_are_of_discrete_likelihoods_alone(likelihood, tmp_path):
     splits = squares()
@@ -59,6 +61,7 @@ def test_bits_are_of_discrete_likelihoods_alone(likelihood, tmp_path):
     np.testing.assert_allclose(evaluated, np.mean(values["reconstruction"]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_prior_over_codes_is_reported_by_its_exact_likelihood(tmp_path):
     codec = jv.systems.vqvae(SPEC, num_codes=4, code_dim=2, channels=(2, 2), likelihood="bernoulli").parts
     ((height, width),) = grid_shapes(codec)
@@ -82,6 +85,7 @@ def test_a_prior_over_codes_is_reported_by_its_exact_likelihood(tmp_path):
     assert metrics.keys() == {"nll", "nll_stderr"}  # nats of codes are no bits per pixel
 
 
+@pytest.mark.slow
 def test_a_run_that_was_loaded_is_reported_as_it_was_trained(tmp_path):
     splits = squares()
     first = report(trained(jv.systems.vae(SPEC, latent_dim=2, net="mlp"), splits, tmp_path), splits)

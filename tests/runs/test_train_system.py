@@ -164,12 +164,14 @@ def test_another_model_or_other_images_are_not_gone_on_with(tmp_path):
     assert more.training["steps"] == 9
 
 
+@pytest.mark.slow
 def test_a_warm_up_that_follows_the_steps_does_not_stop_a_longer_training(tmp_path):
     system = jv.systems.vae(SPEC, latent_dim=3, net="mlp")
     jv.train(system, IMAGES, folder=tmp_path / "a", **SIZES)
     assert jv.train(system, IMAGES, folder=tmp_path / "a", resume=True, **SIZES | {"steps": 12}).training["steps"] == 12
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_began_is_started_or_resumed(trained, tmp_path):
     """At whatever moment: the folder is made, `config.json` is written, the folder of checkpoints is made."""
     made = tmp_path / "made"
@@ -191,6 +193,7 @@ def test_a_run_that_was_killed_while_it_began_is_started_or_resumed(trained, tmp
 # ---------- the lock
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains_is_left_alone(tmp_path):
     place = tmp_path / "a"
     jv.train(BUILDS["vae"](SPEC), IMAGES, folder=place, **SIZES)
@@ -242,6 +245,7 @@ def rates(system, steps):
     return sizes[0], sizes[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [12, 30])
 def test_schedules_of_ready_systems_follow_the_training(steps, tmp_path):
     system = jv.systems.vae(SPEC, latent_dim=3, net="mlp", learning_rate=1e-2)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from jaxvae.capabilities import Generates, ScoresExactly, require
 from jaxvae.likelihoods import bernoulli, categorical
@@ -98,6 +99,7 @@ def test_two_grids_have_a_prior_each_the_second_given_the_first():
         np.testing.assert_array_equal(change, [True, False, False, False, False])
 
 
+@pytest.mark.slow
 def test_training_leaves_the_model_below_as_it_is_and_samples_are_its_images():
     codec = CODECS[1]
     variables = jax.jit(codec.init)(jax.random.key(3), batch_of_squares())

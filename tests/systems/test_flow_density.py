@@ -101,6 +101,7 @@ def test_a_step_leaves_what_the_flow_uses_in_the_model_state():
     np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_maximum_likelihood_of_a_gaussian_finds_it(monkeypatch):
     # A learned base alone can be the target: KL 0 is reached but for the noise of the draws.
     monkeypatch.setitem(TARGETS, "narrow", gaussian_mixture(0.5, offset=0.0))

@@ -132,6 +132,7 @@ def m1m2_of_all(**options):
     return system, batch, M1.posterior(*variables, jnp.asarray(batch.x) / 255), variables
 
 
+@pytest.mark.slow
 def test_m1m2_learns_from_latents_as_from_their_images():
     system, batch, latents, _ = m1m2_of_all()
     state, inputs = trained_on(system, batch)
@@ -150,6 +151,7 @@ def test_m1m2_learns_from_latents_as_from_their_images():
         np.testing.assert_allclose(again[name], state.model_state[name], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_latents_are_standardized_and_drawn_with_part_of_their_deviation(noise):
     system, batch, latents, _ = m1m2_of_all(latent_noise=noise)

@@ -78,6 +78,7 @@ def images():
     return Splits(*(Dataset(part, None) for part in (x[:16], x[16:20], x[20:])))
 
 
+@pytest.mark.slow
 def test_an_own_model_trains_samples_encodes_and_scores():
     system, splits = system_of(jv.bernoulli(), binary_pixels), images()
     trained = jv.train(system, splits, steps=2, batch_size=8, progress=False)

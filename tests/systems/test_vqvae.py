@@ -172,6 +172,7 @@ def expected(system, splits):
     return params[0], jax.device_get(state.model_state), metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "num_devices"), [("sharded", 8), ("pmap", 2), ("pmap", 8)])
 def test_codebooks_are_those_of_one_device_and_the_same_on_all(kind, num_devices, system, splits, expected):
     params, metrics, state = trained(system, splits, kind, num_devices)

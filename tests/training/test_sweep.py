@@ -49,6 +49,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found.loop.best, expected.loop.best, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large_member", [0, program.LARGE_MEMBER])
 def test_sweep_equals_separate_trainings_on_any_number_of_devices(large_member, splits, monkeypatch):
     monkeypatch.setattr(program, "LARGE_MEMBER", large_member)  # in turn on one CPU device, or side by side
