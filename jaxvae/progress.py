@@ -1,10 +1,14 @@
 """Progress bars of long computations, where tqdm is installed."""
 
+import functools
+import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+BEAT = 1.0  # seconds after which a bar is drawn anew though nothing was done: its clock shows that all is well
 
 
 class NoBar:
@@ -30,8 +34,10 @@ class NoBar:
         return None
 
 
-def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool = True) -> Any:
+def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool = True, first: str = "") -> Any:
     """Return a tqdm bar, or one that shows nothing where that is wanted or tqdm is not installed.
+
+    Its clock goes on while a unit takes long: on a terminal always, in a file until the first unit is done.
 
     Args:
       total: units until the end.
@@ -39,6 +45,7 @@ def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool 
       desc: what is going on.
       initial: units that are done already.
       show: whether to show a bar.
+      first: what it says until the first unit is done.
 
     Returns:
       A context manager with `n`, `update`, `set_postfix` and `close`.
@@ -46,10 +53,12 @@ def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool 
     if not show:
         return NoBar()
     try:
-        from tqdm import tqdm
+        bar = _bar_class()(total=total, unit=unit, desc=desc, initial=initial, dynamic_ncols=True)
     except ImportError:
         return NoBar()
-    return tqdm(total=total, unit=unit, desc=desc, initial=initial, dynamic_ncols=True)
+    if first:
+        bar.set_postfix_str(first)
+    return bar
 
 
 def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
@@ -59,3 +68,30 @@ def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
     except ImportError:
         return items
     return tqdm(items, desc=name, delay=2, leave=False, disable=None)  # None: only on a terminal
+
+
+# ---------- private
+
+
+@functools.cache
+def _bar_class() -> Any:
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        """A bar that is drawn every second, by a thread of its own."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._ended = threading.Event()
+            threading.Thread(target=self._beat, daemon=True).start()
+
+        def _beat(self) -> None:
+            terminal = getattr(self.fp, "isatty", lambda: False)()
+            while not self._ended.wait(BEAT) and (terminal or self.n == self.initial):
+                self.refresh()
+
+        def close(self) -> None:
+            self._ended.set()
+            super().close()
+
+    return Bar

@@ -1,6 +1,8 @@
 """Report of a trained system: metrics of the test set, figures, and a printed summary."""
 
+import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +50,7 @@ EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
 def report(
     trained: Trained, splits: Splits, *, evaluation: Evaluation | None = None, brief: bool = False
 ) -> dict[str, Any]:
-    """Evaluate on the test set, unless that was done for these steps, write `summary.json` and draw the figures.
+    """Evaluate on the test set, write `summary.json` and draw the figures, unless all that was done for these steps.
 
     Args:
       trained: a finished run with a folder.
@@ -72,16 +74,23 @@ def report(
         metrics, draw_figures = chosen.evaluate(trained, splits)
         training = trained.training or {name: summary[name] for name in TRAINING if name in summary}
         said = {"overfitting": text} if (text := overfitting(trained)) else {}
-        summary = write_summary(trained.folder, training, metrics, valid=validation_means(trained, splits), **said)
+        write = functools.partial(write_summary, trained.folder, training, metrics, **said)
+        valid = validation_means(trained, splits)
+        summary = write(valid=valid)  # numbers are kept whatever becomes of the figures
         with drawing(trained.folder):
             draw_figures()
+            summary = write(valid=valid, figures=_figures(trained.folder))
     print_line(trained, summary) if brief else print_summary(trained, summary, chosen.introduce(trained, splits))
     return summary
 
 
 def is_done(trained: Trained, summary: Mapping[str, Any]) -> bool:
-    """Whether a summary is of as many steps and, if its NLL is an estimate, of as many importance samples."""
+    """Whether a summary is of as many steps and importance samples, and all figures that it names are there."""
     if not trained.training or summary.get("steps") != trained.training["steps"]:
+        return False
+    assert trained.folder is not None
+    figures = summary.get("figures")
+    if not isinstance(figures, list) or any(name not in _figures(trained.folder) for name in figures):
         return False
     num_samples = summary.get("metrics", {}).get("nll_k")
     return num_samples in (None, trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES))
@@ -104,3 +113,10 @@ def validation_means(trained: Trained, splits: Splits) -> dict[str, float]:
     """Return the validation metrics, means of `evaluate`, by which runs are compared."""
     values = evaluated(trained, splits.valid)
     return {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}
+
+
+# ---------- private
+
+
+def _figures(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "figures").glob("*.png"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxvae.errors import UserError
 from jaxvae.runs.folder import read_json, write_json
 
 
@@ -44,9 +45,14 @@ def write_summary(folder: Path, training: Mapping[str, Any], metrics: Mapping[st
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Return `summary.json`, {} where there is none."""
+    """Return `summary.json`, {} where there is none or it is damaged: it can be made again."""
     path = folder / "summary.json"
-    return read_json(path) if path.exists() else {}
+    try:
+        found = read_json(path) if path.exists() else {}
+    except UserError as error:
+        print(f"warning: {error} It is made again.")
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def with_earlier(folder: Path, name: str, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ class Recorder:
                 self._file = (folder / "metrics.jsonl").open("a")
                 self._events = _event_writer(folder, done)
         named = name or (folder.name if folder else "")
-        self._bar = progress_bar(total=steps, unit="step", desc=named, initial=done, show=bar)
+        self._bar = progress_bar(steps, "step", named, initial=done, show=bar, first="compiling, then the first steps")
         self._valid: dict[str, float] = {}
 
     def __call__(self, step: int, part: str, metrics: dict[str, float]) -> None:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 import jaxvae as jv
 from jaxvae.likelihoods import categorical
 from jaxvae.nets import AutoregressiveDecoder, PixelCNN
-from jaxvae.reports.report import report
+from jaxvae.reports.report import Evaluation, is_done, report
+from jaxvae.reports.summary import read_summary
 from jaxvae.reports.vae import cures
 from jaxvae.systems.code_prior import code_prior_system, code_spec, grid_shapes
 from jaxvae.systems.flow_density import density_splits, flow_density_system
@@ -127,3 +128,33 @@ def test_a_flow_in_the_plane_is_introduced_by_its_target(tmp_path, capsys, monke
     report(model, splits)
     out = capsys.readouterr().out
     assert "flow: a planar flow of 2 layers fitted to the density U1, 5 steps, 1 s.\nAgainst that density:" in out
+
+
+def test_figures_that_could_not_be_drawn_are_drawn_when_the_run_is_resumed(tmp_path, capsys, monkeypatch):
+    splits, system = squares(), jv.systems.vae(SPEC, latent_dim=2, net="mlp")
+    model, figures = trained(system, splits, tmp_path), tmp_path / "figures"
+
+    def full(*_, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Figure, "savefig", full)
+        numbers = report(model, splits)["metrics"]
+    assert "warning: not all figures are drawn" in capsys.readouterr().out
+    assert not list(figures.iterdir())
+    again = trained(system, splits, tmp_path, resume=True)
+    assert report(again, splits)["metrics"] == numbers
+    drawn = sorted(path.name for path in figures.iterdir())
+    assert read_summary(tmp_path)["figures"] == drawn
+    assert len(drawn) > 2
+
+    all_was_done = Evaluation(lambda *_: pytest.fail("evaluated again"))
+    assert report(again, splits, evaluation=all_was_done)["figures"] == drawn
+
+
+@pytest.mark.parametrize("damage", ["no JSON", "[1]", '{"steps": 1, "figures": 3}', '{"steps": 1, "figures": ["a"]}'])
+def test_a_damaged_summary_is_made_again(damage, tmp_path):
+    splits, system = squares(), jv.systems.vae(SPEC, latent_dim=2, net="mlp")
+    model = trained(system, splits, tmp_path)
+    (tmp_path / "summary.json").write_text(damage)
+    assert not is_done(model, read_summary(tmp_path))
