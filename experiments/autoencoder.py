@@ -16,8 +16,9 @@ from jaxvae.likelihoods import bernoulli, squared_error
 from jaxvae.models import Autoencoder, ConvPair, DensePair
 from jaxvae.models.autoencoder import identity
 from jaxvae.penalties import contraction, kl_sparsity, l1_sparsity
-from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.runs.config import AugmentedConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.autoencoder import autoencoder_system
 from jaxvae.systems.corruption import NoiseName, check_noise, make_corruption
 from jaxvae.systems.networks import network_dtype
@@ -31,7 +32,7 @@ LOSSES = {"bce": bernoulli, "mse": squared_error}
 
 
 @dataclass(frozen=True)
-class Config(ImageConfig):
+class Config(AugmentedConfig):
     """Configuration of an autoencoder."""
 
     net: Net = "conv"
@@ -83,7 +84,7 @@ def build(config: Config, spec: DataSpec, pretrained: Params = None) -> System:
 
     The loss is -log p(x | code of the corrupted x) + penalty of the code.
     """
-    return autoencoder_system(
+    system = autoencoder_system(
         name="autoencoder",
         spec=spec,
         model=autoencoder(config, spec),
@@ -93,6 +94,7 @@ def build(config: Config, spec: DataSpec, pretrained: Params = None) -> System:
         last_alone=config.last_alone,
         pretrained=pretrained,
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def autoencoder(config: Config, spec: DataSpec) -> Autoencoder:

@@ -18,6 +18,7 @@ from jaxvae.posteriors import BernoulliPosterior, GaussianPosterior, MixturePost
 from jaxvae.priors import BernoulliMixturePrior, BernoulliPrior, fair_bernoulli
 from jaxvae.runs.config import LatentConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics, closed_bound, sampled_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -72,7 +73,7 @@ def build(config: Config, spec: DataSpec) -> System:
     gaussian = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
     vae = evaluated_vae(config.latents, config, gaussian)
     swept = ("warmup_steps", "temperature", "final_temperature", "prior_temperature")
-    return vae_system(
+    system = vae_system(
         name="bernoulli_latents",
         spec=spec,
         vae=vae,
@@ -81,6 +82,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"beta": 1.0, "free_bits": 0.0, **{name: getattr(config, name) for name in swept}},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def evaluated_vae(latents: Latents, config: Config, gaussian: VAE) -> VAE:

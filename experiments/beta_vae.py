@@ -16,6 +16,7 @@ from jaxvae.likelihoods import bernoulli, gaussian
 from jaxvae.runs.config import VAEConfig, at_least, require
 from jaxvae.studies.cli import main
 from jaxvae.studies.experiment import Selection
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
@@ -76,7 +77,7 @@ def build(config: Config, spec: DataSpec) -> System:
         value = objectives.elbo_analytic(terms.log_px, penalty, beta)
         return value, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
 
-    return vae_system(
+    system = vae_system(
         name="beta_vae",
         spec=spec,
         vae=vae,
@@ -86,6 +87,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={name: getattr(config, name) for name in ("beta", "warmup_steps", "free_bits")},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def select(config: Config, splits: Splits) -> Selection:

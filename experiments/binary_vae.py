@@ -1,4 +1,8 @@
-"""Convolutional VAE for binary images, with samples and likelihood: the main experiment (Kingma & Welling 2014).
+"""VAE for binary images, with samples and likelihood: the main experiment (Kingma & Welling 2014).
+
+Beside the plain VAE, which is `--prior normal --encoder-noise 0 --shift 0`, what makes better samples of a few thousand
+images in two minutes: a learned prior (Dinh et al. 2017; Chen et al. 2017), an encoder that sees noise, and images that
+are moved by a pixel.
 
 Images with more than two values are binarised anew at every visit, with their intensity as the probability of a one
 (Salakhutdinov & Murray 2008); binary images, such as masks, are taken as they are. The figures show sampled binary
@@ -6,18 +10,24 @@ images, not only means.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
+from jaxvae.data import flipped_pixels
+from jaxvae.flows import CouplingFlow
+from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
-from jaxvae.runs.config import VAEConfig, at_least
+from jaxvae.priors import FlowPrior
+from jaxvae.runs.config import VAEConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented, default_shift
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
 from jaxvae.systems.vae_parts import vae_system
-from jaxvae.training import cosine_adam
+from jaxvae.training import OptimizerName, cosine_optimizer
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
 
 
@@ -25,27 +35,42 @@ from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, S
 class Config(VAEConfig):
     """Configuration of a VAE of binary images."""
 
-    net: Net = "conv"
+    net: Net = "mlp"
     """architecture of encoder and decoder"""
-    latent_dim: int = 16
+    latent_dim: int = 32
     """latent dimensions"""
+    prior: Literal["realnvp", "normal"] = "realnvp"
+    """prior p(z): a normalizing flow that is learned with the rest, or N(0, I)"""
+    num_flows: int = 4
+    """coupling layers of the prior realnvp"""
+    encoder_noise: float = 0.05
+    """probability that a pixel that the encoder sees in training is flipped, against overfitting; the bound holds"""
+    shift: int | None = None
+    """data augmentation: pixels by which training images are moved at random; by default one for 28 of the side"""
     num_blocks: int = 1
     """residual blocks per stage of resnet"""
     remat: bool = False
     """recompute activations of resnet blocks in the backward pass (rematerialisation): less memory, more time"""
-    warmup_steps: int = 0
+    warmup_steps: int = 200
     """steps of linear KL warm-up from 0 to 1, against posterior collapse"""
     warmup_cycles: int = 1
     """warm-up cycles within those steps; more than 1 is the cyclical schedule"""
     free_bits: float = 0.0
     """free bits: KL per dimension, in nats, that is not penalised, against posterior collapse"""
-    learning_rate: float = 2e-3
+    optimizer: OptimizerName = "adam"
+    """optimizer"""
+    weight_decay: float = 0.0
+    """weight decay, times the learning rate"""
+    learning_rate: float = 1.5e-3
     ema_decay: float = 0.999
+    steps: int = 12_000
+    eval_every: int = 1_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "latent_dim", "num_blocks", "warmup_cycles")
-        at_least(self, 0, "warmup_steps", "free_bits")
+        at_least(self, 1, "latent_dim", "num_flows", "num_blocks", "warmup_cycles")
+        at_least(self, 0, "warmup_steps", "free_bits", "weight_decay")
+        require("encoder_noise", self.encoder_noise, 0 <= self.encoder_noise <= 1, "0 to 1")
 
     def quick(self) -> "Config":
         """Return a copy for a short run, of a minute or so."""
@@ -64,11 +89,19 @@ def build(config: Config, spec: DataSpec) -> System:
         remat=config.remat,
     )
 
+    if config.prior == "realnvp":
+        vae = vae.clone(prior=FlowPrior(CouplingFlow(config.latent_dim, config.num_flows, (128, 128))))
+
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        """Log p(x) >= E_q(z|x)[log p(x | z)] - KL(q(z | x) || p(z)), the KL in closed form, per image in nats."""
+        """Log p(x) >= E_q(z|s)[log p(x | z)] - KL(q(z | s) || p(z)), whatever s the encoder sees, per image in nats."""
+        noise, draw = split_each(keys)
+        seen = flipped_pixels(noise, x, config.encoder_noise)
+        terms, q = vae.apply({"params": params}, draw, x, seen=seen, method="terms_and_stats")
+        if vae.has_closed_kl:
+            kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
+        else:
+            kl = terms.log_qz[0] - terms.log_pz[0]  # of the one sample, [B, 1]
         hparams = inputs.hparams
-        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
-        kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
         cyclical = schedules.cyclical_warmup(inputs.step, hparams["warmup_steps"], hparams["warmup_cycles"])
         linear = schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
         warmup = jnp.where(hparams["warmup_cycles"] > 1, cyclical, linear)
@@ -76,15 +109,17 @@ def build(config: Config, spec: DataSpec) -> System:
         elbo = objectives.elbo_analytic(terms.log_px, penalty, warmup)
         return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
 
-    return vae_system(
+    system = vae_system(
         name="binary_vae",
         spec=spec,
         vae=vae,
         prepare=binary_pixels(spec),
         bound=bound,
-        optimizer=cosine_adam(config.learning_rate, config.steps),
+        optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={name: getattr(config, name) for name in ("warmup_steps", "warmup_cycles", "free_bits")},
     )
+    shift = default_shift(spec) if config.shift is None else config.shift
+    return augmented(system, shift=shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

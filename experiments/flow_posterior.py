@@ -14,6 +14,7 @@ from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
 from jaxvae.runs.config import LatentConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import sampled_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -59,7 +60,7 @@ def build(config: Config, spec: DataSpec) -> System:
     flow = make_flow(config.posterior, config)
     if flow is not None:
         vae = vae.clone(posterior=FlowPosterior(vae.posterior, flow))
-    return vae_system(
+    system = vae_system(
         name="flow_posterior",
         spec=spec,
         vae=vae,
@@ -68,6 +69,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def make_flow(posterior: Posterior, config: Config) -> Any:

@@ -17,6 +17,7 @@ from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.runs.config import VAEConfig, at_least
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import binary_pixels
 from jaxvae.systems.vae_parts import elbo_score, iwae_score, vae_system
@@ -68,7 +69,7 @@ def build(config: Config, spec: DataSpec) -> System:
         )
         return value, {"bound": value}
 
-    return vae_system(
+    system = vae_system(
         name="iwae",
         spec=spec,
         vae=vae,
@@ -78,6 +79,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps, eps=1e-4),
         num_samples=config.k,
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def burda_vae(num_layers: int, spec: DataSpec, precision: str = "float32") -> VAE | HierarchicalVAE:

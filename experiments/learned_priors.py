@@ -13,6 +13,7 @@ from jaxvae.models import VAE
 from jaxvae.priors import FlowPrior, MixturePrior, VampPrior, standard_normal
 from jaxvae.runs.config import LatentConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import sampled_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -54,7 +55,7 @@ def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
     vae = gaussian_vae(config.net, config.latent_dim, bernoulli(), spec, precision=config.precision)
     vae = vae.clone(prior=make_prior(config.prior, config, vae, spec))
-    return vae_system(
+    system = vae_system(
         name="learned_priors",
         spec=spec,
         vae=vae,
@@ -63,6 +64,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def make_prior(name: PriorName, config: Config, vae: VAE, spec: DataSpec) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from jaxvae.likelihoods import bernoulli, bernoulli_mixture
 from jaxvae.runs.config import LatentConfig, at_least
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import sampled_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -40,7 +41,7 @@ def build(config: Config, spec: DataSpec) -> System:
     number = config.num_components
     likelihood = bernoulli() if number == 1 else bernoulli_mixture(number)
     vae = gaussian_vae(config.net, config.latent_dim, likelihood, spec, precision=config.precision)
-    return vae_system(
+    system = vae_system(
         name="mixture_bernoulli",
         spec=spec,
         vae=vae,
@@ -49,6 +50,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"beta": 1.0, "warmup_steps": config.warmup_steps},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import flax.linen as nn
 from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
-from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.runs.config import AugmentedConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, network_dtype
 from jaxvae.systems.pixels import pixels_of
@@ -25,7 +26,7 @@ from jaxvae.types import DataSpec, System
 
 
 @dataclass(frozen=True)
-class Config(ImageConfig):
+class Config(AugmentedConfig):
     """Configuration of an autoregressive model."""
 
     net: AutoregressiveNetName = "pixelcnn"
@@ -80,7 +81,7 @@ def build(config: Config, spec: DataSpec) -> System:
         latent_axes=0,
         dtype=dtype,
     )
-    return autoregressive_system(  # maximises log p(x), the sum of their logarithms
+    system = autoregressive_system(  # maximises log p(x), the sum of their logarithms
         name="pixel_cnn",
         spec=spec,
         decoder=decoder,
@@ -89,6 +90,7 @@ def build(config: Config, spec: DataSpec) -> System:
         prepare=prepare,
         optimizer=cosine_adam(config.learning_rate, config.steps),
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

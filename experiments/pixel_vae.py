@@ -15,6 +15,7 @@ from jaxvae import objectives, schedules
 from jaxvae.nets import MLP, AutoregressiveDecoder, ConvDecoder, Double, PixelCNN
 from jaxvae.runs.config import LatentConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae, network_dtype
 from jaxvae.systems.pixels import pixels_of
@@ -86,7 +87,7 @@ def build(config: Config, spec: DataSpec) -> System:
         value = objectives.elbo_analytic(terms.log_px, penalty, beta)
         return value, bound_metrics(-jnp.mean(terms.log_px, axis=0), jnp.sum(kl, axis=-1))
 
-    return vae_system(
+    system = vae_system(
         name="pixel_vae",
         spec=spec,
         vae=vae,
@@ -95,6 +96,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"warmup_steps": config.warmup_steps, "free_bits": config.free_bits},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

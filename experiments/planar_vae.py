@@ -20,6 +20,7 @@ from jaxvae.runs.config import LatentConfig, at_least
 from jaxvae.runs.recorder import read_records
 from jaxvae.studies.cli import main
 from jaxvae.studies.experiment import Selection, take_rows
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -71,7 +72,7 @@ def build(config: Config, spec: DataSpec) -> System:
         elbo, reconstruction = objectives.elbo(terms), -jnp.mean(terms.log_px, axis=0)
         return objectives.elbo(terms, beta), bound_metrics(reconstruction, -elbo - reconstruction)
 
-    return vae_system(
+    system = vae_system(
         name="planar_vae",
         spec=spec,
         vae=vae,
@@ -80,6 +81,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_adam(config.learning_rate, config.steps),
         hparams={"warmup_steps": config.warmup_steps},
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 def select(config: Config, splits: Splits) -> Selection:

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 
 from jaxvae.models import CodedTerms
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.runs.config import AugmentedConfig, at_least, require
 from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.networks import network_dtype
 from jaxvae.systems.pixels import pixels_of
 from jaxvae.systems.vqvae_networks import convolutional_vqvae
@@ -24,7 +25,7 @@ from jaxvae.types import Array, DataSpec, StepInput, System
 
 
 @dataclass(frozen=True)
-class Config(ImageConfig):
+class Config(AugmentedConfig):
     """Configuration of a VQ-VAE."""
 
     num_codes: int = 512
@@ -99,7 +100,7 @@ def build(config: Config, spec: DataSpec) -> System:
         commitment = jnp.mean(terms.penalty)  # beta |z_e(x) - sg[e]|^2
         return reconstruction + weight * commitment  # without |sg[z_e(x)] - e|^2: e is a moving average (appendix A.1)
 
-    return vqvae_system(
+    system = vqvae_system(
         name="vqvae",
         spec=spec,
         model=vqvae,
@@ -108,6 +109,7 @@ def build(config: Config, spec: DataSpec) -> System:
         weight=weight,
         optimizer=cosine_adam(config.learning_rate, config.steps),
     )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_rows
 from jaxvae.data.codes import CodeGrids, encode_dataset, load_codes, split_grids
-from jaxvae.data.corruptions import gaussian_noise, masking_noise, salt_and_pepper
+from jaxvae.data.corruptions import flipped_pixels, gaussian_noise, masking_noise, salt_and_pepper
 from jaxvae.data.source import load
 from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, shift, to_blocks, to_unit
 
@@ -13,6 +13,7 @@ __all__ = [
     "dequantize",
     "encode_dataset",
     "flip",
+    "flipped_pixels",
     "from_blocks",
     "gaussian_noise",
     "load",

@@ -72,6 +72,24 @@ def salt_and_pepper(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
     return jnp.where(noise < half, 0.0, jnp.where(noise < 2 * half, 1.0, x)).astype(x.dtype)
 
 
+def flipped_pixels(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
+    """Replace entries x by 1 - x with a probability, rounded as in `masking_noise`: of bits, those of a noisy channel.
+
+    Args:
+      keys: one key an example, [B].
+      x: images in [0, 1], [B, ...].
+      level: the probability, [] or [B], 0 to 1.
+
+    Returns:
+      [B, ...], of the type of x.
+
+    Raises:
+      ValueError: as `gaussian_noise`.
+    """
+    threshold = jnp.round(_checked(keys, x, level, 1.0) * NOISE_LEVELS)
+    return jnp.where(pixel_noise(keys, x.shape) < threshold, 1 - x, x).astype(x.dtype)
+
+
 # ---------- private
 
 

@@ -39,10 +39,15 @@ class VAE(nn.Module):
         """Return the terms of the bound: keys [B], x [B, H, W, C] -> log-densities [S, B] and [S, B, 1]."""
         return self.terms_and_stats(keys, x, num_samples)[0]
 
-    def terms_and_stats(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Any]:
-        """Return the terms of the bound and the posterior's statistics, which a closed KL needs, from one pass."""
+    def terms_and_stats(
+        self, keys: PRNGKey, x: Array, num_samples: int = 1, seen: Array | None = None
+    ) -> tuple[ELBOTerms, Any]:
+        """Return the terms of the bound and the posterior's statistics, which a closed KL needs, from one pass.
+
+        The encoder sees x, or `seen`, [B, H, W, C]: with noise, say. log p(x) stays above the bound, whatever it sees.
+        """
         check_keys(keys, x.shape[0])
-        z, log_qz, stats = self.posterior(keys, self.encoder(x), num_samples)
+        z, log_qz, stats = self.posterior(keys, self.encoder(x if seen is None else seen), num_samples)
         return ELBOTerms(self._log_px(z, x), self._log_pz(z)[..., None], log_qz[..., None]), stats
 
     def stratified(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Array]:

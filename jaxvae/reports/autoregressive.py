@@ -11,10 +11,19 @@ from jaxvae import viz
 from jaxvae.applications.likelihood import log_likelihood
 from jaxvae.capabilities import Completes, ScoresExactly, find, require
 from jaxvae.evaluation.statistics import mean_and_error
-from jaxvae.reports.figures import figures_of, sample_key, save_curves, save_samples, shuffled
+from jaxvae.reports.figures import (
+    NUM_SAMPLES,
+    draw_samples,
+    figures_of,
+    sample_key,
+    save_curves,
+    save_samples,
+    shuffled,
+)
+from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
 from jaxvae.reports.values import bits_per_nat
 from jaxvae.runs.trained import Trained
-from jaxvae.types import Splits
+from jaxvae.types import Samples, Splits
 
 NUM_COMPLETED = 30
 
@@ -27,15 +36,19 @@ def evaluate_autoregressive(trained: Trained, splits: Splits) -> tuple[dict[str,
       splits: its data.
     """
     nll = -log_likelihood(trained.system, trained.params, trained.model_state, splits.test).astype(np.float64)
-    metrics = mean_and_error("nll", nll)
+    metrics: dict[str, Any] = dict(mean_and_error("nll", nll))
     if require(trained.system, ScoresExactly).discrete and len(trained.spec.shape) == 3:  # of images, not of codes
         metrics["bits_per_dim"] = float(np.mean(nll)) * bits_per_nat(trained.spec)
-    return metrics, lambda: draw_autoregressive(trained, splits)
+    samples = draw_samples(trained, NUM_SAMPLES)
+    metrics |= foreground_metrics(np.asarray(samples.x), splits.train, trained.spec.num_values)
+    if warning := diagnose_foreground(metrics):
+        metrics["warning"] = warning
+    return metrics, lambda: draw_autoregressive(trained, splits, samples)
 
 
-def draw_autoregressive(trained: Trained, splits: Splits) -> None:
+def draw_autoregressive(trained: Trained, splits: Splits, samples: Samples) -> None:
     """Draw samples, completions of test images given their upper halves, and training curves."""
-    save_samples(trained, "Samples")
+    save_samples(trained, samples, "Samples")
     completes = find(trained.system, Completes)
     if completes is not None:
         x, completed = complete_upper_halves(trained, completes, splits)

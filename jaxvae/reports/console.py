@@ -24,6 +24,7 @@ MAIN = {  # in the order in which they are printed
     "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
     "error": Meaning("classification error", "share of test images", "lower"),
     "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
+    "foreground_of_samples": Meaning("foreground of samples", "of the pixels", ""),
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),
@@ -45,6 +46,7 @@ OUT_OF = {  # a number that is a part of another: 12 of 16
     "used_codes_0": "num_codes_0",
     "used_codes_1": "num_codes_1",
 }
+BESIDE = {"foreground_of_samples": "foreground"}  # a number of samples, and that of the data
 SHOWN = 7
 
 
@@ -95,6 +97,8 @@ def lines(metrics: Mapping[str, Any]) -> list[str]:
             text += f" +- {metrics[f'{name}_stderr']:.2g}"
         if name in OUT_OF and OUT_OF[name] in metrics:
             text += f" of {metrics[OUT_OF[name]]:,}"
+        if name in BESIDE and BESIDE[name] in metrics:
+            text += f" (data: {metrics[BESIDE[name]]:.4g})"
         better = f"({meaning.better} is better)" if meaning.better else ""
         found.append("  ".join(part for part in (f"  {meaning.name:<{width}}", text, meaning.unit, better) if part))
     return found

@@ -34,9 +34,9 @@ def draw_samples(trained: Trained, num: int) -> Samples:
     return sample(trained.system, trained.params, trained.model_state, sample_key(trained), num)
 
 
-def save_samples(trained: Trained, title: str) -> None:
-    """Draw samples, and their pixel means if there are."""
-    folder, samples = figures_of(trained), draw_samples(trained, NUM_SAMPLES)
+def save_samples(trained: Trained, samples: Samples, title: str) -> None:
+    """Draw a grid of samples, and of their pixel means if there are."""
+    folder = figures_of(trained)
     viz.save_grid(folder / "samples.png", samples.x, title=title)
     if samples.mean is not None:
         viz.save_grid(folder / "sample_means.png", samples.mean, title="Pixel means of the same samples")

@@ -16,11 +16,20 @@ from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.evaluation.statistics import mean_and_error
-from jaxvae.reports.figures import figures_of, sample_key, save_codes, save_curves, save_samples
+from jaxvae.reports.figures import (
+    NUM_SAMPLES,
+    draw_samples,
+    figures_of,
+    sample_key,
+    save_codes,
+    save_curves,
+    save_samples,
+)
+from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
 from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
 from jaxvae.training import evaluation_batch_size, in_batches
-from jaxvae.types import Dataset, Splits
+from jaxvae.types import Dataset, Samples, Splits
 
 DEFAULT_NLL_SAMPLES = 500
 MI_IMAGES = 5_000
@@ -48,11 +57,14 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
         **latent_metrics(found, evaluated(trained, splits.test)),
         **information(trained, found),
     }
+    samples = draw_samples(trained, NUM_SAMPLES)
+    metrics |= foreground_metrics(np.asarray(samples.x), splits.train, trained.spec.num_values)
     active = metrics.get("active_units")
-    warning = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
-    if warning:
-        metrics["warning"] = " ".join([warning, *cures(trained)])
-    return metrics, lambda: draw_vae(trained, splits, found, metrics)
+    collapse = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
+    warnings = [" ".join([collapse, *cures(trained)])] if collapse else []
+    if said := [*warnings, *filter(None, [diagnose_foreground(metrics)])]:
+        metrics["warning"] = " ".join(said)
+    return metrics, lambda: draw_vae(trained, splits, found, samples, metrics)
 
 
 def cures(trained: Trained) -> list[str]:
@@ -124,7 +136,9 @@ def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
     return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
 
 
-def draw_vae(trained: Trained, splits: Splits, found: Reconstructed, metrics: Mapping[str, Any]) -> None:
+def draw_vae(
+    trained: Trained, splits: Splits, found: Reconstructed, samples: Samples, metrics: Mapping[str, Any]
+) -> None:
     """Draw samples, reconstructions, latents, interpolations, the KL per dimension and training curves."""
     folder, run = figures_of(trained), jax.jit(require(trained.system, Decodes).decode)
 
@@ -132,7 +146,7 @@ def draw_vae(trained: Trained, splits: Splits, found: Reconstructed, metrics: Ma
         keys = jax.random.split(sample_key(trained), len(z))
         return np.clip(run(trained.params, trained.model_state, keys, z), 0, 1)
 
-    save_samples(trained, "Samples from the prior")
+    save_samples(trained, samples, "Samples from the prior")
     some = save_codes(trained, splits, found, "Posterior means of test images")
     # In the latent that is decoded, between images and not between samples of the prior.
     pairs, steps = INTERPOLATIONS

@@ -71,7 +71,21 @@ class ImageConfig(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class VAEConfig(ImageConfig):
+class AugmentedConfig(ImageConfig):
+    """Configuration of every training on images that may be augmented."""
+
+    shift: int | None = 0
+    """data augmentation: pixels by which training images are moved at random, in the first nine tenths of the steps"""
+    flip: bool = False
+    """data augmentation: training images are mirrored left to right at random"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("shift", self.shift, self.shift is None or self.shift >= 0, "at least 0")
+
+
+@dataclass(frozen=True)
+class VAEConfig(AugmentedConfig):
     """Configuration of every training of a VAE."""
 
     nll_samples: int = 500

@@ -11,6 +11,7 @@ from typing import Any
 from jaxvae.errors import UserError
 from jaxvae.runs.description import describe
 from jaxvae.runs.names import module_name
+from jaxvae.systems.augmentation import AugmentedLoss
 from jaxvae.types import DataSpec, System
 
 FORMAT = 2  # of `config.json`; version 0.1 wrote none
@@ -64,6 +65,9 @@ def header(module: str, spec: DataSpec, config: Any) -> dict[str, Any]:
 def described(system: System) -> dict[str, Any]:
     """Return the description of a system's parts, or the reason why there is none, which is a warning of the run."""
     record: dict[str, Any] = {"name": system.name, "hparams": dict(system.trainable.hparams)}
+    losses = [player.loss for player in system.trainable.players]
+    if augmentations := [loss.augmentation._asdict() for loss in losses if isinstance(loss, AugmentedLoss)]:
+        record["augmentation"] = augmentations[0]
     try:
         if system.parts is None:
             raise UserError("It was composed by hand, without parts.")

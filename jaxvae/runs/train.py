@@ -20,6 +20,7 @@ from jaxvae.runs.records import run_record
 from jaxvae.runs.resumption import resumable_together, saved_steps
 from jaxvae.runs.trained import Trained
 from jaxvae.runs.training import How, Run, train_runs
+from jaxvae.systems.following import followed
 from jaxvae.training import Settings, choose_layout, distributed, evaluation_batch_size
 from jaxvae.training.optimizers import injected_learning_rate
 from jaxvae.types import DataSpec, Splits, System
@@ -176,6 +177,7 @@ def _train(
         devices=options.devices,
         start=load_start(options.init_from, first.system) if options.init_from else None,
         keep=options.keep,
+        free=FREE_FIELDS | followed(first.system),
     )
     digest = functools.cache(lambda i: splits_digest(splits, asked[i].rows, asked[i].valid_rows))
     of_all = [i for i, one in enumerate(asked) if one.rows is None and one.valid_rows is None]

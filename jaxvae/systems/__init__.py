@@ -3,6 +3,7 @@
 `vae`, `vqvae` and `autoregressive` are ready to be trained; the functions that end in `_system` take parts of your own.
 """
 
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.autoencoder import autoencoder_system
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound, sampled_bound
@@ -17,6 +18,7 @@ from jaxvae.systems.vqvae_parts import vqvae_system
 from jaxvae.systems.builds import autoregressive, vae, vqvae  # isort: skip - in place of the modules of these names
 
 __all__ = [
+    "augmented",
     "autoencoder_system",
     "autoregressive",
     "autoregressive_system",

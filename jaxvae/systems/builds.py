@@ -10,6 +10,7 @@ from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
+from jaxvae.systems.augmentation import augmented, default_shift
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound
 from jaxvae.systems.following import FollowingOptimizer, ShareOfSteps
@@ -34,6 +35,8 @@ def vae(
     likelihood: PixelLikelihood | None = None,
     beta: float = 1.0,
     warmup_steps: int | None = None,
+    shift: int | None = None,
+    flip: bool = False,
     learning_rate: float = 1e-3,
 ) -> System:
     """Return a VAE with a Gaussian posterior and the prior N(0, I), ready for `jaxvae.train`.
@@ -47,19 +50,22 @@ def vae(
         `gaussian` of images in colour, of which a mixture of logistics draws worse ones and takes five times as long.
       beta: weight of the KL.
       warmup_steps: over which that weight rises from 0, against posterior collapse; by default a sixth of the training.
+      shift: pixels by which training images are moved at random, so that it does not overfit; by default one for 28 of
+        the side.
+      flip: whether training images are mirrored left to right at random.
       learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
     Returns:
       The system.
 
     Raises:
-      UserError: if the images have not the values of the likelihood.
+      UserError: if the images have not the values of the likelihood, or are smaller than the shift.
     """
     by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 or spec.shape[-1] == 1 else "gaussian"
     of_pixels, prepare = pixels_of(likelihood or by_default, spec)
     warmup = ShareOfSteps(WARMUP, STEPS) if warmup_steps is None else warmup_steps
     model = gaussian_vae(net, latent_dim, of_pixels, spec)
-    return vae_system(
+    system = vae_system(
         name="vae",
         spec=spec,
         vae=model,
@@ -69,6 +75,7 @@ def vae(
         optimizer=_adam(learning_rate),
         hparams={"beta": beta, "warmup_steps": warmup, "free_bits": 0.0},
     )
+    return augmented(system, shift=default_shift(spec) if shift is None else shift, flip=flip)
 
 
 def vqvae(

@@ -5,7 +5,7 @@ from jaxvae.training.checkpoint import Best, Checkpoints, Saved
 from jaxvae.training.evaluate import evaluation_batch_size, evaluation_keys, in_batches, make_evaluator
 from jaxvae.training.layouts import choose_layout
 from jaxvae.training.loop import fit
-from jaxvae.training.optimizers import cosine_adam
+from jaxvae.training.optimizers import OptimizerName, cosine_adam, cosine_optimizer
 from jaxvae.training.parallel import Layout, make_layout, shard_large
 from jaxvae.training.program import Program
 from jaxvae.training.state import create_train_state
@@ -19,6 +19,7 @@ __all__ = [
     "FitResult",
     "Layout",
     "Member",
+    "OptimizerName",
     "Program",
     "Saved",
     "Settings",
@@ -27,6 +28,7 @@ __all__ = [
     "distributed",
     "evaluated_params",
     "cosine_adam",
+    "cosine_optimizer",
     "evaluation_batch_size",
     "evaluation_keys",
     "fit",

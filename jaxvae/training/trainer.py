@@ -166,13 +166,14 @@ class Training:
         step = common_step(folders) if len(folders) == len(self.members) else None
         if step is None:
             return
-        self.done, parts = step, []
+        self.done, parts, hparams = step, [], self._state.hparams
         for i, folder in enumerate(folders):
             parts.append(folder.restore(step, Saved(*self._member((self._state, self._best), i), self._loops[i])))
             folder.discard_after(step)  # those that not all members have: from here on they may come out otherwise
         self._loops = [part.loop for part in parts]
         trees = [(part.state, part.best) for part in parts]
-        self._state, self._best = _stack(self.layout, trees) if self.together else trees[0]
+        state, self._best = _stack(self.layout, trees) if self.together else trees[0]
+        self._state = state._replace(hparams=hparams)  # a warm-up may follow the steps of a training that is now longer
 
     def results(self) -> list[FitResult]:
         """Wait for the checkpoints and return what is left of every member."""

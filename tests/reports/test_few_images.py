@@ -56,7 +56,7 @@ def test_one_image_says_nothing_of_how_images_vary():
 
 def test_an_exact_likelihood_has_its_standard_error():
     metrics, _ = metrics_of("autoregressive", 1)
-    assert metrics.keys() == {"nll", "bits_per_dim"}
+    assert {name for name in metrics if name.startswith(("nll", "bits"))} == {"nll", "bits_per_dim"}
     metrics, values = metrics_of("autoregressive", 5)
     np.testing.assert_allclose(metrics["nll_stderr"], np.std(np.float64(values["nll"]), ddof=1) / np.sqrt(5), rtol=1e-6)
     np.testing.assert_allclose(metrics["nll"], np.mean(values["nll"]), rtol=1e-6)

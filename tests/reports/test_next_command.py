@@ -94,7 +94,8 @@ COMMANDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_printed_line_works_when_pasted(name, tmp_path, request):
+def test_the_printed_line_works_when_pasted(name, tmp_path, request, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     flags, picture = COMMANDS[name]
     x = np.random.default_rng(0).integers(0, 256, (60, 6, 6), np.uint8)
     np.savez(tmp_path / "images.npz", x_train=x, y_train=np.arange(60) % 2)
@@ -103,7 +104,7 @@ def test_the_printed_line_works_when_pasted(name, tmp_path, request):
     run = subprocess.run([sys.executable, "-m", f"experiments.{name}", *SMALL, *flags], check=False, **options)
     assert run.returncode == 0, run.stderr
     if name == "semi_supervised":  # which prints a line for every method
-        line = next_command(jv.load(tmp_path / "runs" / name / "a"), Path("runs") / name / "a")
+        line = next_command(jv.load(Path("runs") / name / "a"))
     else:
         (line,) = [line for line in run.stdout.splitlines() if line.startswith("Use it:")]
     pasted = subprocess.run(line.removeprefix("Use it:"), shell=True, check=False, **options)
