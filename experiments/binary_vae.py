@@ -12,6 +12,7 @@ images, not only means.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
@@ -22,7 +23,7 @@ from jaxvae.likelihoods import bernoulli
 from jaxvae.priors import FlowPrior
 from jaxvae.runs.config import VAEConfig, at_least, require
 from jaxvae.studies.cli import main
-from jaxvae.systems.augmentation import augmented, default_shift
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
@@ -46,7 +47,7 @@ class Config(VAEConfig):
     encoder_noise: float = 0.05
     """probability that a pixel that the encoder sees in training is flipped, against overfitting; the bound holds"""
     shift: int | None = None
-    """data augmentation: pixels by which training images are moved at random; by default one for 28 of the side"""
+    """data augmentation: pixels by which training images are moved at random; by default the more the fewer they are"""
     num_blocks: int = 1
     """residual blocks per stage of resnet"""
     remat: bool = False
@@ -85,6 +86,7 @@ def build(config: Config, spec: DataSpec) -> System:
         bernoulli(),
         spec,
         precision=config.precision,
+        activation=nn.silu,  # by a nat or two better than relu
         num_blocks=config.num_blocks,
         remat=config.remat,
     )
@@ -118,8 +120,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={name: getattr(config, name) for name in ("warmup_steps", "warmup_cycles", "free_bits")},
     )
-    shift = default_shift(spec) if config.shift is None else config.shift
-    return augmented(system, shift=shift, flip=config.flip, steps=config.steps)
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from jaxvae.runs.records import run_record
 from jaxvae.runs.resumption import resumable_together, saved_steps
 from jaxvae.runs.trained import Trained
 from jaxvae.runs.training import How, Run, train_runs
+from jaxvae.systems.augmentation import with_default_shift
 from jaxvae.systems.following import followed
 from jaxvae.training import Settings, choose_layout, distributed, evaluation_batch_size
 from jaxvae.training.optimizers import injected_learning_rate
@@ -55,7 +56,8 @@ def train(
       UserError: for an existing folder, a configuration that does not fit it, or a training that diverged.
       SystemExit: with status 0, if the process was told to end: everything is saved.
     """
-    run = _Asked(config, build(config, spec), folder, build, stage=stage)
+    system = with_default_shift(build(config, spec), num_examples(splits.train))
+    run = _Asked(config, system, folder, build, stage=stage)
     return _train([run], splits, spec, options, together=False)[0]
 
 
@@ -95,9 +97,8 @@ def train_sweep(
     """
     everything = [None] * len(configs)
     each = zip(configs, folders, rows or everything, valid_rows or everything, strict=True)
-    runs = [
-        _Asked(config, build(config, spec), folder, build, mine, valid, stage) for config, folder, mine, valid in each
-    ]
+    built = lambda config: with_default_shift(build(config, spec), num_examples(splits.train))  # noqa: E731 - one for all
+    runs = [_Asked(config, built(config), folder, build, mine, valid, stage) for config, folder, mine, valid in each]
     steps = {i: saved_steps(folder) if options.resume else frozenset() for i, folder in enumerate(folders)}
     trained: dict[int, Trained] = {}
     for group in resumable_together(steps):

@@ -19,6 +19,7 @@ from jaxvae.runs.records import run_record
 from jaxvae.runs.train import settings_of
 from jaxvae.runs.trained import Trained
 from jaxvae.runs.training import How, Run, train_runs
+from jaxvae.systems.augmentation import with_default_shift
 from jaxvae.systems.following import followed, with_steps
 from jaxvae.training import Layout, choose_layout, distributed
 from jaxvae.training.checks import check_splits
@@ -80,7 +81,7 @@ def train(
     whole = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "seed": seed, "patience": patience}
     config = _checked(whole, ema_decay=ema_decay, clip_norm=clip_norm)
     splits = _splits_of(system, images)
-    system = with_steps(system, config.steps)
+    system = with_default_shift(with_steps(system, config.steps), num_examples(splits.train))
     _say_unreached(system, config.steps)
     settings = settings_of(config, splits, system.spec)
     start = None if init_from is None else load_start(init_from, system)

@@ -4,8 +4,9 @@ Validation and test images stay as they are. Shifts end before the training does
 as they are; binary images stay binary.
 """
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +15,19 @@ from jaxvae.data import flip, shift
 from jaxvae.errors import UserError
 from jaxvae.keys import split_each
 from jaxvae.systems.following import ShareOfSteps
-from jaxvae.types import Array, DataSpec, LossFn, Metrics, ModelState, Params, PRNGKey, StepInput, System
+from jaxvae.types import Array, DataSpec, LossFn, Metrics, ModelState, Params, Player, PRNGKey, StepInput, System
 
 SHARE = 0.9  # of the steps, in which images are shifted
-SIDE = 28  # pixels of an image for every pixel of its default shift
+# The default shift makes so many different images of a data set, as far as it is between two shares of an image's side.
+# Chosen on 320 masks of 64x64 (6 pixels; without, the NLL is 97 nats for 68) and 4,000 digits of 28x28 (1 pixel).
+NUM_SHIFTED, LEAST, MOST = 64_000, 28, 8
 _AUGMENTING = 0x61756765  # folded into an example's key, so that all other draws of a step stay what they are
 
 
 class Augmentation(NamedTuple):
     """What may happen to a training image at every visit."""
 
-    shift: int = 0  # pixels that it is moved at most in each direction; what comes in is 0
+    shift: int | None = 0  # pixels that it is moved at most in each direction; what comes in is 0. None: not chosen yet
     flip: bool = False  # whether it is mirrored left to right every second time
 
 
@@ -58,38 +61,53 @@ def augment(keys: PRNGKey, x: Array, augmentation: Augmentation, shifting: Array
     return flip(mirrored, x) if augmentation.flip else x
 
 
-def augmented(system: System, *, shift: int = 0, flip: bool = False, steps: int = 3_000) -> System:
+def augmented(system: System, *, shift: int | None = 0, flip: bool = False, steps: int = 3_000) -> System:
     """Return a system that is trained on augmented images.
 
     Args:
       system: of images, [H, W, C].
       shift: pixels by which a training image is moved at most, down or up and right or left, evenly, in the first nine
-        tenths of the steps.
+        tenths of the steps; None leaves the choice to `jaxvae.train`, see `default_shift`.
       flip: whether training images are mirrored left to right with probability 1/2.
       steps: of the training; `jaxvae.train` sets it to its own.
 
     Raises:
       UserError: if nothing would be left of an image, or the examples are no images.
     """
-    if not shift and not flip:
+    if shift == 0 and not flip:
         return system
     shape = system.spec.shape
     if len(shape) != 3:
         raise UserError(f"{system.name} is of examples of shape {list(shape)}, only images can be shifted or flipped.")
-    check_shift(shift, system.spec)
+    side = min(shape[:2])
+    if shift is not None and not 0 <= shift < side:
+        raise UserError(f"The shift is {shift} pixels, expected 0 to less than the {side} pixels of an image's side.")
     trainable, augmentation = system.trainable, Augmentation(shift, flip)
     players = tuple(player._replace(loss=AugmentedLoss(player.loss, augmentation)) for player in trainable.players)
     hparams = {**trainable.hparams, "augment_steps": ShareOfSteps(SHARE, steps)}
     return system._replace(trainable=trainable._replace(players=players, hparams=hparams))
 
 
-def default_shift(spec: DataSpec) -> int:
-    """Return the shift that a person would choose: a pixel for every 28 of the shorter side, none of small images."""
-    return min(spec.shape[:2]) // SIDE
+def with_default_shift(system: System, num_train: int) -> System:
+    """Return a system with the shift that its number of training images asks for, where none was chosen."""
+    chosen = default_shift(system.spec, num_train) if len(system.spec.shape) == 3 else 0
+
+    def of_player(player: Player) -> Player:
+        loss: Any = player.loss
+        if not isinstance(loss, AugmentedLoss) or loss.augmentation.shift is not None:
+            return player
+        return player._replace(loss=AugmentedLoss(loss.loss, loss.augmentation._replace(shift=chosen)))
+
+    trainable = system.trainable
+    return system._replace(trainable=trainable._replace(players=tuple(map(of_player, trainable.players))))
 
 
-def check_shift(shift: int, spec: DataSpec) -> None:
-    """Raise a `UserError` unless something is left of an image that is shifted so far."""
+def default_shift(spec: DataSpec, num_train: int) -> int:
+    """Return the shift that a person would choose, the more the fewer images there are, in pixels.
+
+    By s pixels an image becomes (2 s + 1)^2 different ones: enough of them that a VAE does not learn them by heart, but
+    at most an eighth of the shorter side, and at least a pixel for 28.
+    """
     side = min(spec.shape[:2])
-    if not 0 <= shift < side:
-        raise UserError(f"The shift is {shift} pixels, expected 0 to less than the {side} pixels of an image's side.")
+    enough = int((math.sqrt(NUM_SHIFTED / num_train) - 1) / 2)
+    return min(max(enough, side // LEAST), side // MOST)

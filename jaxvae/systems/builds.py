@@ -10,7 +10,7 @@ from jaxvae import likelihoods
 from jaxvae.errors import UserError
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
-from jaxvae.systems.augmentation import augmented, default_shift
+from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound
 from jaxvae.systems.following import FollowingOptimizer, ShareOfSteps
@@ -50,8 +50,8 @@ def vae(
         `gaussian` of images in colour, of which a mixture of logistics draws worse ones and takes five times as long.
       beta: weight of the KL.
       warmup_steps: over which that weight rises from 0, against posterior collapse; by default a sixth of the training.
-      shift: pixels by which training images are moved at random, so that it does not overfit; by default one for 28 of
-        the side.
+      shift: pixels by which training images are moved at random, so that it does not overfit; by default the more the
+        fewer they are.
       flip: whether training images are mirrored left to right at random.
       learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
@@ -75,7 +75,7 @@ def vae(
         optimizer=_adam(learning_rate),
         hparams={"beta": beta, "warmup_steps": warmup, "free_bits": 0.0},
     )
-    return augmented(system, shift=default_shift(spec) if shift is None else shift, flip=flip)
+    return augmented(system, shift=shift, flip=flip)
 
 
 def vqvae(

@@ -19,6 +19,7 @@ from jaxvae.nets import (
     Transformer,
 )
 from jaxvae.nets.gemm import Pair
+from jaxvae.nets.mlp import Activation
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.types import DataSpec, Likelihood
 
@@ -38,6 +39,7 @@ def gaussian_vae(
     spec: DataSpec,
     *,
     precision: str = "float32",
+    activation: Activation = nn.relu,
     hidden: int = 256,
     num_blocks: int = 1,
     remat: bool = False,
@@ -51,6 +53,7 @@ def gaussian_vae(
       likelihood: of the images.
       spec: of the data.
       precision: of the networks' arithmetic, `float32` or `bf16`.
+      activation: of the layers of `mlp`.
       hidden: units of the dense layer of `conv`.
       num_blocks: residual blocks in every stage of `resnet`.
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
@@ -63,7 +66,7 @@ def gaussian_vae(
     encoder: nn.Module
     decoder: nn.Module
     if net == "mlp":
-        encoder, decoder = MLPEncoder((400, 400), dtype=dtype), MLP((400, 400), dtype=dtype)
+        encoder, decoder = MLPEncoder((400, 400), activation, dtype=dtype), MLP((400, 400), activation, dtype=dtype)
     elif net == "conv":
         encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((hidden,), dtype=dtype)])
         decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])

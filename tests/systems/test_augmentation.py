@@ -7,7 +7,14 @@ import pytest
 
 import jaxvae as jv
 from jaxvae.errors import UserError
-from jaxvae.systems.augmentation import Augmentation, AugmentedLoss, augment, augmented, default_shift
+from jaxvae.systems.augmentation import (
+    Augmentation,
+    AugmentedLoss,
+    augment,
+    augmented,
+    default_shift,
+    with_default_shift,
+)
 from jaxvae.training.step import step_keys
 from jaxvae.types import Batch, Player, StepInput, System, Trainable, TrainState
 
@@ -79,9 +86,16 @@ def test_an_image_is_augmented_in_any_batch_alike():
     np.testing.assert_array_equal(whole[10:20], augment(keys[10:20], jnp.asarray(X[10:20]), Augmentation(2, True)))
 
 
-@pytest.mark.parametrize(("side", "expected"), [(8, 0), (28, 1), (64, 2), (32, 1)])
-def test_the_default_is_a_pixel_for_28_of_the_shorter_side(side, expected):
-    assert default_shift(jv.DataSpec((side, 2 * side, 1), 2, 0)) == expected
+@pytest.mark.parametrize(("side", "num", "expected"), [
+    (28, 4_000, 1), (28, 60_000, 1), (64, 320, 6), (64, 60_000, 2), (28, 10, 3), (8, 60_000, 0), (8, 100, 1), (7, 9, 0),
+])  # fmt: skip
+def test_the_default_is_the_more_the_fewer_images_there_are(side, num, expected):
+    spec = jv.DataSpec((side, 2 * side, 1), 2, 0)
+    assert default_shift(spec, num) == expected
+    chosen = with_default_shift(augmented(seeing_system(spec), shift=None), num)
+    assert chosen.trainable.players[0].loss.augmentation == Augmentation(expected, False)
+    given = augmented(seeing_system(spec), shift=2, flip=True)
+    assert with_default_shift(given, num).trainable.players[0].loss.augmentation == Augmentation(2, True)
 
 
 @pytest.mark.parametrize(("spec", "shift", "message"), [
