@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.data import gaussian_noise, masking_noise, salt_and_pepper
+from jaxvae.data import flipped_pixels, gaussian_noise, masking_noise, salt_and_pepper
 
 KEYS = jax.random.split(jax.random.key(0), 50)
 X = jax.random.uniform(jax.random.key(1), (50, 20, 20, 3), minval=0.2, maxval=0.8)  # neither 0 nor 1
-NOISES = [gaussian_noise, masking_noise, salt_and_pepper]
+NOISES = [gaussian_noise, masking_noise, salt_and_pepper, flipped_pixels]
 
 
 def test_gaussian_noise_has_its_moments():
@@ -29,6 +29,16 @@ def test_salt_and_pepper_are_equally_likely():
     np.testing.assert_array_equal(y[untouched], X[untouched])
     for value in (0, 1):
         assert np.mean(y == value) == pytest.approx(0.15, abs=4 * np.sqrt(0.15 * 0.85 / y.size))
+
+
+def test_flipped_pixels_are_those_of_a_binary_symmetric_channel():
+    y = np.asarray(flipped_pixels(KEYS, X, 0.05))
+    changed = y != X
+    np.testing.assert_array_equal(y[changed], 1 - np.asarray(X)[changed])
+    assert np.mean(changed) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / y.size))
+    bits = (X > 0.5).astype(jnp.float32)
+    assert set(np.unique(flipped_pixels(KEYS, bits, 0.3))) == {0, 1}
+    np.testing.assert_array_equal(flipped_pixels(KEYS, bits, 1.0), 1 - bits)
 
 
 @pytest.mark.parametrize("noise", NOISES)

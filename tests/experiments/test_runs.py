@@ -101,7 +101,7 @@ def test_init_from_starts_from_another_run(runs, tmp_path):
     one, two = jv.load(first).params, jv.load(second).params
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, two)
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
-    with pytest.raises(SystemExit, match=r"net.layers_0.dense_0.kernel is float32\[16, 256\] there"):
+    with pytest.raises(SystemExit, match=r"decoder.net.dense_0.kernel is float32\[32, 400\] there"):
         run_command("binary_vae", "--latent-dim", "5", "--init-from", first, "--name", "c", out=tmp_path)
     assert not (tmp_path / "binary_vae" / "c").exists()
 

@@ -111,6 +111,15 @@ def test_vae_terms_and_stats_has_the_terms_of_the_call():
     jax.tree.map(np.testing.assert_array_equal, statistics, apply("encode", IMAGES))
 
 
+def test_vae_scores_the_image_under_the_posterior_of_what_the_encoder_sees():
+    options = {"num_samples": 2, "seen": 1 - IMAGES, "method": "terms_and_stats"}
+    terms, statistics = BERNOULLI.apply({"params": PARAMS}, KEYS, IMAGES, **options)
+    z = apply("draw", KEYS, 1 - IMAGES, num_samples=2)
+    np.testing.assert_allclose(apply("log_joint", IMAGES, z), terms.log_px + terms.log_pz[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(apply("log_posterior", 1 - IMAGES, z), terms.log_qz[..., 0], rtol=1e-4, atol=1e-5)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), statistics, apply("encode", 1 - IMAGES))
+
+
 def test_vae_latent_means_are_the_means_of_the_draws():
     num = 4_000
     (means,) = apply("latent_means", KEYS, IMAGES, num_samples=1)
