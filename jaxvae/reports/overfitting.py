@@ -8,7 +8,13 @@ from jaxvae.runs.trained import Trained
 
 SHARE = 0.02  # of the best validation loss, by which the last one has to be worse
 EARLY = 0.8  # of the steps: a best step after these is the end of the training
-CURES = {"patience": "--patience 3", "hidden": "a smaller --hidden", "net": "a smaller --net", "steps": "fewer --steps"}
+CURES = {
+    "shift": "a larger --shift",
+    "patience": "--patience 3",
+    "hidden": "a smaller --hidden",
+    "net": "a smaller --net",
+    "steps": "fewer --steps",
+}
 
 
 def overfitting(trained: Trained) -> str | None:
