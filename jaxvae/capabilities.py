@@ -48,6 +48,16 @@ class Infers(NamedTuple):
     kinds = "VAEs with a Gaussian posterior"
 
 
+class HasPrior(NamedTuple):
+    """Has a prior of the latents that are decoded."""
+
+    # (params, model_state, probabilities [P]) -> what a latent is below with these probabilities, [P, D]
+    quantiles: Callable[[Params, ModelState, Array], Array]
+
+    verb = "give the prior of its latents"
+    kinds = "VAEs"
+
+
 class Scores(NamedTuple):
     """Has a lower bound of log p(x), and an estimate by importance sampling."""
 

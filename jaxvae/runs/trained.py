@@ -1,57 +1,31 @@
 """A trained system with methods on arrays of images."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxvae.applications import encoding, generation, likelihood
-from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require_any
-from jaxvae.data.arrays import as_array, as_examples
+from jaxvae.applications import encoding, generation, interpolation, likelihood, traversal
+from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.data.arrays import as_array
 from jaxvae.errors import UserError
-from jaxvae.runs.export import save_model
-from jaxvae.types import Dataset, DataSpec, ModelState, Params, PRNGKey, System
+from jaxvae.runs.trained_model import TrainedModel
+from jaxvae.types import PRNGKey
 
 # Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
 SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(TrainedModel):
     """A trained system with the best of its parameters on the validation set, as `train` and `load` return it.
 
     Images are uint8, bool, or floats in [0, 1], of shape [N, H, W] or [N, H, W, C]. A result does not depend on how
     many images are given at once, and the same `seed` gives the same result.
-
-    Attributes:
-      system: what was trained.
-      params: its parameters.
-      model_state: its other variables.
-      record: what `config.json` says of it.
-      folder: of the run, None where there is none.
-      training: steps, seconds, images_per_second, ...; {} after `load`.
     """
-
-    system: System
-    params: Params
-    model_state: ModelState
-    record: Mapping[str, Any]
-    folder: Path | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration of the run, as JSON has it."""
-        return self.record["config"]
-
-    @property
-    def spec(self) -> DataSpec:
-        """Shape and values of its images."""
-        return self.system.spec
 
     def sample(self, num: int = 16, *, seed: int = 0) -> np.ndarray:
         """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
@@ -92,6 +66,49 @@ class Trained:
         """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
         return self.decode(self.encode(images, seed=seed), seed=seed)
 
+    def interpolate(
+        self, a: Any, b: Any, num: int = 9, *, path: interpolation.Path = "slerp", seed: int = 0
+    ) -> np.ndarray:
+        """Return images from one image to another, [num, H, W, C] in [0, 1]: decoded points between their codes.
+
+        Args:
+          a: the first image, [H, W] or [H, W, C].
+          b: the last one.
+          num: of images, the reconstructions of both included.
+          path: `slerp`, `linear` or `norm`, see `jaxvae.applications.interpolation`.
+          seed: of the draw where pixels depend on each other.
+
+        Raises:
+          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
+        """
+        require(self.system, Encodes)
+        start, end = (encoding.encode(*self._model, self._example(one), _key(seed, ENCODING))[0][0] for one in (a, b))
+        return interpolation.interpolate(*self._model, _key(seed, DECODING), start, end, num, path)
+
+    def traverse(
+        self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, seed: int = 0
+    ) -> np.ndarray:
+        """Return images in which one latent goes through its range, [D, num, H, W, C] in [0, 1], a row a latent.
+
+        The range is that from the 5 % to the 95 % quantile of the prior; see `jaxvae.applications.traversal`, which
+        gives the values of the latents too.
+
+        Args:
+          image: [H, W] or [H, W, C], at whose code the other latents are held; by default the mean code.
+          dims: numbers of the latents; by default all, those that vary most over the training images first.
+          num: of images in a row.
+          seed: of the draw where pixels depend on each other.
+
+        Raises:
+          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
+        """
+        require(self.system, Encodes)
+        code = None
+        if image is not None:
+            code = encoding.encode(*self._model, self._example(image), _key(seed, ENCODING))[0][0]
+        options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
+        return traversal.traverse(*self._model, _key(seed, DECODING), code, **options).images
+
     def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
         """Return log p(x) of images, [N] nats: exact, or by importance sampling.
 
@@ -113,32 +130,6 @@ class Trained:
         given = None if labels is None else as_array(labels, "labels")
         dataset = self._examples(images)._replace(labels=given)
         return likelihood.log_likelihood(*self._model, dataset, num_samples, _key(seed, SCORING))
-
-    def save(self, place: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the model where `load` finds it: a folder, or one file if the name ends in `.safetensors`.
-
-        Args:
-          place: new folder or file.
-          overwrite: whether to replace what is there.
-
-        Returns:
-          The place.
-
-        Raises:
-          UserError: if there is something already, or it cannot be written.
-        """
-        return save_model(place, dict(self.record), self.params, self.model_state, overwrite=overwrite)
-
-    @property
-    def _model(self) -> tuple[System, Params, ModelState]:
-        return self.system, self.params, self.model_state
-
-    def _examples(self, images: Any) -> Dataset:
-        if len(self.spec.shape) != 3:
-            raise UserError(
-                f"{self.system.name} is a model of rows of {self.spec.shape[0]} numbers, not of images: it takes none."
-            )
-        return Dataset(as_examples(images, self.spec), None)
 
 
 def fingerprint(trained: Trained) -> str:
