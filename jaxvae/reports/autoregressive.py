@@ -9,10 +9,10 @@ import numpy as np
 
 from jaxvae import viz
 from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Completes, ScoresExactly, find, require
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import figures_of, sample_key, save_curves, save_samples, shuffled
-from jaxvae.reports.values import bits_per_nat
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 

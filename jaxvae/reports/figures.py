@@ -38,7 +38,7 @@ def save_samples(trained: Trained, title: str) -> None:
     """Draw samples, and their pixel means if there are."""
     folder, samples = figures_of(trained), draw_samples(trained, NUM_SAMPLES)
     viz.save_grid(folder / "samples.png", samples.x, title=title)
-    if samples.mean is not None:
+    if samples.mean is not None and (samples.mean != samples.x).any():
         viz.save_grid(folder / "sample_means.png", samples.mean, title="Pixel means of the same samples")
 
 

@@ -8,15 +8,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.applications import encoding, generation, interpolation, likelihood, traversal
-from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.applications import (
+    classification,
+    encoding,
+    generation,
+    interpolation,
+    likelihood,
+    posterior,
+    scoring,
+    traversal,
+)
+from jaxvae.capabilities import Classifies, Codes, Encodes, Scores, ScoresExactly, require, require_any
 from jaxvae.data.arrays import as_array
 from jaxvae.errors import UserError
 from jaxvae.runs.trained_model import TrainedModel
-from jaxvae.types import PRNGKey
+from jaxvae.types import Dataset, PRNGKey
 
 # Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
-SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
+SAMPLING, ENCODING, DECODING, SCORING, CLASSIFYING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72, 0x636C6173
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,30 @@ class Trained(TrainedModel):
     many images are given at once, and the same `seed` gives the same result.
     """
 
-    def sample(self, num: int = 16, *, seed: int = 0) -> np.ndarray:
+    def sample(
+        self, num: int = 16, *, label: Any = None, temperature: float = 1.0, means: bool = False, seed: int = 0
+    ) -> np.ndarray:
         """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
 
+        Args:
+          num: of images.
+          label: class of a model that knows classes, its number or its name, or one for each image; by default they
+            are drawn in turn.
+          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`.
+          means: whether to return E[x | z] in place of draws.
+          seed: of the draws.
+
         Raises:
-          UserError: if this kind of system cannot draw images, or `num` is no number of them.
+          UserError: if this kind of system cannot draw images, or not so, or an argument makes no sense.
         """
-        return np.asarray(generation.sample(*self._model, _key(seed, SAMPLING), num).x)
+        options = {"label": label, "temperature": temperature}
+        drawn = generation.sample(*self._model, _key(seed, SAMPLING), num, **options)
+        if means and drawn.mean is None:
+            raise UserError(
+                f"{self.system.name} has no means of its samples: expected a VAE whose pixels are independent, M2 or a "
+                "prior over codes; leave means out."
+            )
+        return np.asarray(drawn.mean if means else drawn.x)
 
     def encode(self, images: Any, *, seed: int = 0) -> Any:
         """Return the codes of images: posterior means [N, D], or a grid of codes [N, h, w]; a tuple of several.
@@ -49,6 +75,21 @@ class Trained(TrainedModel):
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
         return _single(encoding.encode(*self._model, self._examples(images), _key(seed, ENCODING)))
+
+    def posterior(self, images: Any, *, seed: int = 0) -> tuple[Any, Any]:
+        """Return means and standard deviations of q(z | x), [N, D] each; tuples of several groups of latents.
+
+        Grey images of a binary model are taken as they are, not binarised.
+
+        Args:
+          images: see the class.
+          seed: of the draws where the moments have no closed form.
+
+        Raises:
+          UserError: if this kind of system has no q(z | x), or the images are of another shape.
+        """
+        found = posterior.posterior(*self._model, self._examples(images), _key(seed, ENCODING))
+        return _single(found.mean), _single(found.std)
 
     def decode(self, codes: Any, *, seed: int = 0) -> np.ndarray:
         """Return the images [N, H, W, C] in [0, 1] of what `encode` gives.
@@ -124,12 +165,41 @@ class Trained(TrainedModel):
           UserError: if this kind of system has no likelihood of images, or labels are missing, or given to a model that
             knows no classes.
         """
-        scores = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
-        if labels is not None and not getattr(scores, "num_classes", 0):
+        return likelihood.log_likelihood(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
+
+    def score(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> scoring.Scores:
+        """Return log p(x) of images with all that is known of it: ELBO, standard error, bits per dimension.
+
+        Args:
+          images: as of `log_likelihood`, whose values these are.
+          labels: the same.
+          num_samples: the same.
+          seed: the same.
+
+        Raises:
+          UserError: as `log_likelihood`.
+        """
+        return scoring.score(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
+
+    def classify(self, images: Any, *, seed: int = 0) -> np.ndarray:
+        """Return the probabilities of the classes of images, [N, K].
+
+        Args:
+          images: see the class; grey ones of a binary model are binarised at random by the seed.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system does not classify, or the images are of another shape.
+        """
+        require(self.system, Classifies)
+        return classification.classify(*self._model, self._examples(images), _key(seed, CLASSIFYING))
+
+    def _scored(self, images: Any, labels: Any) -> Dataset:
+        able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
+        if labels is not None and not getattr(able, "num_classes", 0):
             raise UserError(f"{self.system.name} gives log p(x), whatever the class: leave the labels out.")
         given = None if labels is None else as_array(labels, "labels")
-        dataset = self._examples(images)._replace(labels=given)
-        return likelihood.log_likelihood(*self._model, dataset, num_samples, _key(seed, SCORING))
+        return self._examples(images)._replace(labels=given)
 
 
 def fingerprint(trained: Trained) -> str:

@@ -113,16 +113,34 @@ class VAEParts:
             capabilities.HasPrior(self.quantiles),
             capabilities.Scores(self.terms, self.vae.likelihood.discrete),
         )
-        return (*common, capabilities.Infers(self.posterior)) if self.vae.has_gaussian_posterior else common
+        able = (
+            (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
+            (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
+            (capabilities.GeneratesTempered(self.sample_tempered), _of_standard_normal(self.vae) is not None),
+        )
+        return (*common, *(capability for capability, holds in able if holds))
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample images from the prior: see `capabilities.Generates`."""
         latents, pixels = split_each(jax.random.split(key, num))
         return draw_images(self.vae, params, pixels, self._apply(params, latents, method="prior_latents"))
 
+    def sample_tempered(
+        self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
+    ) -> Samples:
+        """Sample images of N(0, temperature^2 I): see `capabilities.GeneratesTempered`."""
+        latents, pixels = split_each(jax.random.split(key, len(labels)))
+        z = temperature * self._apply(params, latents, method="prior_latents")
+        return draw_images(self.vae, params, pixels, z)
+
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return posterior means: see `capabilities.Encodes`."""
         return self._apply(params, keys, x, MEAN_SAMPLES, method="latent_means")
+
+    def draw(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+        """Return latents of q(z | x): see `capabilities.DrawsPosterior`."""
+        drawn = self._apply(params, keys, x, 1, method="draw")
+        return tuple(z[0] for z in (drawn if isinstance(drawn, tuple) else (drawn,)))
 
     def decode(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
         """Return images of latents: see `capabilities.Decodes`."""

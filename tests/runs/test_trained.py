@@ -244,7 +244,8 @@ def test_every_method_has_a_key_of_its_own(trained, monkeypatch):
         ("likelihood", "log_likelihood"),
     ):
         noted = lambda *args: keys.append(next(a for a in args if isinstance(a, jax.Array)))  # noqa: E731
-        monkeypatch.setattr(f"jaxvae.applications.{place}.{name}", lambda *args, noted=noted: noted(*args) or (IMAGES,))
+        answer = lambda *args, noted=noted, **options: noted(*args) or (IMAGES,)  # noqa: E731
+        monkeypatch.setattr(f"jaxvae.applications.{place}.{name}", answer)
     model = trained["vae"]
     for method in (lambda m: m.encode(IMAGES), lambda m: m.decode(Z), lambda m: m.log_likelihood(IMAGES)):
         method(model)

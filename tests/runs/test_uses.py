@@ -1,7 +1,10 @@
 """What a trained model is used for, by its methods: shapes, seeds, and what a kind cannot do."""
 
+import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -30,7 +33,54 @@ def test_latents_are_traversed_at_the_mean_or_at_an_image(trained):
     assert model.traverse(IMAGES[0], dims=[2]).shape == (1, 9, 8, 8, 1)
 
 
+def test_samples_have_means_and_a_temperature(trained):
+    model = trained["vae"]
+    means = model.sample(4, means=True)
+    assert set(np.unique(model.sample(4))) <= {0, 1}
+    assert 0 < means.min() < means.max() < 1
+    assert model.sample(40, means=True, temperature=0.3).std(axis=0).mean() < means.std(axis=0).mean()
+    np.testing.assert_array_equal(model.sample(4, temperature=1.0), model.sample(4))
+    assert trained["autoregressive"].sample(3, temperature=0.5).shape == (3, 8, 8, 1)
+
+
+def test_posterior_and_scores_say_more_than_encode_and_log_likelihood(trained):
+    model = trained["vae"]
+    means, stds = model.posterior(IMAGES[:5])
+    np.testing.assert_allclose(means, model.encode(IMAGES[:5]), atol=1e-6)
+    assert stds.shape == means.shape
+    assert stds.min() > 0
+    scores = model.score(IMAGES[:5], num_samples=20)
+    np.testing.assert_array_equal(scores.log_likelihood, model.log_likelihood(IMAGES[:5], num_samples=20))
+    assert (scores.elbo < scores.log_likelihood).all()
+    np.testing.assert_allclose(scores.bits_per_dim, -scores.log_likelihood / np.log(2) / 64, rtol=1e-5)
+    exact = trained["autoregressive"].score(IMAGES[:5])
+    assert exact.elbo is exact.stderr is None
+    np.testing.assert_array_equal(exact.log_likelihood, trained["autoregressive"].log_likelihood(IMAGES[:5]))
+
+
+def test_a_classifier_gives_probabilities(trained):
+    """By a system that classifies each image by its top left pixel."""
+    log_q = lambda params, state, keys, x: jax.nn.log_softmax(jnp.stack([x[:, 0, 0, 0], 0 * x[:, 0, 0, 0]], 1))  # noqa: E731
+    model = trained["vae"]
+    model = dataclasses.replace(model, system=model.system._replace(use=(jv.capabilities.Classifies(log_q),)))
+    images = IMAGES[:6].copy()
+    images[:3, 0, 0], images[3:, 0, 0] = 255, 0
+    found = model.classify(images)
+    np.testing.assert_allclose(found[:, 0], np.repeat([np.e / (1 + np.e), 0.5], 3), rtol=1e-5)
+
+
 REFUSED = {
+    "no means": (
+        "autoregressive",
+        lambda m: m.sample(2, means=True),
+        "autoregressive has no means of its samples: expected a VAE whose pixels are independent, M2 or",
+    ),
+    "no classes": ("vae", lambda m: m.sample(2, label=0), "vae cannot draw images of a class: expected one of"),
+    "no temperature": ("vae", lambda m: m.sample(2, temperature=0), "temperature is 0, expected a number above 0"),
+    "no classifier": ("vae", lambda m: m.classify(IMAGES), "vae cannot classify images: expected one of classifiers"),
+    "no posterior": ("vqvae", lambda m: m.posterior(IMAGES), r"vqvae cannot draw latents of q\(z \| x\): expected"),
+    "no score": ("vqvae", lambda m: m.score(IMAGES), "vqvae has no likelihood of images: expected one of"),
+    "labels of no use": ("vae", lambda m: m.score(IMAGES[:1], labels=[0]), "whatever the class: leave the labels out"),
     "no path between grids": (
         "vqvae",
         lambda m: m.interpolate(IMAGES[0], IMAGES[1]),
