@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxvae.applications import (
     classification,
+    denoising,
     encoding,
     generation,
     interpolation,
@@ -19,13 +20,14 @@ from jaxvae.applications import (
     traversal,
 )
 from jaxvae.capabilities import Classifies, Codes, Encodes, Scores, ScoresExactly, require, require_any
-from jaxvae.data.arrays import as_array
+from jaxvae.data.arrays import as_array, as_noisy_examples
 from jaxvae.errors import UserError
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.types import Dataset, PRNGKey
 
 # Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
-SAMPLING, ENCODING, DECODING, SCORING, CLASSIFYING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72, 0x636C6173
+SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
+CLASSIFYING, DENOISING = 0x636C6173, 0x64656E6F
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,21 @@ class Trained(TrainedModel):
             code = encoding.encode(*self._model, self._example(image), _key(seed, ENCODING))[0][0]
         options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
         return traversal.traverse(*self._model, _key(seed, DECODING), code, **options).images
+
+    def denoise(self, images: Any, *, num_samples: int = denoising.SAMPLES, seed: int = 0) -> np.ndarray:
+        """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
+
+        Args:
+          images: see the class; floats may be outside of [0, 1], and those of a binary model may be grey.
+          num_samples: latents for every image, of a VAE, whose decoded images are averaged.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system has no codes, or the images are of another shape.
+        """
+        require_any(self.system, (Codes, Encodes), "codes of images")
+        x = as_noisy_examples(images, self.spec)
+        return denoising.denoise(*self._model, x, _key(seed, DENOISING), num_samples)
 
     def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
         """Return log p(x) of images, [N] nats: exact, or by importance sampling.

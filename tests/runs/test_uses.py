@@ -58,6 +58,16 @@ def test_posterior_and_scores_say_more_than_encode_and_log_likelihood(trained):
     np.testing.assert_array_equal(exact.log_likelihood, trained["autoregressive"].log_likelihood(IMAGES[:5]))
 
 
+def test_noise_is_taken_out_of_images_that_are_no_longer_binary(trained):
+    noisy = IMAGES[:5] / 255 + np.random.default_rng(0).normal(0, 0.3, (5, 8, 8))
+    found = trained["vae"].denoise(noisy, num_samples=3)
+    assert found.shape == (5, 8, 8, 1)
+    assert len(np.unique(found)) > 10
+    np.testing.assert_allclose(found[:2], trained["vae"].denoise(noisy[:2], num_samples=3), atol=1e-5)
+    codec = trained["vqvae"]
+    np.testing.assert_array_equal(codec.denoise(IMAGES[:5]), codec.reconstruct(IMAGES[:5]))
+
+
 def test_a_classifier_gives_probabilities(trained):
     """By a system that classifies each image by its top left pixel."""
     log_q = lambda params, state, keys, x: jax.nn.log_softmax(jnp.stack([x[:, 0, 0, 0], 0 * x[:, 0, 0, 0]], 1))  # noqa: E731
@@ -77,6 +87,7 @@ REFUSED = {
     ),
     "no classes": ("vae", lambda m: m.sample(2, label=0), "vae cannot draw images of a class: expected one of"),
     "no temperature": ("vae", lambda m: m.sample(2, temperature=0), "temperature is 0, expected a number above 0"),
+    "no denoiser": ("autoregressive", lambda m: m.denoise(IMAGES), "autoregressive has no codes of images: expected"),
     "no classifier": ("vae", lambda m: m.classify(IMAGES), "vae cannot classify images: expected one of classifiers"),
     "no posterior": ("vqvae", lambda m: m.posterior(IMAGES), r"vqvae cannot draw latents of q\(z \| x\): expected"),
     "no score": ("vqvae", lambda m: m.score(IMAGES), "vqvae has no likelihood of images: expected one of"),
