@@ -19,6 +19,26 @@ class Generates(NamedTuple):
     kinds = "VAEs, autoregressive models and priors over codes"
 
 
+class GeneratesClasses(NamedTuple):
+    """Samples new images of given classes."""
+
+    num_classes: int  # K
+    sample: Callable[[PRNGKey, Params, ModelState, Array], Samples]  # (key, params, model_state, classes [N])
+
+    verb = "draw images of a class"
+    kinds = "autoregressive models and priors over codes that are conditional on classes, and M2"
+
+
+class GeneratesTempered(NamedTuple):
+    """Samples new images nearer to what is most likely, or farther from it."""
+
+    # (key, params, model_state, classes [N], which say nothing to a model that knows none, temperature [] > 0)
+    sample: Callable[[PRNGKey, Params, ModelState, Array, Array], Samples]
+
+    verb = "draw images at another temperature than 1"
+    kinds = "VAEs and M2 with the prior N(0, I), autoregressive models of binary or softmax pixels, priors over codes"
+
+
 class Encodes(NamedTuple):
     """Encodes images as vectors."""
 
@@ -46,6 +66,26 @@ class Infers(NamedTuple):
 
     verb = "give q(z | x) as a Gaussian"
     kinds = "VAEs with a Gaussian posterior"
+
+
+class DrawsPosterior(NamedTuple):
+    """Draws latents of q(z | x)."""
+
+    # (params, model_state, keys [B], prepared x) -> one draw of every group of latents, [B, D_l]
+    draw: Callable[[Params, ModelState, PRNGKey, Array], tuple[Array, ...]]
+
+    verb = "draw latents of q(z | x)"
+    kinds = "VAEs"
+
+
+class HasPrior(NamedTuple):
+    """Has a prior of the latents that are decoded."""
+
+    # (params, model_state, probabilities [P]) -> what a latent is below with these probabilities, [P, D]
+    quantiles: Callable[[Params, ModelState, Array], Array]
+
+    verb = "give the prior of its latents"
+    kinds = "VAEs"
 
 
 class Scores(NamedTuple):

@@ -177,6 +177,7 @@ class Likelihood(NamedTuple):
     log_pmf: Callable[[Any], Array] | None  # (params) -> [..., V], where pixels are discrete and independent
     init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
     discrete: bool = False  # whether log_prob is of a probability mass, whose nats are bits; that of a density is not
+    tempered: Callable[[Any, Any], Any] | None = None  # (params, T) -> those of p^(1/T), of pixels that have a log_pmf
     recipe: "Recipe | None" = None  # the constructor and its arguments, for `config.json`
 
 
@@ -251,7 +252,7 @@ class Posterior(Protocol):
 class Samples(NamedTuple):
     """Generated images."""
 
-    x: Array  # [N, H, W, C], drawn from p(x | z)
+    x: Array  # [N, H, W, C], drawn from p(x | z), or the means where a system gives these alone
     mean: Array | None  # [N, H, W, C], E[x | z] of the same z, where the decoder has one
 
 

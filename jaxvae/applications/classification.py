@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxvae.capabilities import Classifies, require
 from jaxvae.keys import split_each
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
+from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRNGKey, System
 
 
@@ -31,7 +31,7 @@ def classify(
       UserError: if the system does not classify.
     """
     function = require(system, Classifies).classify
-    size = min(evaluation_batch_size(system.spec), len(dataset.x))
+    size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
         keys = evaluation_keys(start, size, key)

@@ -12,7 +12,7 @@ from jaxvae.applications.codes_given import given_grids, given_vectors
 from jaxvae.capabilities import Codes, Decodes, Encodes, require_any
 from jaxvae.data import to_unit
 from jaxvae.data.batches import num_examples
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
+from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
 
@@ -35,7 +35,7 @@ def encode(
       UserError: if the system has no codes.
     """
     function, spec = _encoder(system), system.spec
-    size = min(evaluation_batch_size(spec), len(dataset.x))
+    size = program_batch_size(len(dataset.x), evaluation_batch_size(spec))
 
     def one(start: int, batch: Batch) -> Any:
         return _encode(function, params, model_state, evaluation_keys(start, size, key), batch.x, spec.num_values)
@@ -44,7 +44,13 @@ def encode(
 
 
 def decode(
-    system: System, params: Params, model_state: ModelState, codes: Any, key: PRNGKey | None = None
+    system: System,
+    params: Params,
+    model_state: ModelState,
+    codes: Any,
+    key: PRNGKey | None = None,
+    *,
+    same_noise: bool = False,
 ) -> np.ndarray:
     """Decode what `encode` gives.
 
@@ -54,6 +60,7 @@ def decode(
       model_state: its state.
       codes: vectors [N, D] of the latent that is decoded, or grids of codes, a tuple where there are several.
       key: of the draws where pixels depend on each other; by default that of evaluations.
+      same_noise: whether all images are drawn with the noise of the first, as those of one path.
 
     Returns:
       Images [N, H, W, C] in [0, 1].
@@ -69,10 +76,11 @@ def decode(
     else:
         function, x = coder.decode, given_vectors(codes, system.name, expected)
     given = Dataset(x, None)
-    size = min(evaluation_batch_size(system.spec), num_examples(given))
+    size = program_batch_size(num_examples(given), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
-        return _decode(function, params, model_state, evaluation_keys(start, size, key), batch.x)
+        keys = evaluation_keys(0, 1, key) if same_noise else evaluation_keys(start, size, key)
+        return _decode(function, params, model_state, jnp.broadcast_to(keys, (size,)), batch.x)
 
     return np.clip(in_batches(one, given, size), 0, 1)
 
@@ -89,9 +97,9 @@ def code_shapes(system: System, params: Params, model_state: ModelState) -> tupl
       UserError: if the system has no codes.
     """
     function, spec = _encoder(system), system.spec
-    one = lambda p, s, keys, x: _encode(function, p, s, keys, x, spec.num_values)  # noqa: E731
     x = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
-    return tuple(code.shape[1:] for code in jax.eval_shape(one, params, model_state, evaluation_keys(0, 1), x))
+    codes = _encode.eval_shape(function, params, model_state, evaluation_keys(0, 1), x, spec.num_values)
+    return tuple(code.shape[1:] for code in codes)
 
 
 # ---------- private

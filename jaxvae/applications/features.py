@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxvae.capabilities import Codes, Encodes, Infers, require, require_any
 from jaxvae.data import to_unit
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
+from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, GaussianParams, ModelState, Params, PRNGKey, Splits, System
 
 
@@ -77,7 +77,7 @@ def _of_images(
 ) -> Any:
     """function(params, model_state, keys, images in [0, 1]) of a whole data set."""
     spec = system.spec
-    num = min(evaluation_batch_size(spec), len(dataset.x))
+    num = program_batch_size(len(dataset.x), evaluation_batch_size(spec))
 
     def one(start: int, batch: Batch) -> Any:
         x = to_unit(jnp.asarray(batch.x), spec.num_values)

@@ -14,7 +14,7 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.keys import split_each
 from jaxvae.progress import progress_bar
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
+from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ELBOTerms, ModelState, Params, Prepare, PRNGKey, System
 
 BATCH = 100  # images at a time in importance sampling
@@ -84,7 +84,7 @@ def log_likelihood(
     if isinstance(exact, Scores):
         return np.asarray(estimate_likelihood(system, params, model_state, dataset, num_samples, key).log_likelihood)
     dataset = dataset._replace(labels=needed_labels(exact, dataset, system.name))
-    size = min(evaluation_batch_size(system.spec), len(dataset.x))
+    size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
         keys = evaluation_keys(start, size, key)

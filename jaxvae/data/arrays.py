@@ -54,13 +54,7 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
     """
     given = as_array(images, "images")
     x = check_images(given, "The")
-    expected: Sequence[int] = spec.shape
-    if x.shape[1:] != tuple(expected):
-        height, width, channels = x.shape[1:]
-        raise UserError(
-            f"The images are of {height}x{width} pixels and {channels} channel{'s' * (channels != 1)}, the model is of "
-            f"{expected[0]}x{expected[1]} and {expected[2]}: resize or convert them."
-        )
+    _check_shape(x, spec)
     grey = "The images are grey, the model is of black and white ones: threshold them, as"
     if x.dtype == np.float32:
         if spec.num_values == 2 and not np.isin(x, (0, 1)).all():
@@ -76,3 +70,44 @@ def as_examples(images: Any, spec: DataSpec) -> np.ndarray:
     if x.max() >= spec.num_values:
         raise UserError(f"The images have values up to {x.max()}, the model knows 0 to {spec.num_values - 1}.")
     return x
+
+
+def as_noisy_examples(images: Any, spec: DataSpec) -> np.ndarray:
+    """Return noisy images as a trained system sees them: greys of binary images and values outside of [0, 1] are kept.
+
+    Args:
+      images: [N, H, W] or [N, H, W, C]: uint8, bool, or any finite floats, in the unit in which images are in [0, 1].
+      spec: of the data that the system was trained on.
+
+    Returns:
+      float32 [N, H, W, C].
+
+    Raises:
+      UserError: if they are of another shape, or not finite.
+    """
+    given = as_array(images, "images")
+    inside = np.clip(given, 0, 1) if given.dtype.kind == "f" else given
+    x = check_images(inside, "The")
+    _check_shape(x, spec)
+    if given.dtype.kind == "f":
+        return given.reshape(x.shape).astype(np.float32)
+    if given.dtype == bool:
+        return x.astype(np.float32)
+    if spec.num_values == 2:  # 255 is white as soon as there is more than black and 1
+        return x / np.where(x.max(axis=(1, 2, 3), keepdims=True) > 1, 255, 1).astype(np.float32)
+    if x.max() >= spec.num_values:
+        raise UserError(f"The images have values up to {x.max()}, the model knows 0 to {spec.num_values - 1}.")
+    return x / np.float32(spec.num_values - 1)
+
+
+# ---------- private
+
+
+def _check_shape(x: np.ndarray, spec: DataSpec) -> None:
+    expected: Sequence[int] = spec.shape
+    if x.shape[1:] != tuple(expected):
+        height, width, channels = x.shape[1:]
+        raise UserError(
+            f"The images are of {height}x{width} pixels and {channels} channel{'s' * (channels != 1)}, the model is of "
+            f"{expected[0]}x{expected[1]} and {expected[2]}: resize or convert them."
+        )

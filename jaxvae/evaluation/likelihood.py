@@ -11,6 +11,10 @@ from jaxvae import objectives
 from jaxvae.keys import check_keys
 from jaxvae.types import Array, ELBOTerms, PRNGKey
 
+_Sums = tuple[
+    Array, Array, Array, Array
+]  # [B] each: of weights and their squares, logarithms; of log w and log p(x | z)
+
 
 class LikelihoodEstimate(NamedTuple):
     """What K importance samples say of every example, in nats."""
@@ -19,6 +23,7 @@ class LikelihoodEstimate(NamedTuple):
     elbo: Array  # [B], mean log w_k
     reconstruction: Array  # [B], mean of -log p(x | z_k)
     kl: Array  # [B], mean of log q(z_k | x) - log p(z_k)
+    standard_error: Array  # [B], of log_likelihood, to first order; NaN of one sample
 
 
 def jit_estimate(function: Callable) -> jax.stages.Wrapped:
@@ -35,7 +40,8 @@ def importance_estimate(
 ) -> LikelihoodEstimate:
     """Estimate log p(x) by K samples of q(z | x), a chunk of them at a time.
 
-      log p(x) ~ log 1/K sum_k p(x, z_k) / q(z_k | x)
+      log p(x) ~ log 1/K sum_k w_k,  w_k = p(x, z_k) / q(z_k | x)
+      standard error ~ sd(w) / (mean(w) sqrt(K))
 
     Args:
       terms: keys [B] -> the densities of one sample of every example, [1, B].
@@ -57,20 +63,26 @@ def importance_estimate(
         sample = terms(jax.vmap(lambda key: jax.random.fold_in(key, index))(keys))
         return objectives.log_weights(sample)[0], sample.log_px[0]
 
-    def one_chunk(carry: tuple[Array, Array, Array], chunk: Array) -> tuple[tuple[Array, Array, Array], None]:
-        log_sum, weight_sum, px_sum = carry
+    def one_chunk(carry: _Sums, chunk: Array) -> tuple[_Sums, None]:
+        log_sum, log_squares, weight_sum, px_sum = carry
         indices = chunk * chunk_size + jnp.arange(chunk_size)
         real = (indices < num_samples)[:, None]
         log_w, log_px = jax.vmap(one_sample)(indices)  # [chunk, B]
-        log_sum = jnp.logaddexp(log_sum, jax.nn.logsumexp(jnp.where(real, log_w, -jnp.inf), axis=0))
+        weights = jnp.where(real, log_w, -jnp.inf)
+        log_sum = jnp.logaddexp(log_sum, jax.nn.logsumexp(weights, axis=0))
+        log_squares = jnp.logaddexp(log_squares, jax.nn.logsumexp(2.0 * weights, axis=0))
         weight_sum = weight_sum + jnp.sum(jnp.where(real, log_w, 0.0), axis=0)
         px_sum = px_sum + jnp.sum(jnp.where(real, log_px, 0.0), axis=0)
-        return (log_sum, weight_sum, px_sum), None
+        return (log_sum, log_squares, weight_sum, px_sum), None
 
     zeros = jnp.zeros(keys.shape[:1])
-    (log_sum, weight_sum, px_sum), _ = jax.lax.scan(one_chunk, (zeros - jnp.inf, zeros, zeros), jnp.arange(num_chunks))
+    start = (zeros - jnp.inf, zeros - jnp.inf, zeros, zeros)
+    (log_sum, log_squares, weight_sum, px_sum), _ = jax.lax.scan(one_chunk, start, jnp.arange(num_chunks))
     elbo, log_px = weight_sum / num_samples, px_sum / num_samples
-    return LikelihoodEstimate(log_sum - jnp.log(float(num_samples)), elbo, -log_px, log_px - elbo)
+    # K sum_k w_k^2 / (sum_k w_k)^2 - 1, the weights' variance relative to the square of their mean.
+    spread = jnp.maximum(num_samples * jnp.exp(log_squares - 2.0 * log_sum) - 1.0, 0.0)
+    error = jnp.sqrt(spread / (num_samples - 1)) if num_samples > 1 else jnp.full_like(elbo, jnp.nan)
+    return LikelihoodEstimate(log_sum - jnp.log(float(num_samples)), elbo, -log_px, log_px - elbo, error)
 
 
 # ---------- private

@@ -45,6 +45,7 @@ def bernoulli() -> Likelihood:
         log_pmf=log_pmf,
         init_bias=lambda mean: _logit(inner_fraction(mean, 2)),
         discrete=True,
+        tempered=lambda logits, temperature: logits / temperature,
     )
 
 

@@ -60,4 +60,5 @@ def categorical(num_values: int = 256) -> Likelihood:
         log_pmf=lambda logits: jax.nn.log_softmax(logits),
         init_bias=lambda mean: spread.log_pmf(spread.init_bias(mean)),
         discrete=True,
+        tempered=lambda logits, temperature: logits / temperature,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae import viz
 from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Completes, ScoresExactly, find, require
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import (
@@ -21,7 +22,6 @@ from jaxvae.reports.figures import (
     shuffled,
 )
 from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
-from jaxvae.reports.values import bits_per_nat
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Samples, Splits
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxvae import viz
 from jaxvae.applications.coding import encode_as_codes
 from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Codes, require
 from jaxvae.evaluation.nearest import nearest_images
 from jaxvae.evaluation.statistics import mean_and_error
@@ -16,7 +17,7 @@ from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_c
 from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.report import validation_means
 from jaxvae.reports.summary import write_summary
-from jaxvae.reports.values import bits_per_nat, negative_log_px
+from jaxvae.reports.values import negative_log_px
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits

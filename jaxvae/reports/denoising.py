@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import viz
-from jaxvae.applications.denoising import denoise, fitted_filters
+from jaxvae.applications.denoising import corrupt, denoise, fitted_filters
 from jaxvae.evaluation import reconstruction_metrics
 from jaxvae.progress import progress_bar
 from jaxvae.runs.trained import Trained
-from jaxvae.systems.corruption import NoiseName, corrupted
+from jaxvae.systems.corruption import NoiseName
 
 NUM_SHOWN = 16
 
@@ -44,7 +43,7 @@ def compare_denoising(
     with progress_bar(total=len(levels) * (2 + len(models)), unit="method", desc="denoising") as bar:
         for level in levels:
             noisy = {
-                name: _corrupted(x, noise, level, seed, part)
+                name: corrupt(x, noise, level, jax.random.fold_in(jax.random.key(seed), part))
                 for part, (name, x) in enumerate((("valid", valid), ("test", test)))
             }
             restored = {"noisy": np.clip(noisy["test"], 0, 1)}
@@ -87,12 +86,3 @@ def draw_denoising(
     for level, images in shown.items():
         some = {name: x[:NUM_SHOWN] for name, x in images.items()}
         viz.save_rows(folder / f"level_{level:g}.png", some, f"Noise: {noise}, {level:g}")
-
-
-# ---------- private
-
-
-def _corrupted(x: np.ndarray, noise: NoiseName, level: float, seed: int, part: int) -> np.ndarray:
-    """The same noise at every level, scaled; another one for each data set."""
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), part), len(x))
-    return np.asarray(corrupted(keys, jnp.asarray(x), noise, level))

@@ -38,7 +38,7 @@ def save_samples(trained: Trained, samples: Samples, title: str) -> None:
     """Draw a grid of samples, and of their pixel means if there are."""
     folder = figures_of(trained)
     viz.save_grid(folder / "samples.png", samples.x, title=title)
-    if samples.mean is not None:
+    if samples.mean is not None and (samples.mean != samples.x).any():
         viz.save_grid(folder / "sample_means.png", samples.mean, title="Pixel means of the same samples")
 
 

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import sampling, viz
+from jaxvae.applications.encoding import decode
 from jaxvae.applications.features import posterior_of
+from jaxvae.applications.interpolation import interpolate
 from jaxvae.applications.likelihood import estimate_likelihood
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
-from jaxvae.capabilities import Decodes, Infers, Scores, find, require
+from jaxvae.capabilities import Infers, Scores, find, require
 from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
@@ -140,23 +142,18 @@ def draw_vae(
     trained: Trained, splits: Splits, found: Reconstructed, samples: Samples, metrics: Mapping[str, Any]
 ) -> None:
     """Draw samples, reconstructions, latents, interpolations, the KL per dimension and training curves."""
-    folder, run = figures_of(trained), jax.jit(require(trained.system, Decodes).decode)
-
-    def decode(z: jax.Array) -> np.ndarray:
-        keys = jax.random.split(sample_key(trained), len(z))
-        return np.clip(run(trained.params, trained.model_state, keys, z), 0, 1)
-
+    folder, model, key = figures_of(trained), (trained.system, trained.params, trained.model_state), sample_key(trained)
     save_samples(trained, samples, "Samples from the prior")
     some = save_codes(trained, splits, found, "Posterior means of test images")
     # In the latent that is decoded, between images and not between samples of the prior.
     pairs, steps = INTERPOLATIONS
     ends = found.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, found.means[0].shape[1])
     if len(ends):
-        paths = jnp.stack([sampling.spherical(a, b, steps) for a, b in ends])
-        decoded = decode(paths.reshape(-1, paths.shape[-1]))
-        viz.save_interpolations(folder / "interpolations.png", decoded.reshape(len(ends), steps, *decoded.shape[1:]))
+        rows = np.stack([interpolate(*model, key, start, end, steps) for start, end in ends])
+        viz.save_interpolations(folder / "interpolations.png", rows)
     if found.means[0].shape[1] == 2 and len(found.means) == 1:
-        viz.save_manifold(folder / "manifold.png", decode(sampling.manifold(MANIFOLD_SIDE)))
+        grid = np.asarray(sampling.manifold(MANIFOLD_SIDE))
+        viz.save_manifold(folder / "manifold.png", decode(*model, grid, key, same_noise=True))
     if "kl_per_dimension" in metrics and "active_units" in metrics:
         active = active_units(found.means[0], found.means_again[0])
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)

@@ -1,7 +1,6 @@
 """Values of every example of a data set, by a system's `evaluate` or its capabilities."""
 
 import functools
-import math
 from collections.abc import Callable
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 from jaxvae.capabilities import Codes, require
 from jaxvae.runs.trained import Trained
 from jaxvae.training import evaluation_batch_size, in_batches, make_evaluator
-from jaxvae.types import Array, Batch, Dataset, DataSpec, ModelState, Params
+from jaxvae.types import Array, Batch, Dataset, ModelState, Params
 
 
 def evaluated(trained: Trained, dataset: Dataset) -> dict[str, np.ndarray]:
@@ -27,11 +26,6 @@ def negative_log_px(trained: Trained, x: np.ndarray) -> np.ndarray:
         return _log_px(log_px, trained.params, trained.model_state, batch.x)
 
     return -in_batches(one, Dataset(x, None), _batch_size(trained, x)).astype(np.float64)
-
-
-def bits_per_nat(spec: DataSpec) -> float:
-    """Return the factor from nats per image to bits per dimension, 1 / (ln 2 H W C)."""
-    return 1.0 / (math.log(2.0) * math.prod(spec.shape))
 
 
 # ---------- private

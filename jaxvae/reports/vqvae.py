@@ -10,11 +10,12 @@ import numpy as np
 
 from jaxvae import viz
 from jaxvae.applications.coding import Coded, count_codes, encode_as_codes
+from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Codes, require
 from jaxvae.evaluation import reconstruction_metrics
 from jaxvae.quantizers import code_usage
 from jaxvae.reports.figures import NUM_RECONSTRUCTIONS, figures_of, save_curves, shuffled
-from jaxvae.reports.values import bits_per_nat, negative_log_px
+from jaxvae.reports.values import negative_log_px
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 

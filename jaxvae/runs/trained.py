@@ -1,65 +1,67 @@
 """A trained system with methods on arrays of images."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxvae.applications import encoding, generation, likelihood
-from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require_any
-from jaxvae.data.arrays import as_array, as_examples
+from jaxvae.applications import (
+    classification,
+    denoising,
+    encoding,
+    generation,
+    interpolation,
+    likelihood,
+    posterior,
+    scoring,
+    traversal,
+)
+from jaxvae.capabilities import Classifies, Codes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.data.arrays import as_array, as_noisy_examples
 from jaxvae.errors import UserError
-from jaxvae.runs.export import save_model
-from jaxvae.types import Dataset, DataSpec, ModelState, Params, PRNGKey, System
+from jaxvae.runs.trained_model import TrainedModel
+from jaxvae.types import Dataset, PRNGKey
 
 # Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
 SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
+CLASSIFYING, DENOISING = 0x636C6173, 0x64656E6F
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(TrainedModel):
     """A trained system with the best of its parameters on the validation set, as `train` and `load` return it.
 
     Images are uint8, bool, or floats in [0, 1], of shape [N, H, W] or [N, H, W, C]. A result does not depend on how
     many images are given at once, and the same `seed` gives the same result.
-
-    Attributes:
-      system: what was trained.
-      params: its parameters.
-      model_state: its other variables.
-      record: what `config.json` says of it.
-      folder: of the run, None where there is none.
-      training: steps, seconds, images_per_second, ...; {} after `load`.
     """
 
-    system: System
-    params: Params
-    model_state: ModelState
-    record: Mapping[str, Any]
-    folder: Path | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration of the run, as JSON has it."""
-        return self.record["config"]
-
-    @property
-    def spec(self) -> DataSpec:
-        """Shape and values of its images."""
-        return self.system.spec
-
-    def sample(self, num: int = 16, *, seed: int = 0) -> np.ndarray:
+    def sample(
+        self, num: int = 16, *, label: Any = None, temperature: float = 1.0, means: bool = False, seed: int = 0
+    ) -> np.ndarray:
         """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
 
+        Args:
+          num: of images.
+          label: class of a model that knows classes, its number or its name, or one for each image; by default they
+            are drawn in turn.
+          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`.
+          means: whether to return E[x | z] in place of draws.
+          seed: of the draws.
+
         Raises:
-          UserError: if this kind of system cannot draw images, or `num` is no number of them.
+          UserError: if this kind of system cannot draw images, or not so, or an argument makes no sense.
         """
-        return np.asarray(generation.sample(*self._model, _key(seed, SAMPLING), num).x)
+        options = {"label": label, "temperature": temperature}
+        drawn = generation.sample(*self._model, _key(seed, SAMPLING), num, **options)
+        if means and drawn.mean is None:
+            raise UserError(
+                f"{self.system.name} has no means of its samples: expected a VAE whose pixels are independent, M2 or a "
+                "prior over codes; leave means out."
+            )
+        return np.asarray(drawn.mean if means else drawn.x)
 
     def encode(self, images: Any, *, seed: int = 0) -> Any:
         """Return the codes of images: posterior means [N, D], or a grid of codes [N, h, w]; a tuple of several.
@@ -75,6 +77,21 @@ class Trained:
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
         return _single(encoding.encode(*self._model, self._examples(images), _key(seed, ENCODING)))
+
+    def posterior(self, images: Any, *, seed: int = 0) -> tuple[Any, Any]:
+        """Return means and standard deviations of q(z | x), [N, D] each; tuples of several groups of latents.
+
+        Grey images of a binary model are taken as they are, not binarised.
+
+        Args:
+          images: see the class.
+          seed: of the draws where the moments have no closed form.
+
+        Raises:
+          UserError: if this kind of system has no q(z | x), or the images are of another shape.
+        """
+        found = posterior.posterior(*self._model, self._examples(images), _key(seed, ENCODING))
+        return _single(found.mean), _single(found.std)
 
     def decode(self, codes: Any, *, seed: int = 0) -> np.ndarray:
         """Return the images [N, H, W, C] in [0, 1] of what `encode` gives.
@@ -92,6 +109,64 @@ class Trained:
         """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
         return self.decode(self.encode(images, seed=seed), seed=seed)
 
+    def interpolate(
+        self, a: Any, b: Any, num: int = 9, *, path: interpolation.Path = "slerp", seed: int = 0
+    ) -> np.ndarray:
+        """Return images from one image to another, [num, H, W, C] in [0, 1]: decoded points between their codes.
+
+        Args:
+          a: the first image, [H, W] or [H, W, C].
+          b: the last one.
+          num: of images, the reconstructions of both included.
+          path: `slerp`, `linear` or `norm`, see `jaxvae.applications.interpolation`.
+          seed: of the draw where pixels depend on each other.
+
+        Raises:
+          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
+        """
+        require(self.system, Encodes)
+        start, end = (encoding.encode(*self._model, self._example(one), _key(seed, ENCODING))[0][0] for one in (a, b))
+        return interpolation.interpolate(*self._model, _key(seed, DECODING), start, end, num, path)
+
+    def traverse(
+        self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, seed: int = 0
+    ) -> np.ndarray:
+        """Return images in which one latent goes through its range, [D, num, H, W, C] in [0, 1], a row a latent.
+
+        The range is that from the 5 % to the 95 % quantile of the prior; see `jaxvae.applications.traversal`, which
+        gives the values of the latents too.
+
+        Args:
+          image: [H, W] or [H, W, C], at whose code the other latents are held; by default the mean code.
+          dims: numbers of the latents; by default all, those that vary most over the training images first.
+          num: of images in a row.
+          seed: of the draw where pixels depend on each other.
+
+        Raises:
+          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
+        """
+        require(self.system, Encodes)
+        code = None
+        if image is not None:
+            code = encoding.encode(*self._model, self._example(image), _key(seed, ENCODING))[0][0]
+        options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
+        return traversal.traverse(*self._model, _key(seed, DECODING), code, **options).images
+
+    def denoise(self, images: Any, *, num_samples: int = denoising.SAMPLES, seed: int = 0) -> np.ndarray:
+        """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
+
+        Args:
+          images: see the class; floats may be outside of [0, 1], and those of a binary model may be grey.
+          num_samples: latents for every image, of a VAE, whose decoded images are averaged.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system has no codes, or the images are of another shape.
+        """
+        require_any(self.system, (Codes, Encodes), "codes of images")
+        x = as_noisy_examples(images, self.spec)
+        return denoising.denoise(*self._model, x, _key(seed, DENOISING), num_samples)
+
     def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
         """Return log p(x) of images, [N] nats: exact, or by importance sampling.
 
@@ -107,38 +182,41 @@ class Trained:
           UserError: if this kind of system has no likelihood of images, or labels are missing, or given to a model that
             knows no classes.
         """
-        scores = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
-        if labels is not None and not getattr(scores, "num_classes", 0):
-            raise UserError(f"{self.system.name} gives log p(x), whatever the class: leave the labels out.")
-        given = None if labels is None else as_array(labels, "labels")
-        dataset = self._examples(images)._replace(labels=given)
-        return likelihood.log_likelihood(*self._model, dataset, num_samples, _key(seed, SCORING))
+        return likelihood.log_likelihood(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
 
-    def save(self, place: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the model where `load` finds it: a folder, or one file if the name ends in `.safetensors`.
+    def score(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> scoring.Scores:
+        """Return log p(x) of images with all that is known of it: ELBO, standard error, bits per dimension.
 
         Args:
-          place: new folder or file.
-          overwrite: whether to replace what is there.
-
-        Returns:
-          The place.
+          images: as of `log_likelihood`, whose values these are.
+          labels: the same.
+          num_samples: the same.
+          seed: the same.
 
         Raises:
-          UserError: if there is something already, or it cannot be written.
+          UserError: as `log_likelihood`.
         """
-        return save_model(place, dict(self.record), self.params, self.model_state, overwrite=overwrite)
+        return scoring.score(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
 
-    @property
-    def _model(self) -> tuple[System, Params, ModelState]:
-        return self.system, self.params, self.model_state
+    def classify(self, images: Any, *, seed: int = 0) -> np.ndarray:
+        """Return the probabilities of the classes of images, [N, K].
 
-    def _examples(self, images: Any) -> Dataset:
-        if len(self.spec.shape) != 3:
-            raise UserError(
-                f"{self.system.name} is a model of rows of {self.spec.shape[0]} numbers, not of images: it takes none."
-            )
-        return Dataset(as_examples(images, self.spec), None)
+        Args:
+          images: see the class; grey ones of a binary model are binarised at random by the seed.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system does not classify, or the images are of another shape.
+        """
+        require(self.system, Classifies)
+        return classification.classify(*self._model, self._examples(images), _key(seed, CLASSIFYING))
+
+    def _scored(self, images: Any, labels: Any) -> Dataset:
+        able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
+        if labels is not None and not getattr(able, "num_classes", 0):
+            raise UserError(f"{self.system.name} gives log p(x), whatever the class: leave the labels out.")
+        given = None if labels is None else as_array(labels, "labels")
+        return self._examples(images)._replace(labels=given)
 
 
 def fingerprint(trained: Trained) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +11,12 @@ import jax
 import numpy as np
 from filelock import FileLock
 
+from jaxvae.applications.latents import latent_statistics
+from jaxvae.capabilities import Encodes, find
 from jaxvae.data.batches import num_examples
 from jaxvae.errors import UserError
-from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary, open_folder
+from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary, open_folder, read_json, write_json
+from jaxvae.runs.latents import latents_record
 from jaxvae.runs.recorder import Recorder
 from jaxvae.runs.resumption import saved_steps
 from jaxvae.runs.signals import told_to_end
@@ -21,7 +25,7 @@ from jaxvae.training import Best, Checkpoints, FitResult, Layout, Member, Settin
 from jaxvae.training.parallel import sweep_layout
 from jaxvae.training.state import abstract_batch, abstract_state
 from jaxvae.training.trainer import INIT_EXAMPLES, common_step
-from jaxvae.types import Splits, System
+from jaxvae.types import Dataset, Splits, System
 
 
 class Run(NamedTuple):
@@ -92,7 +96,10 @@ def train_runs(runs: Sequence[Run], splits: Splits, how: How) -> Outcome:
     by = (asked.signal or signal.SIGTERM) if ended else None
     kind = "sweep" if how.together else how.layout.kind if how.layout else ""
     each = zip(runs, results, strict=True)
-    return Outcome([_trained(run, runs[0].system, result, how, kind, quiet=ended) for run, result in each], by)
+    trained = [_trained(run, runs[0].system, result, how, kind, quiet=ended) for run, result in each]
+    if by != signal.SIGTERM:  # after which a process has not long to live
+        trained = [_with_latents(one, run, splits) for one, run in zip(trained, runs, strict=True)]
+    return Outcome(trained, by)
 
 
 def training_record(result: FitResult, layout: str) -> dict[str, Any]:
@@ -194,3 +201,22 @@ def _trained(run: Run, first: System, result: FitResult, how: How, layout: str, 
     system = first._replace(trainable=first.trainable._replace(hparams=run.system.trainable.hparams))
     best = result.best
     return Trained(system, best.params, best.model_state, run.record, run.folder, training_record(result, layout))
+
+
+def _with_latents(trained: Trained, run: Run, splits: Splits) -> Trained:
+    """The model with the statistics of its codes in its record, and in `config.json` where there is a folder."""
+    step = trained.training["best_step"]
+    if find(trained.system, Encodes) is None or not step:
+        return trained
+    path = run.folder / "config.json" if run.folder is not None and distributed.is_primary() else None
+    before = {} if path is None else read_json(path)
+    found = before.get("latents")
+    if not (run.resume and isinstance(found, dict) and found.get("step") == step):
+        train = splits.train if run.rows is None else Dataset(splits.train.x[run.rows], None)
+        statistics = latent_statistics(trained.system, trained.params, trained.model_state, train)
+        if statistics is None:
+            return trained
+        found = latents_record(statistics, step)
+        if path is not None:
+            write_json(path, {**before, "latents": found})
+    return replace(trained, record={**trained.record, "latents": found})

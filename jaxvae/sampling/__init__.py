@@ -1,6 +1,16 @@
 """Where to decode, and how to draw images pixel by pixel."""
 
-from jaxvae.sampling.autoregressive import autoregressive, restricted_draw
-from jaxvae.sampling.latent_paths import linear, manifold, spherical, traversal
+from jaxvae.sampling.autoregressive import Draw, autoregressive, restricted_draw, tempered_draw
+from jaxvae.sampling.latent_paths import linear, manifold, normed, spherical, traversal
 
-__all__ = ["autoregressive", "linear", "manifold", "restricted_draw", "spherical", "traversal"]
+__all__ = [
+    "Draw",
+    "autoregressive",
+    "linear",
+    "manifold",
+    "normed",
+    "restricted_draw",
+    "spherical",
+    "tempered_draw",
+    "traversal",
+]

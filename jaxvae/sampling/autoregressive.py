@@ -4,12 +4,14 @@ A cache keeps what the net needs of the pixels so far, so that an image costs ab
 every pixel. What an example draws depends on its own key alone.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxvae.distributions import categorical_sample
 from jaxvae.errors import check_shape
@@ -89,6 +91,24 @@ def autoregressive(
 
     cache = call("start", num, z) if cached else None
     return lax.fori_loop(0, height, one_row, (x, cache))[0]
+
+
+def tempered_draw(likelihood: Likelihood, temperature: ArrayLike) -> Draw:
+    """Return a draw of a pixel's value at a temperature, with the noise of `likelihood.sample`.
+
+    Args:
+      likelihood: of discrete, independent pixels.
+      temperature: the log-probabilities are divided by it; may be traced.
+
+    Raises:
+      ValueError: if the likelihood has no such parameters.
+    """
+    if likelihood.tempered is None:
+        raise ValueError(
+            "Pixels are drawn at a temperature by their log-probabilities: expected a likelihood of these."
+        )
+    tempered = functools.partial(likelihood.tempered, temperature=temperature)
+    return lambda key, params: likelihood.sample(key, tempered(params))
 
 
 def restricted_draw(

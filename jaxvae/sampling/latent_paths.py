@@ -5,6 +5,7 @@ Pure functions that return latents [num, D]; decoding them is the model's.
 
 from statistics import NormalDist
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
@@ -51,6 +52,27 @@ def spherical(a: Array, b: Array, num: int) -> Array:
     t = jnp.linspace(0.0, 1.0, num)[:, None]
     arc = (jnp.sin((1.0 - t) * angle) * a[None] + jnp.sin(t * angle) * b[None]) / jnp.sin(angle)
     return jnp.where(straight, linear(a, b, num), arc)
+
+
+def normed(a: Array, b: Array, num: int) -> Array:
+    """Return points in the directions of the straight line from a to b, both included, with lengths between theirs.
+
+      z_t = l_t / |l_t| ((1 - t) |a| + t |b|),    l_t = (1 - t) a + t b
+
+    Like `spherical` it keeps the length that the decoder was trained on, in steps of unequal angles. A straight line
+    through zero has no direction there, and stays zero.
+
+    Args:
+      a: one latent, [D].
+      b: another, [D].
+      num: points.
+
+    Returns:
+      [num, D].
+    """
+    line, t = linear(a, b, num), jnp.linspace(0.0, 1.0, num)[:, None]
+    a, b = _end_points(a, b)
+    return jax.vmap(_unit)(line) * ((1.0 - t) * jnp.linalg.norm(a) + t * jnp.linalg.norm(b))
 
 
 def manifold(num: int, dim: int = 2) -> Array:

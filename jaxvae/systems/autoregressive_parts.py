@@ -18,7 +18,7 @@ from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import score_images
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.tokens import Tokens
+from jaxvae.systems.tokens import Tokens, classes_in_turn
 from jaxvae.types import (
     Array,
     Batch,
@@ -81,11 +81,16 @@ class AutoregressiveParts:
     @property
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
-        return (
+        common = (
             capabilities.Generates(self.sample),
             capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
             capabilities.Completes(self.complete),
         )
+        able = (
+            (capabilities.GeneratesClasses(self.spec.num_classes, self.sample_classes), self._conditional),
+            (capabilities.GeneratesTempered(self.sample_tempered), self.likelihood.tempered is not None),
+        )
+        return (*common, *(capability for capability, holds in able if holds))
 
     def log_prob(self, params: Params, model_state: ModelState, x: Array, labels: Array | None) -> Array:
         """Return log p(x), or log p(x | class): see `capabilities.ScoresExactly`."""
@@ -95,10 +100,17 @@ class AutoregressiveParts:
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample images token by token, of the classes in turn: see `capabilities.Generates`."""
-        labels = jnp.arange(num) % self.spec.num_classes if self._conditional else None
-        keys = jax.random.split(key, num)
-        tokens = sampling.autoregressive(self.decoder, params, keys, self.likelihood.sample, labels)
-        return Samples(self.tokens.decode(tokens), None)
+        return self._sample(key, params, classes_in_turn(num, self.spec.num_classes), self.likelihood.sample)
+
+    def sample_classes(self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array) -> Samples:
+        """Sample images of some classes: see `capabilities.GeneratesClasses`."""
+        return self._sample(key, params, labels, self.likelihood.sample)
+
+    def sample_tempered(
+        self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
+    ) -> Samples:
+        """Sample images whose tokens have tempered probabilities: see `capabilities.GeneratesTempered`."""
+        return self._sample(key, params, labels, sampling.tempered_draw(self.likelihood, temperature))
 
     def complete(
         self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, labels: Array | None, known: Array
@@ -117,6 +129,11 @@ class AutoregressiveParts:
             known=known.reshape(height, side, width, side).all((1, 3)),
         )
         return self.tokens.decode(tokens)
+
+    def _sample(self, key: PRNGKey, params: Params, labels: Array, draw: sampling.Draw) -> Samples:
+        keys = jax.random.split(key, len(labels))
+        tokens = sampling.autoregressive(self.decoder, params, keys, draw, self._context(labels))
+        return Samples(self.tokens.decode(tokens), None)
 
     @property
     def _conditional(self) -> bool:

@@ -22,6 +22,7 @@ from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.first_stage import abstract_variables, variables_or_zeros
 from jaxvae.systems.pixels import unchanged
+from jaxvae.systems.tokens import classes_in_turn
 from jaxvae.systems.vqvae_parts import VQVAEParts
 from jaxvae.types import (
     Array,
@@ -86,7 +87,12 @@ class CodePriorParts:
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
         classes = self.spec.num_classes if self._conditional else 0
-        return capabilities.Generates(self.sample), capabilities.ScoresExactly(self.log_prob, True, classes)
+        common = (
+            capabilities.Generates(self.sample),
+            capabilities.ScoresExactly(self.log_prob, True, classes),
+            capabilities.GeneratesTempered(self.sample_tempered),
+        )
+        return (*common, capabilities.GeneratesClasses(classes, self.sample_classes)) if classes else common
 
     def log_prob(self, params: Params, model_state: ModelState, codes: Array, labels: Array | None) -> Array:
         """Return log p(codes) of rows [B, L]: see `capabilities.ScoresExactly`."""
@@ -103,14 +109,25 @@ class CodePriorParts:
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample codes, of the classes in turn; the images are E[x | codes]: see `capabilities.Generates`."""
+        return self.sample_classes(key, params, model_state, classes_in_turn(num, self.spec.num_classes))
+
+    def sample_classes(self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array) -> Samples:
+        """Sample codes of some classes: see `capabilities.GeneratesClasses`."""
+        return self.sample_tempered(key, params, model_state, labels, jnp.ones(()))
+
+    def sample_tempered(
+        self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
+    ) -> Samples:
+        """Sample codes with tempered probabilities: see `capabilities.GeneratesTempered`."""
         grids: list[Array] = []
-        z = jnp.arange(num) % self.spec.num_classes if self._conditional else None
+        z, num = labels if self._conditional else None, len(labels)
         for level, decoder in enumerate(self.decoders):
             keys = jax.random.split(jax.random.fold_in(key, level), num)
-            draw = likelihoods.categorical(decoder.num_codes).sample
+            draw = sampling.tempered_draw(likelihoods.categorical(decoder.num_codes), temperature)
             z = sampling.autoregressive(decoder, params[str(level)], keys, draw, z).astype(jnp.int32)
             grids.append(z.reshape(num, *self.shapes[level]))
-        return Samples(self.codec.decode(model_state["params"], model_state["state"], tuple(grids)), None)
+        images = self.codec.decode(model_state["params"], model_state["state"], tuple(grids))
+        return Samples(images, images)
 
     @property
     def _conditional(self) -> bool:

@@ -16,6 +16,7 @@ from jaxvae.models import ClassTerms, SemiSupervisedVAE, class_bound, with_outpu
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.classifier import class_scores
 from jaxvae.systems.first_stage import variables_or_zeros
+from jaxvae.systems.tokens import classes_in_turn
 from jaxvae.types import (
     Array,
     Batch,
@@ -114,6 +115,8 @@ class M2Parts:
         return (
             capabilities.Classifies(self.classify),
             capabilities.Generates(self.sample),
+            capabilities.GeneratesClasses(self.spec.num_classes, self.sample_classes),
+            capabilities.GeneratesTempered(self.sample_tempered),
             capabilities.TransfersStyle(self.analogies),
         )
 
@@ -123,9 +126,21 @@ class M2Parts:
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample styles and decode them with class 0, 1, ..., 0, 1, ...; the images are means."""
+        return self.sample_classes(key, params, model_state, classes_in_turn(num, self.spec.num_classes))
+
+    def sample_classes(self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array) -> Samples:
+        """Sample styles and decode them with some classes: see `capabilities.GeneratesClasses`."""
+        return self.sample_tempered(key, params, model_state, labels, jnp.ones(()))
+
+    def sample_tempered(
+        self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
+    ) -> Samples:
+        """Sample styles of N(0, temperature^2 I): see `capabilities.GeneratesTempered`."""
         style, pixels = jax.random.split(key)
-        z, keys = jax.random.normal(style, (num, self.model.posterior.latent_dim)), jax.random.split(pixels, num)
-        return Samples(self.decoded(params, model_state, keys, z, jnp.arange(num) % self.spec.num_classes), None)
+        num = len(labels)
+        z = temperature * jax.random.normal(style, (num, self.model.posterior.latent_dim))
+        images = self.decoded(params, model_state, jax.random.split(pixels, num), z, labels)
+        return Samples(images, images)
 
     def analogies(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, y: Array) -> Array:
         """Return images of every class in the styles of given images: see `capabilities.TransfersStyle`."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import jax.numpy as jnp
+
 from jaxvae.data import from_blocks, to_blocks
 from jaxvae.errors import UserError
 from jaxvae.types import Array, DataSpec
@@ -66,6 +68,11 @@ def block_tokens(spec: DataSpec, size: int) -> BlockTokens:
             f"Blocks of {size}x{size} pixels do not divide images of {height}x{width}: choose a block of 1."
         )
     return BlockTokens((height // size, width // size), 2 ** (size * size * channels), size, channels)
+
+
+def classes_in_turn(num: int, num_classes: int) -> Array:
+    """Return the classes 0, 1, ..., 0, 1, ... of some samples, [num]; zeros where there are none."""
+    return jnp.arange(num) % max(1, num_classes)
 
 
 def code_tokens(shape: tuple[int, ...], num_codes: int) -> Tokens:

@@ -11,7 +11,8 @@ import optax
 from jaxvae import capabilities, objectives
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
-from jaxvae.models import LatentVariableModel, draw_images, with_output_bias
+from jaxvae.models import VAE, LatentVariableModel, draw_images, with_output_bias
+from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
 from jaxvae.types import (
     Array,
@@ -31,6 +32,7 @@ from jaxvae.types import (
 )
 
 MEAN_SAMPLES = 100  # of q(z | x) for its mean, where that has no closed form
+QUANTILE_SEED, QUANTILE_DRAWS = 0, 10_000  # of the prior, where its quantiles have no closed form
 # (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []
 Bound = Callable[[Params, PRNGKey, Array, StepInput], tuple[Array, Metrics]]
 Score = Callable[[ELBOTerms, Mapping[str, Array]], Array]  # (terms [S, B], hparams) -> [B]
@@ -108,23 +110,50 @@ class VAEParts:
             capabilities.Generates(self.sample),
             capabilities.Encodes(self.encode),
             capabilities.Decodes(self.decode),
+            capabilities.HasPrior(self.quantiles),
             capabilities.Scores(self.terms, self.vae.likelihood.discrete),
         )
-        return (*common, capabilities.Infers(self.posterior)) if self.vae.has_gaussian_posterior else common
+        able = (
+            (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
+            (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
+            (capabilities.GeneratesTempered(self.sample_tempered), _of_standard_normal(self.vae) is not None),
+        )
+        return (*common, *(capability for capability, holds in able if holds))
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample images from the prior: see `capabilities.Generates`."""
         latents, pixels = split_each(jax.random.split(key, num))
         return draw_images(self.vae, params, pixels, self._apply(params, latents, method="prior_latents"))
 
+    def sample_tempered(
+        self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
+    ) -> Samples:
+        """Sample images of N(0, temperature^2 I): see `capabilities.GeneratesTempered`."""
+        latents, pixels = split_each(jax.random.split(key, len(labels)))
+        z = temperature * self._apply(params, latents, method="prior_latents")
+        return draw_images(self.vae, params, pixels, z)
+
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return posterior means: see `capabilities.Encodes`."""
         return self._apply(params, keys, x, MEAN_SAMPLES, method="latent_means")
+
+    def draw(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+        """Return latents of q(z | x): see `capabilities.DrawsPosterior`."""
+        drawn = self._apply(params, keys, x, 1, method="draw")
+        return tuple(z[0] for z in (drawn if isinstance(drawn, tuple) else (drawn,)))
 
     def decode(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
         """Return images of latents: see `capabilities.Decodes`."""
         images = draw_images(self.vae, params, keys, z)
         return images.x if images.mean is None else images.mean
+
+    def quantiles(self, params: Params, model_state: ModelState, probabilities: Array) -> Array:
+        """Return the quantiles of the prior, of draws where they have no closed form: see `capabilities.HasPrior`."""
+        if (vae := _of_standard_normal(self.vae)) is not None:
+            of_one = jax.scipy.stats.norm.ppf(probabilities)
+            return jnp.broadcast_to(of_one[:, None], (len(of_one), vae.posterior.latent_dim))
+        keys = jax.random.split(jax.random.key(QUANTILE_SEED), QUANTILE_DRAWS)
+        return jnp.quantile(self._apply(params, keys, method="prior_latents"), probabilities, axis=0)
 
     def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
         """Return the terms of the bound: see `capabilities.Scores`."""
@@ -183,3 +212,11 @@ def vae_system(
     """
     parts = VAEParts(spec, vae, prepare, score, num_samples)
     return assembled(name, parts, [Player("vae", NegativeBound(prepare, bound), optimizer)], hparams=hparams)
+
+
+# ---------- private
+
+
+def _of_standard_normal(model: LatentVariableModel) -> Any:
+    """The model, if the latents that are decoded have the prior N(0, I)."""
+    return model if isinstance(model, VAE) and isinstance(model.prior, StandardNormal) else None

@@ -2,7 +2,13 @@
 
 from jaxvae.training import distributed
 from jaxvae.training.checkpoint import Best, Checkpoints, Saved
-from jaxvae.training.evaluate import evaluation_batch_size, evaluation_keys, in_batches, make_evaluator
+from jaxvae.training.evaluate import (
+    evaluation_batch_size,
+    evaluation_keys,
+    in_batches,
+    make_evaluator,
+    program_batch_size,
+)
 from jaxvae.training.layouts import choose_layout
 from jaxvae.training.loop import fit
 from jaxvae.training.optimizers import OptimizerName, cosine_adam, cosine_optimizer
@@ -37,5 +43,6 @@ __all__ = [
     "make_evaluator",
     "make_layout",
     "make_train_step",
+    "program_batch_size",
     "shard_large",
 ]

@@ -83,6 +83,21 @@ def evaluation_batch_size(spec: DataSpec) -> int:
     return max(1, 392_000 // (math.prod(spec.shape) * per_number))
 
 
+def program_batch_size(num: int, most: int) -> int:
+    """Return the batch size in which some examples go through a compiled program: a power of four, or the largest one.
+
+    Any number of examples is then one of a few programs, and of few examples little is computed for nothing.
+
+    Args:
+      num: of examples.
+      most: the largest batch size.
+    """
+    size = 1
+    while size < min(num, most):
+        size *= 4
+    return min(size, most)
+
+
 def evaluation_keys(start: int | jax.Array, num: int, key: PRNGKey | None = None) -> PRNGKey:
     """Return the keys [num] of evaluated examples start, start + 1, ... of a part.
 

@@ -10,7 +10,7 @@ import pytest
 
 import jaxvae as jv
 from jaxvae.applications import generation
-from jaxvae.data.arrays import as_examples
+from jaxvae.data.arrays import as_examples, as_noisy_examples
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import flow_density_system
 from tests.runs.small import BUILDS, IMAGES, SIZES, SPEC, squares
@@ -244,7 +244,8 @@ def test_every_method_has_a_key_of_its_own(trained, monkeypatch):
         ("likelihood", "log_likelihood"),
     ):
         noted = lambda *args: keys.append(next(a for a in args if isinstance(a, jax.Array)))  # noqa: E731
-        monkeypatch.setattr(f"jaxvae.applications.{place}.{name}", lambda *args, noted=noted: noted(*args) or (IMAGES,))
+        answer = lambda *args, noted=noted, **options: noted(*args) or (IMAGES,)  # noqa: E731
+        monkeypatch.setattr(f"jaxvae.applications.{place}.{name}", answer)
     model = trained["vae"]
     for method in (lambda m: m.encode(IMAGES), lambda m: m.decode(Z), lambda m: m.log_likelihood(IMAGES)):
         method(model)
@@ -338,3 +339,32 @@ def test_the_likelihood_of_a_ready_vae_is_that_of_its_images(spec, name):
 
 def test_a_record_is_json(trained):
     json.dumps(trained["vae"].record, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "num_values", "expected"),
+    [
+        (np.array([[0, 255]], np.uint8), 2, [0, 1]),
+        (np.array([[0, 1]], np.uint8), 2, [0, 1]),
+        (np.array([[51, 255]], np.uint8), 2, [0.2, 1]),  # greys of a binary image
+        (np.array([[0, 255]], np.uint8), 256, [0, 1]),
+        (np.array([[0, 1]], np.uint8), 256, [0, 1 / 255]),
+        (np.array([[3, 15]], np.uint8), 16, [0.2, 1]),
+        (np.array([[False, True]]), 256, [0, 1]),
+        (np.array([[-0.5, 1.25]]), 2, [-0.5, 1.25]),  # as Gaussian noise leaves them
+    ],
+)
+def test_noisy_images_are_taken_as_they_are(x, num_values, expected):
+    found = as_noisy_examples(x[None], jv.DataSpec((1, 2, 1), num_values, 0))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("x", "message"), [
+    (np.array([[0.0, np.nan]]), "The images hold NaN or infinite values"),
+    (np.array([[0.0, 1.0, 1.0]]), "The images are of 1x3 pixels and 1 channel, the model is of 1x2"),
+    (np.array([[0, 16]], np.uint8), "The images have values up to 16, the model knows 0 to 15"),
+])  # fmt: skip
+def test_noisy_images_that_are_none_are_refused(x, message):
+    with pytest.raises(jv.UserError, match=message):
+        as_noisy_examples(x[None], jv.DataSpec((1, 2, 1), 16, 0))

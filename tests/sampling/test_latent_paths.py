@@ -10,7 +10,7 @@ from jaxvae import sampling
 A, B = jnp.array([3.0, 0.0, 0.0]), jnp.array([0.0, 3.0, 0.0])
 
 
-@pytest.mark.parametrize("path", [sampling.linear, sampling.spherical])
+@pytest.mark.parametrize("path", [sampling.linear, sampling.spherical, sampling.normed])
 def test_paths_begin_and_end_at_their_points(path):
     a, b = jnp.array([0.3, -1.2, 2.0]), jnp.array([1.7, 0.4, -0.6])
     z = path(a, b, 7)
@@ -73,3 +73,12 @@ def test_impossible_arguments_are_named():
         sampling.linear(A, jnp.zeros(2), 3)
     with pytest.raises(ValueError, match="in 1 dimensions"):
         sampling.manifold(3, dim=1)
+
+
+def test_normed_has_the_directions_of_the_line_and_lengths_between_the_ends():
+    a, b = np.array([3.0, 0.0, 4.0]), np.array([0.0, 1.0, 0.0])
+    t = np.linspace(0.0, 1.0, 5)[:, None]
+    line = (1.0 - t) * a + t * b
+    expected = line / np.linalg.norm(line, axis=1, keepdims=True) * (5.0 - 4.0 * t)
+    np.testing.assert_allclose(sampling.normed(jnp.array(a), jnp.array(b), 5), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(sampling.normed(A, -A, 3)[1], np.zeros(3))  # through zero, without a direction

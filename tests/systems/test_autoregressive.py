@@ -10,9 +10,17 @@ import numpy as np
 import optax
 import pytest
 
-from jaxvae.capabilities import Completes, Generates, ScoresExactly, require
+from jaxvae.capabilities import (
+    Completes,
+    Generates,
+    GeneratesClasses,
+    GeneratesTempered,
+    ScoresExactly,
+    find,
+    require,
+)
 from jaxvae.errors import UserError
-from jaxvae.likelihoods import bernoulli, categorical
+from jaxvae.likelihoods import bernoulli, categorical, logistic_mixture
 from jaxvae.nets import AutoregressiveDecoder, PixelCNN
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.pixels import binary_pixels
@@ -109,6 +117,30 @@ def test_training_learns_the_images_of_a_class_and_samples_the_classes_in_turn()
     draw = jax.jit(require(system, Generates).sample, static_argnums=3)
     samples = draw(jax.random.key(0), best.params, best.model_state, 9).x
     np.testing.assert_array_equal(samples.mean(axis=(1, 2, 3)).round(), np.arange(9) % 3 == 1)
+
+
+@pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
+def test_samples_of_a_class_have_its_probabilities_and_those_of_a_temperature_their_power(tokens):
+    system, num = system_of(tokens, conditional=True), 4000
+    params, log_prob = random_params(system), jax.jit(require(system, ScoresExactly).log_prob)
+    labels = jnp.full(num, 2)
+    p = np.exp(log_prob(params, {}, jnp.asarray(EVERY_IMAGE), jnp.full(256, 2)))
+    first = np.asarray(tokens.encode(jnp.asarray(EVERY_IMAGE)))[:, 0, 0].astype(int).ravel()
+    of_first = np.bincount(first, p)  # the probabilities of the first token
+    samples = jax.jit(require(system, GeneratesClasses).sample)(jax.random.key(0), params, {}, labels)
+    cold = jax.jit(require(system, GeneratesTempered).sample)(jax.random.key(0), params, {}, labels, 0.5)
+    assert samples.mean is None
+    for drawn, expected in ((samples.x, of_first), (cold.x, of_first**2 / np.sum(of_first**2))):
+        found = np.bincount(np.asarray(tokens.encode(drawn))[:, 0, 0].astype(int).ravel(), minlength=len(expected))
+        np.testing.assert_allclose(found / num, expected, atol=5 / np.sqrt(4 * num))
+
+
+def test_what_knows_no_classes_or_temperature_says_so():
+    system = system_of(TOKENS["pixels"])
+    assert find(system, GeneratesClasses) is None
+    assert find(system, GeneratesTempered) is not None
+    parts = replace(system.parts, likelihood=logistic_mixture(2))
+    assert not any(isinstance(one, GeneratesTempered) for one in parts.use)
 
 
 def test_tokens_are_undone():

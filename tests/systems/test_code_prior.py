@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxvae.capabilities import Generates, ScoresExactly, require
+from jaxvae.capabilities import Generates, GeneratesClasses, GeneratesTempered, ScoresExactly, require
 from jaxvae.likelihoods import bernoulli, categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext, PixelCNN
 from jaxvae.quantizers import VectorQuantizer
@@ -121,6 +121,25 @@ def test_training_leaves_the_model_below_as_it_is_and_samples_are_its_images():
     image = codec.decode(*variables, (jnp.full((1, 3, 3), 5),))[0]
     same = [np.allclose(sample, image, atol=1e-5) for sample in samples]
     assert sum(same) >= 10  # nearly all codes are the one that was learnt
+
+
+@pytest.mark.slow
+def test_codes_are_drawn_of_a_class_and_at_a_temperature():
+    system, key = prior_of(1), jax.random.key(0)
+    batch = Batch(random_codes(5, 9), np.arange(5) % 3, np.ones(5, np.float32))
+    params = random_like(jax.eval_shape(system.trainable.init, jax.random.key(0), batch)[0])
+    state = random_like(jax.eval_shape(system.trainable.init, jax.random.key(0), batch)[1])
+    draw = jax.jit(require(system, GeneratesTempered).sample)
+    labels = jnp.array([0, 1, 2, 0, 1, 2])
+    in_turn = jax.jit(require(system, Generates).sample, static_argnums=3)(key, params, state, 6)
+    np.testing.assert_array_equal(in_turn.x, draw(key, params, state, labels, 1.0).x)
+    np.testing.assert_array_equal(in_turn.x, in_turn.mean)
+    of_classes = require(system, GeneratesClasses)
+    assert of_classes.num_classes == 3
+    np.testing.assert_array_equal(in_turn.x, of_classes.sample(key, params, state, labels).x)
+    cold = draw(key, params, state, jnp.array([1, 1, 0, 0, 2, 2]), 1e-4).x
+    np.testing.assert_array_equal(cold[::2], cold[1::2])  # the likeliest codes, whatever the noise
+    assert (draw(key, params, state, jnp.array([1, 1, 0, 0, 2, 2]), 1.0).x[::2] != cold[::2]).any()
 
 
 def test_without_the_model_below_there_are_zeros_of_its_shapes():

@@ -6,7 +6,14 @@ import numpy as np
 import optax
 import pytest
 
-from jaxvae.capabilities import Classifies, Generates, TransfersStyle, require
+from jaxvae.capabilities import (
+    Classifies,
+    Generates,
+    GeneratesClasses,
+    GeneratesTempered,
+    TransfersStyle,
+    require,
+)
 from jaxvae.data import shift
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli, gaussian_learned_scale
@@ -170,6 +177,21 @@ def test_latents_are_standardized_and_drawn_with_part_of_their_deviation(noise):
     np.testing.assert_allclose(classes, want, rtol=1e-3, atol=1e-4)
 
 
+def test_samples_are_of_the_classes_in_turn_or_of_those_asked_for_and_alike_at_a_low_temperature():
+    system, key = m2_of_images(), jax.random.key(0)
+    params, state = jax.jit(system.trainable.init)(jax.random.key(1), batch_of_squares())
+    labels = jnp.array([0, 1, 2, 0, 1])
+    in_turn = require(system, Generates).sample(key, params, state, 5)
+    of_classes = require(system, GeneratesClasses)
+    assert of_classes.num_classes == 3
+    np.testing.assert_array_equal(in_turn.x, of_classes.sample(key, params, state, labels).x)
+    other = of_classes.sample(key, params, state, labels.at[1].set(0)).x
+    np.testing.assert_array_equal(np.any(other != in_turn.x, axis=(1, 2, 3)), [False, True, False, False, False])
+    cold = require(system, GeneratesTempered).sample(key, params, state, labels, 1e-6).x
+    np.testing.assert_allclose(cold[0], cold[3], atol=1e-5)
+    assert np.abs(cold[0] - cold[1]).max() > 1e-3
+
+
 def test_what_m1m2_makes_of_a_latent_is_decoded_in_the_units_of_m1():
     system, batch, _, variables = m1m2_of_all()
     state, _ = trained_on(system, batch)
@@ -185,7 +207,7 @@ def test_what_m1m2_makes_of_a_latent_is_decoded_in_the_units_of_m1():
     np.testing.assert_allclose(found[:, 1], want, rtol=1e-3, atol=1e-4)
     samples = require(system, Generates).sample(jax.random.key(0), state.params, state.model_state, 4)
     assert samples.x.shape == (4, *SPEC.shape)
-    assert samples.mean is None
+    np.testing.assert_array_equal(samples.mean, samples.x)
 
 
 def test_parts_alone_have_the_shapes_of_a_checkpoint():

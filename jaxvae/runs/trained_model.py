@@ -1,0 +1,85 @@
+"""What `train` and `load` return, without its methods on images: a system with its parameters and its record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxvae.applications.latents import LatentStatistics
+from jaxvae.data.arrays import as_array, as_examples
+from jaxvae.errors import UserError
+from jaxvae.runs.export import save_model
+from jaxvae.runs.latents import recorded_latents
+from jaxvae.types import Dataset, DataSpec, ModelState, Params, System
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained system with the best of its parameters on the validation set, as `Trained` is.
+
+    Attributes:
+      system: what was trained.
+      params: its parameters.
+      model_state: its other variables.
+      record: what `config.json` says of it.
+      folder: of the run, None where there is none.
+      training: steps, seconds, images_per_second, ...; {} after `load`.
+    """
+
+    system: System
+    params: Params
+    model_state: ModelState
+    record: Mapping[str, Any]
+    folder: Path | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the run, as JSON has it."""
+        return self.record["config"]
+
+    @property
+    def spec(self) -> DataSpec:
+        """Shape and values of its images."""
+        return self.system.spec
+
+    @property
+    def latents(self) -> LatentStatistics | None:
+        """Mean and standard deviation of the codes of the training images, a group of latents each.
+
+        None of a model that does not encode images as vectors, or was saved by a version that kept none.
+        """
+        return recorded_latents(self.record)
+
+    def save(self, place: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model where `load` finds it: a folder, or one file if the name ends in `.safetensors`.
+
+        Args:
+          place: new folder or file.
+          overwrite: whether to replace what is there.
+
+        Returns:
+          The place.
+
+        Raises:
+          UserError: if there is something already, or it cannot be written.
+        """
+        return save_model(place, dict(self.record), self.params, self.model_state, overwrite=overwrite)
+
+    @property
+    def _model(self) -> tuple[System, Params, ModelState]:
+        return self.system, self.params, self.model_state
+
+    def _examples(self, images: Any) -> Dataset:
+        if len(self.spec.shape) != 3:
+            raise UserError(
+                f"{self.system.name} is a model of rows of {self.spec.shape[0]} numbers, not of images: it takes none."
+            )
+        return Dataset(as_examples(images, self.spec), None)
+
+    def _example(self, image: Any) -> Dataset:
+        """One image, [H, W] or [H, W, C], as a data set."""
+        given = as_array(image, "image")
+        if given.ndim not in (2, 3):
+            raise UserError(f"The image has shape {list(given.shape)}, expected [H, W] or [H, W, C].")
+        return self._examples(given[None])
