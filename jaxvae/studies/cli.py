@@ -3,18 +3,16 @@
 import importlib.util
 import itertools
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from jaxvae.data.cache import cache_folder
 from jaxvae.errors import Diverged, UserError
+from jaxvae.exits import ending
 from jaxvae.reports.report import report
+from jaxvae.runs.compiled import keep_compiled_programs
 from jaxvae.runs.config import TrainingConfig
 from jaxvae.runs.folder import open_folder
 from jaxvae.runs.names import import_listed
@@ -42,11 +40,11 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
     """
     if importlib.util.find_spec("tyro") is None:
         sys.exit('The command line needs tyro: pip install "jaxvae[experiments]".')
-    _keep_compiled_programs()
+    keep_compiled_programs()
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     module = experiment_module(build or options["run"])
     experiment = Experiment(module.rpartition(".")[2], config_class, build, **options)
-    try:
+    with ending("what was saved stays, and --resume goes on with it.", "the networks, --batch-size or the images"):
         default = config_class()
         if "--quick" in sys.argv:
             default = default.quick()
@@ -65,15 +63,6 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
             experiment.run(config, chosen)
         else:
             run_experiment(experiment, config, chosen, axes_of(experiment, config, chosen.sweep, given, quick=quick))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted; what was saved stays, and --resume goes on with it.")
-    except BrokenPipeError:  # whoever read the lines has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except MemoryError as error:
-        sys.exit(f"error: out of memory ({str(error)[:100]}): make the networks, --batch-size or the images smaller.")
 
 
 def run_experiment(experiment: Experiment, config: Any, options: Options, axes: Axes) -> Path:
@@ -168,11 +157,3 @@ def _given(arguments: Sequence[str]) -> frozenset[str]:
     """The fields whose flags are on the command line, also as --no-FIELD and --FIELD=VALUE."""
     names = [word.partition("=")[0][2:].replace("-", "_") for word in arguments if word.startswith("--")]
     return frozenset({*names, *(name.removeprefix("no_") for name in names)})
-
-
-def _keep_compiled_programs() -> None:
-    """Keep compiled programs on disk: the second start of an experiment skips most of its compilation."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
