@@ -15,6 +15,7 @@ from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
 from jaxvae.reports.introduction import Introduction
+from jaxvae.reports.page import write_report
 from jaxvae.reports.report import validation_means
 from jaxvae.reports.summary import write_summary
 from jaxvae.reports.values import negative_log_px
@@ -45,6 +46,7 @@ def report_code_prior(
     summary = write_summary(prior.folder, prior.training, metrics, valid=validation_means(prior, codes))
     with drawing(prior.folder):
         draw()
+        write_report(prior.folder)
     print_line(prior, summary) if brief else print_summary(prior, summary, introduce(codec, images))
     return summary
 

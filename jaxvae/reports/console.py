@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.next_command import next_command
+from jaxvae.reports.page import NAME as REPORT
 from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
 from jaxvae.runs.trained import Trained
 
@@ -33,6 +34,8 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
         first = "samples.png" if "samples.png" in figures else figures[0]
         print(f"Figures:  {folder}/figures/ ({len(figures)} files; begin with {first})")
     print(f"Numbers:  {folder}/summary.json")
+    if folder and (folder / REPORT).exists():
+        print(f"Report:   {folder / REPORT} (all of it on one page, to open in a browser)")
     if (command := next_command(trained)) is not None:
         print(f"Use it:   {command}")
 

@@ -17,6 +17,7 @@ from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
 from jaxvae.reports.introduction import Introduction, introduce_examples
 from jaxvae.reports.overfitting import overfitting
+from jaxvae.reports.page import write_report
 from jaxvae.reports.summary import read_summary, write_summary
 from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
 from jaxvae.reports.values import evaluated
@@ -80,6 +81,7 @@ def report(
         with drawing(trained.folder):
             draw_figures()
             summary = write(valid=valid, figures=_figures(trained.folder))
+            write_report(trained.folder)
     print_line(trained, summary) if brief else print_summary(trained, summary, chosen.introduce(trained, splits))
     return summary
 

@@ -54,9 +54,18 @@ def write_json(path: Path, record: Any) -> None:
     Raises:
       UserError: if the disk is full or the folder is read-only.
     """
+    write_text(path, json.dumps(finite(record), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+      UserError: if the disk is full or the folder is read-only.
+    """
     temporary = path.with_suffix(".tmp")
     with writing(path.parent):
-        temporary.write_text(json.dumps(finite(record), indent=2, allow_nan=False) + "\n")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
 
 

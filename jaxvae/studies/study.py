@@ -15,6 +15,7 @@ import jax
 from jaxvae import viz
 from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.next_command import next_command
+from jaxvae.reports.page import write_report
 from jaxvae.reports.report import report
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.files import read_json, read_records
@@ -176,6 +177,7 @@ def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) 
         _draw(folder, axes, rows, units, name)
         if experiment.draw is not None:
             experiment.draw(folder, sound)
+        write_report(folder)
     print_study(experiment.name, folder, rows, variants, units)
     if best:
         print(f"Best run by its {best[1].replace('_', ' ')} on the validation set: {name}")
