@@ -110,7 +110,7 @@ def _numbers(metrics: Mapping[str, Any]) -> str:
         better = f" {meaning.better.capitalize()} is better." if meaning.better else ""
         words = f"{NUMBERS.get(name, '')}{better}"
         rows.append((meaning.name, ("number", text), meaning.unit, ("meaning", words)))
-    return _table(("of the test images", "", "unit", "meaning"), rows) if rows else ""
+    return f'<div class="numbers">{_table(("of the test images", "", "unit", "meaning"), rows)}</div>' if rows else ""
 
 
 def _runs(folder: Path, runs: Sequence[Mapping[str, Any]]) -> str:

@@ -4,7 +4,7 @@
   const holder = document.getElementById("curves");
   if (!holder) return;
   const series = JSON.parse(document.getElementById("curves-data").textContent);
-  const WIDTH = 900, HEIGHT = 340, LEFT = 70, RIGHT = 12, TOP = 10, BOTTOM = 34;
+  const WIDTH = 900, HEIGHT = 340, LEFT = 70, RIGHT = 34, TOP = 10, BOTTOM = 34;
   const select = holder.querySelector("select"), svg = holder.querySelector("svg"), output = holder.querySelector("output");
   const namespace = "http://www.w3.org/2000/svg";
   let shown = null, at = null;
