@@ -2,7 +2,6 @@
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,8 @@ import jax
 import numpy as np
 
 from jaxvae.capabilities import Generates, require
-from jaxvae.errors import UserError
+from jaxvae.data.limits import check_memory
+from jaxvae.errors import whole_number
 from jaxvae.progress import progress
 from jaxvae.training import evaluation_batch_size
 from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples, System
@@ -37,9 +37,10 @@ def sample(system: System, params: Params, model_state: ModelState, key: PRNGKey
       flow in the plane, [num, 2], as they are.
 
     Raises:
-      UserError: if the system cannot draw images, or `num` is no number of them.
+      UserError: if the system cannot draw images, or `num` is no number of them, or of more than there is room for.
     """
     draw, num, size = require(system, Generates).sample, whole_number("num", num), batch_size(system.spec)
+    check_memory(2 * 4 * num * math.prod(system.spec.shape), f"{num:,} samples with their means")
     parts = [
         jax.tree.map(np.asarray, _sample(draw, jax.random.fold_in(key, i), params, model_state, size))
         for i in progress(range(-(-num // size)), "samples")
@@ -54,26 +55,6 @@ def batch_size(spec: DataSpec) -> int:
     most = max(BATCH, NUMBERS // math.prod(spec.shape))
     size, classes = min(most, evaluation_batch_size(spec)), max(1, spec.num_classes)
     return classes * max(1, size // classes)
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """Return a number that a person gives.
-
-    Args:
-      name: of the argument, for the message.
-      value: given.
-      least: possible.
-
-    Raises:
-      UserError: if it is no whole number, or less.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least or isinstance(value, bool):
-        raise UserError(f"{name} is {value}, expected a whole number of at least {least}.")
-    return number
 
 
 # ---------- private

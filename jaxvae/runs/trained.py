@@ -12,7 +12,7 @@ import numpy as np
 from jaxvae.applications import encoding, generation, likelihood
 from jaxvae.capabilities import Codes, Encodes, Scores, ScoresExactly, require_any
 from jaxvae.data.arrays import as_array, as_examples
-from jaxvae.errors import UserError
+from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.export import save_model
 from jaxvae.types import Dataset, DataSpec, ModelState, Params, PRNGKey, System
 
@@ -154,7 +154,7 @@ def fingerprint(trained: Trained) -> str:
 
 
 def _key(seed: int, method: int) -> PRNGKey:
-    return jax.random.fold_in(jax.random.key(generation.whole_number("seed", seed, least=0)), method)
+    return jax.random.fold_in(jax.random.key(whole_number("seed", seed, 0, MOST_SEED)), method)
 
 
 def _single(parts: tuple[Any, ...]) -> Any:

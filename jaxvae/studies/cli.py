@@ -1,7 +1,6 @@
 """The command line of an experiment: flags from its configuration, one run or a study, errors in one sentence."""
 
 import importlib.util
-import itertools
 import logging
 import os
 import sys
@@ -13,10 +12,12 @@ from typing import Any
 import jax
 
 from jaxvae.data.cache import cache_folder
-from jaxvae.errors import Diverged, UserError
+from jaxvae.data.places import located
+from jaxvae.errors import Diverged, UserError, printable, shortened
 from jaxvae.reports.report import report
+from jaxvae.runs.begun import end, reserve_folder
 from jaxvae.runs.config import TrainingConfig
-from jaxvae.runs.folder import open_folder
+from jaxvae.runs.folder import on_primary, open_folder
 from jaxvae.runs.names import import_listed
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import experiment_module
@@ -66,14 +67,22 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
         else:
             run_experiment(experiment, config, chosen, axes_of(experiment, config, chosen.sweep, given, quick=quick))
     except UserError as error:
-        sys.exit(f"error: {error}")
+        end(refused=not isinstance(error, Diverged))
+        sys.exit(f"error: {printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; what was saved stays, and --resume goes on with it.")
     except BrokenPipeError:  # whoever read the lines has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except MemoryError as error:
-        sys.exit(f"error: out of memory ({str(error)[:100]}): make the networks, --batch-size or the images smaller.")
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        end(refused=True)
+        sys.exit(
+            f"error: out of memory ({shortened(str(error))}): make the networks, --batch-size or the images smaller."
+        )
+    finally:
+        end()
 
 
 def run_experiment(experiment: Experiment, config: Any, options: Options, axes: Axes) -> Path:
@@ -136,17 +145,15 @@ def axes_of(experiment: Experiment, config: Any, texts: Sequence[str], given: fr
 
 
 def run_folder(name: str, options: Options) -> Path:
-    """Return OUT/EXPERIMENT/NAME, the name being date and time where none was given; the same in all processes."""
+    """Return OUT/EXPERIMENT/NAME, the same in all processes; without a name it is date and time, and made at once."""
     if options.name is None and options.resume:
         raise UserError("--resume needs the --name of the run to continue.")
-    out = options.out.expanduser()
+    parent = located(options.out, "--out ") / name
     if options.name:
-        return out / name / options.name
-    folder = out / name / time.strftime("%Y%m%d-%H%M%S")
-    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    while folder.exists():  # started in the same second
-        folder = next(others)
-    return folder.with_name(distributed.text_of_primary(folder.name))
+        return parent / options.name
+    names = [time.strftime("%Y%m%d-%H%M%S")]
+    on_primary(lambda: names.append(reserve_folder(parent, names[0]).name))
+    return parent / distributed.text_of_primary(names[-1])
 
 
 # ---------- private
