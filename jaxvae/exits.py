@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, printable, shortened
 
 
 @contextlib.contextmanager
@@ -23,11 +23,18 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
         yield
         print(end="", flush=True)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit(f"error: interrupted; {interrupted}")
     except BrokenPipeError:  # whoever read the lines has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except MemoryError as error:
-        sys.exit(f"error: out of memory ({str(error)[:100]}): make {too_large} smaller.")
+    except (MemoryError, RuntimeError) as error:
+        if not is_full(error):
+            raise
+        sys.exit(f"error: out of memory ({shortened(str(error))}): make {too_large} smaller.")
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error is that of a full memory: Python's own, or that of an accelerator."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

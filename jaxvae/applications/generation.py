@@ -2,7 +2,6 @@
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 
 from jaxvae.capabilities import Generates, GeneratesClasses, GeneratesTempered, find, require
 from jaxvae.data.arrays import as_array
-from jaxvae.errors import UserError
+from jaxvae.data.limits import check_memory
+from jaxvae.errors import UserError, whole_number
 from jaxvae.progress import progress
 from jaxvae.training import evaluation_batch_size
 from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples, System
@@ -51,9 +51,10 @@ def sample(
       plane, [num, 2], as they are.
 
     Raises:
-      UserError: if the system cannot draw images, or not so, or an argument makes no sense.
+      UserError: if the system cannot draw images, or not so, an argument makes no sense, or there is no room for them.
     """
     num, size = whole_number("num", num), batch_size(system.spec)
+    check_memory(2 * 4 * num * math.prod(system.spec.shape), f"{num:,} samples with their means")
     draw = _draw_of(system, label is not None, _positive("temperature", temperature))
     num_batches = -(-num // size)
     labels = labels_of(system, label, num, num_batches * size)
@@ -100,26 +101,6 @@ def batch_size(spec: DataSpec) -> int:
     most = max(BATCH, NUMBERS // math.prod(spec.shape))
     size, classes = min(most, evaluation_batch_size(spec)), max(1, spec.num_classes)
     return classes * max(1, size // classes)
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """Return a number that a person gives.
-
-    Args:
-      name: of the argument, for the message.
-      value: given.
-      least: possible.
-
-    Raises:
-      UserError: if it is no whole number, or less.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least or isinstance(value, bool):
-        raise UserError(f"{name} is {value}, expected a whole number of at least {least}.")
-    return number
 
 
 # ---------- private

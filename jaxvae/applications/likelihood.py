@@ -7,10 +7,9 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxvae.applications.generation import whole_number
 from jaxvae.capabilities import Scores, ScoresExactly, require, require_any
 from jaxvae.data.arrays import as_array
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, whole_number
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.keys import split_each
 from jaxvae.progress import progress_bar

@@ -32,7 +32,7 @@ def load(path: str | Path) -> dict[str, Dataset]:
       Salakhutdinov & Murray, "On the Quantitative Analysis of Deep Belief Networks", 2008.
       Larochelle & Murray, "The Neural Autoregressive Distribution Estimator", 2011.
     """
-    path = located(path, "binarized_mnist")
+    path = located(path, "binarized_mnist:")
     if path.is_dir() and not (path / "binarized_mnist.npz").is_file():
         rows = {part: read_amat(path / f"binarized_mnist_{part}.amat") for part in PARTS}
     else:

@@ -14,7 +14,7 @@ from jaxvae.errors import UserError
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Choose the folder: `cache_dir`, else $JAXVAE_CACHE, else `~/.cache/jaxvae`."""
-    return located(cache_dir or os.environ.get("JAXVAE_CACHE") or "~/.cache/jaxvae", "cache")
+    return located(cache_dir or os.environ.get("JAXVAE_CACHE") or "~/.cache/jaxvae", "cache:")
 
 
 def cached(path: Path, make: Callable[[], dict[str, np.ndarray]], needed: str) -> dict[str, np.ndarray]:

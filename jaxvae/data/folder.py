@@ -60,7 +60,7 @@ def load(
       UserError: if the folder or its images are missing, damaged or too large, sizes differ without `image_size`,
         sub-folders can be parts or classes, or Pillow is not installed.
     """
-    folder = located(folder, "folder")
+    folder = located(folder, "folder:")
     if not folder.is_dir():
         raise UserError(f"folder:{folder} is not a folder; give one that holds image files.")
     files = find_files(folder)

@@ -38,7 +38,7 @@ def load(folder: str | Path) -> dict[str, Dataset]:
     References:
       Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
     """
-    folder = located(folder, "idx")
+    folder = located(folder, "idx:")
     if not folder.is_dir():
         raise UserError(f"idx:{folder} is not a folder; give the folder that holds train-images-idx3-ubyte[.gz].")
     train, test = _pair(folder, "train"), _pair(folder, "t10k")

@@ -49,6 +49,16 @@ def check_packed(num_bytes: int, packed: int, name: str) -> None:
     check_memory(num_bytes, name)
 
 
+def available_memory() -> int:
+    """Return the bytes that this process may still take, as far as the system says so; else all of the machine's."""
+    try:
+        lines = (line.partition(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        kilobytes = {name: int(value.split()[0]) for name, _, value in lines}
+        return min(machine_memory(), 1024 * (kilobytes["MemAvailable"] + kilobytes["SwapFree"]))
+    except (OSError, KeyError, ValueError, IndexError):  # no Linux
+        return machine_memory()
+
+
 def machine_memory() -> int:
     """Return the bytes of memory that this process may use, those of its container where there is one."""
     try:

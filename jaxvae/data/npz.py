@@ -42,7 +42,7 @@ def load(path: str | Path) -> dict[str, Dataset]:
     Raises:
       UserError: if the file is missing, damaged, too large, pickled, has none of the names, or two for the same.
     """
-    path = located(path, "npz")
+    path = located(path, "npz:")
     keys = keys_of(path)
     names: dict[str, tuple[str, str | None]] = {}  # of images and labels, by part
     for part, spellings in PART_NAMES.items():

@@ -3,17 +3,15 @@
 import os
 from pathlib import Path
 
-from jaxvae.errors import UserError
-
-SHOWN = 200  # signs of a path in a message
+from jaxvae.errors import UserError, shortened
 
 
-def located(place: str | os.PathLike[str], kind: str) -> Path:
+def located(place: str | os.PathLike[str], before: str = "") -> Path:
     """Return a path with `~` in full, whether anything is there or not.
 
     Args:
       place: the path.
-      kind: of the source, for messages.
+      before: what stands before it where it was given, for messages: "npz:", "--out ".
 
     Raises:
       UserError: if no file can have such a path.
@@ -25,14 +23,9 @@ def located(place: str | os.PathLike[str], kind: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):  # whoever reads it says what it needs
         pass
     except RuntimeError as error:
-        raise UserError(f"{kind}:{shortened(text)} begins with the home of a user who is not known here.") from error
+        raise UserError(f"{before}{shortened(text)} begins with the home of a user who is not known here.") from error
     except OSError as error:
-        raise UserError(f"{kind}:{shortened(text)} cannot be opened ({error.strerror}).") from error
+        raise UserError(f"{before}{shortened(text)} cannot be opened ({error.strerror}).") from error
     except ValueError as error:  # a null byte, or signs that no file name has
-        raise UserError(f"{kind}:{shortened(repr(text))} is no path ({error}).") from error
+        raise UserError(f"{before}{shortened(text)} is no path ({error}).") from error
     return path
-
-
-def shortened(text: str) -> str:
-    """Return a text that fits into a sentence."""
-    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-SHOWN // 2 :]}"

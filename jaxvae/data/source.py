@@ -7,10 +7,9 @@ from jaxvae.data import binarized_mnist, digits, folder, idx, npz, tfds
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
-from jaxvae.data.places import shortened
 from jaxvae.data.resize import resize_parts
 from jaxvae.data.survey import Model
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, shortened
 from jaxvae.types import Dataset, DataSpec, Splits
 
 SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME or binarized_mnist:FILE_OR_FOLDER"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, shortened
 from jaxvae.systems.networks import Net
 
 # More is a slip of the keyboard, which would end, or never end, after minutes of compilation.
-MOST, MOST_STEPS, MOST_LAYERS = 10**6, 10**9, 1_000
+MOST, MOST_STEPS, MOST_LAYERS = 10**6, 10**9, 200
 LARGEST_SIDE = 4_096  # pixels
 STEPS = frozenset({"steps", "eval_every", "log_every", "patience", "warmup_steps", "codec_steps", "phase_steps"})
 LAYERS = frozenset({"num_blocks", "num_layers", "num_flows", "max_flows", "num_heads", "prior_layers"})
@@ -139,4 +139,4 @@ def at_least(config: Any, least: int, *fields: str) -> None:
 def require(field: str, value: Any, holds: bool, expected: str) -> None:
     """Raise a `UserError` that names the flag of a field unless its value is possible."""
     if not holds:
-        raise UserError(f"--{field.replace('_', '-')} is {value}, expected {expected}.")
+        raise UserError(f"--{field.replace('_', '-')} is {shortened(str(value))}, expected {expected}.")

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.runs.files import read_json
 from jaxvae.training.checkpoint import Best
@@ -56,7 +57,7 @@ def save_model(
     Raises:
       UserError: if there is something already, arrays are of an unusual type, or the place cannot be written.
     """
-    place = Path(place).expanduser()
+    place = located(place)
     config = json.dumps(record, indent=2)
     arrays, keys = _host_arrays(_named(Best(params, model_state)))
     metadata = {"jaxvae": VERSION, "keys": json.dumps(keys)} | ({"config": config} if _is_file(place) else {})

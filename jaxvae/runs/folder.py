@@ -1,7 +1,6 @@
 """A run's folder: `config.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, `figures/`, `summary.json`."""
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from filelock import FileLock
 
 from jaxvae.errors import UserError
+from jaxvae.runs.begun import not_made
 from jaxvae.runs.comparison import require_same
 from jaxvae.runs.files import read_json, write_json, writing
 from jaxvae.runs.lock import lock
@@ -16,37 +16,6 @@ from jaxvae.training import distributed
 
 # What may differ when a run is resumed: all else changes the model, the data or the optimizer.
 FREE_FIELDS = frozenset({"steps", "log_every", "eval_every", "patience", "nll_samples"})
-
-
-def reserve_folder(parent: Path, name: str) -> Path:
-    """Make the folder of a run that has no name: NAME, or NAME-2, ... of several that start in the same second.
-
-    Args:
-      parent: folder of the runs.
-      name: as date and time.
-
-    Returns:
-      The new folder; `discard_empty` takes it away where nothing comes of it.
-
-    Raises:
-      UserError: if it cannot be made.
-    """
-    for number in itertools.count(1):
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise _not_made(folder, error) from error
-        return folder
-    raise AssertionError
-
-
-def discard_empty(folder: Path) -> None:
-    """Remove a folder in which there is nothing."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def open_folder(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> None:
@@ -63,13 +32,17 @@ def open_folder(folder: Path, record: Mapping[str, Any], resume: bool, free: fro
       UserError: if it exists and is not resumed, is resumed and does not exist or is another run, or cannot be made.
     """
     path = folder / "config.json"
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that no file can have
+        raise not_made(folder, error) from error
     if resume:
-        if not path.exists():
+        if not exists:
             found = ", ".join(sorted(other.parent.name for other in folder.parent.glob("*/config.json"))) or "none"
             raise UserError(f"There is no run {folder} to resume; runs there: {found}.")
         require_same(folder, read_json(path), record, free)
         return
-    if path.exists():
+    if exists:
         raise UserError(
             f"The run {folder} exists already: continue it with resume=True or --resume, or choose another name."
         )
@@ -78,7 +51,7 @@ def open_folder(folder: Path, record: Mapping[str, Any], resume: bool, free: fro
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _not_made(folder, error) from error
+        raise not_made(folder, error) from error
 
 
 def claim(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset[str] = FREE_FIELDS) -> FileLock:
@@ -131,10 +104,3 @@ def on_primary(action: Callable[[], None]) -> None:
             message = str(error)
     if message := distributed.text_of_primary(message):
         raise UserError(message)
-
-
-# ---------- private
-
-
-def _not_made(folder: Path, error: OSError) -> UserError:
-    return UserError(f"The run {folder} cannot be made ({error.strerror or error}): choose another place.")

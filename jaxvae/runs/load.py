@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.capabilities import Codes, Encodes, find
+from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
@@ -37,7 +38,7 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
     Raises:
       UserError: if there is no trained model, it is of another version, damaged, or has parts that are not imported.
     """
-    place = model_place(Path(place).expanduser())
+    place = model_place(located(place))
     record = record_of(place)
     system = system or system_of(record, place, imports)
     best = variables_of(place, system)
@@ -174,7 +175,7 @@ def load_start(place: str | Path, system: System) -> Best:
     Raises:
       UserError: as `load`; if they do not fit the system.
     """
-    place = model_place(Path(place).expanduser())
+    place = model_place(located(place))
     record_of(place)
     there = saved_arrays(place) if is_export(place) else _arrays_of(place)
     if there and (other := other_arrays(_shapes_of(system, place)._asdict(), there)):

@@ -10,7 +10,6 @@ from filelock import FileLock, Timeout
 from jaxvae.errors import UserError
 
 _NAME = ".lock"
-_HELD: list[FileLock] = []  # until the process ends, or `release_locks`
 
 
 def lock(folder: Path) -> FileLock:
@@ -31,14 +30,3 @@ def lock(folder: Path) -> FileLock:
             f"The run {folder} is being trained by another process: wait until that has ended, or choose another name."
         ) from error
     return found
-
-
-def hold(taken: FileLock) -> None:
-    """Keep a lock until the process ends, or until `release_locks`."""
-    _HELD.append(taken)
-
-
-def release_locks() -> None:
-    """Release what is held: a command does at its end, for the next one in the same process."""
-    while _HELD:
-        _HELD.pop().release()

@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, shortened
 
 # Of this library, what a model is made of: no data sources, no training, nothing that reads or writes files.
 _PARTS = (
@@ -150,9 +150,11 @@ def import_listed(imports: Sequence[str]) -> None:
         try:
             if _loaded(name) is None:
                 importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # of whatever type the module raises
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a reason'}"
             raise UserError(
-                f"The module {name} of `imports` cannot be imported ({error}): expected a module on the path."
+                f"The module {shortened(name)} of `imports` cannot be imported ({shortened(reason)}): expected a "
+                "module on the path."
             ) from error
         _LISTED.add(name)
 

@@ -12,9 +12,9 @@ import numpy as np
 from jaxvae.data.batches import num_examples
 from jaxvae.data.digest import splits_digest
 from jaxvae.errors import Diverged, UserError
+from jaxvae.runs.begun import Begun, absent, keep
 from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary
 from jaxvae.runs.load import load_start
-from jaxvae.runs.lock import hold
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import run_record
 from jaxvae.runs.resumption import resumable_together, saved_steps
@@ -113,9 +113,14 @@ def begin(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset
     """Make the folder of a run of several trainings, or check that a resumed one is the same; write `config.json`.
 
     What is written there already and `record` does not have, which a last stage adds, stays. The folder is locked until
-    the process ends, or until `jaxvae.runs.lock.release_locks`.
+    the process ends, or until `jaxvae.runs.begun.end`, which takes it away of what is refused then.
     """
-    on_primary(lambda: hold(claim(folder, record, resume, free)))
+
+    def claimed() -> None:
+        made = absent(folder)
+        keep(Begun(folder, made, claim(folder, record, resume, free), resumed=resume))
+
+    on_primary(claimed)
 
 
 def of_part(folder: Path, options: Options) -> Options:

@@ -5,12 +5,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from jaxvae.applications.generation import whole_number
 from jaxvae.capabilities import ScoresExactly, find
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.batches import num_examples
 from jaxvae.data.digest import splits_digest
-from jaxvae.errors import UserError
+from jaxvae.data.places import located
+from jaxvae.errors import MOST, MOST_SEED, UserError, whole_number
 from jaxvae.runs.config import TrainingConfig
 from jaxvae.runs.data_given import check_values
 from jaxvae.runs.folder import FREE_FIELDS
@@ -99,7 +99,7 @@ def train(
         bar=progress,
         free=FREE_FIELDS | followed(system) | {"eval_batch_size"},
     )
-    place = None if folder is None else Path(folder).expanduser()
+    place = None if folder is None else located(folder, "folder=")
     (trained,), by = train_runs([Run(system, record, config.seed, place, resume)], splits, how)
     return trained if by is None else _ended(trained, by)
 
@@ -112,7 +112,8 @@ def _checked(whole: dict[str, Any], **others: Any) -> TrainingConfig:
     if whole["eval_every"] is None:
         whole["eval_every"] = max(1, whole_number("steps", whole["steps"]) // 10)
     numbers = {
-        name: whole_number(name, value, least=int(name not in ("seed", "patience"))) for name, value in whole.items()
+        name: whole_number(name, value, int(name not in ("seed", "patience")), MOST_SEED if name == "seed" else MOST)
+        for name, value in whole.items()
     }
     try:
         return TrainingConfig(**numbers, log_every=min(100, numbers["eval_every"]), **others)

@@ -21,7 +21,7 @@ from jaxvae.applications import (
 )
 from jaxvae.capabilities import Classifies, Codes, Encodes, Scores, ScoresExactly, require, require_any
 from jaxvae.data.arrays import as_array, as_noisy_examples
-from jaxvae.errors import UserError
+from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.types import Dataset, PRNGKey
 
@@ -232,7 +232,7 @@ def fingerprint(trained: Trained) -> str:
 
 
 def _key(seed: int, method: int) -> PRNGKey:
-    return jax.random.fold_in(jax.random.key(generation.whole_number("seed", seed, least=0)), method)
+    return jax.random.fold_in(jax.random.key(whole_number("seed", seed, 0, MOST_SEED)), method)
 
 
 def _single(parts: tuple[Any, ...]) -> Any:

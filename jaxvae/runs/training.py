@@ -14,7 +14,8 @@ from filelock import FileLock
 from jaxvae.applications.latents import latent_statistics
 from jaxvae.capabilities import Encodes, find
 from jaxvae.data.batches import num_examples
-from jaxvae.errors import UserError
+from jaxvae.errors import Diverged, UserError
+from jaxvae.runs.begun import absent, discard_unused
 from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary, open_folder, read_json, write_json
 from jaxvae.runs.latents import latents_record
 from jaxvae.runs.recorder import Recorder
@@ -22,6 +23,7 @@ from jaxvae.runs.resumption import saved_steps
 from jaxvae.runs.signals import told_to_end
 from jaxvae.runs.trained import Trained
 from jaxvae.training import Best, Checkpoints, FitResult, Layout, Member, Settings, distributed, fit, fit_sweep
+from jaxvae.training.memory import check_state_fits
 from jaxvae.training.parallel import sweep_layout
 from jaxvae.training.state import abstract_batch, abstract_state
 from jaxvae.training.trainer import INIT_EXAMPLES, common_step
@@ -123,9 +125,13 @@ def _check(runs: Sequence[Run], splits: Splits, how: How) -> None:
     """Raise for what would be refused later: images that do not fit, processes that do not agree."""
     first = runs[0]
     num = min(INIT_EXAMPLES, num_examples(splits.train) if first.rows is None else len(first.rows))
-    abstract_state(first.system, abstract_batch(jax.tree.map(np.asarray, splits.train), num))
+    batch = abstract_batch(jax.tree.map(np.asarray, splits.train), num)
+    state = abstract_state(first.system, batch, keep_ema=how.settings.ema_decay > 0)
     if how.together:
-        sweep_layout(len(runs), how.devices)
+        of_all = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((len(runs), *leaf.shape), leaf.dtype), state)
+        check_state_fits(of_all, sweep_layout(len(runs), how.devices), len(runs))
+    elif how.layout is not None:
+        check_state_fits(state, how.layout)
     for run in runs:
         flat = {**run.record["config"], **run.record["spec"]}
         distributed.require_equal({**flat, **{k: run.record.get(k) for k in ("num_train", "data", "experiment")}})
@@ -138,6 +144,7 @@ def _opened(run: Run, how: How) -> Iterator[Checkpoints | None]:
     if folder is None:
         yield None
         return
+    made = absent(folder)
 
     def begin() -> None:
         open_folder(folder, run.record, run.resume, how.free)
@@ -153,6 +160,10 @@ def _opened(run: Run, how: How) -> Iterator[Checkpoints | None]:
     try:
         with Checkpoints(folder / "checkpoints", keep=how.keep) as checkpoints:
             yield checkpoints
+    except UserError as error:  # what a first trace says of a model
+        if taken and not run.resume and not isinstance(error, Diverged):
+            discard_unused(folder, made)
+        raise
     finally:
         for one in taken:
             one.release()

@@ -8,11 +8,12 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, shortened
 
 Axes = Mapping[str, tuple[Any, ...]]  # field -> its values
 WORDS = {type(None): "none", int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 UNFIT = r"[^\w.+-]"  # signs that the name of a folder is better without
+MOST_RUNS = 1_000  # each of which has a folder
 NONE = "none"  # the word for no study
 
 
@@ -37,13 +38,14 @@ def parse_axes(texts: Sequence[str], config: Any) -> dict[str, tuple[Any, ...]]:
         if not equals or name not in kinds:
             fields = ", ".join(sorted(kinds))
             raise UserError(
-                f"--sweep {text} is not possible: expected FIELD=VALUE,VALUE,... with one of {fields}, or {NONE} alone."
+                f"--sweep {shortened(text)} is not possible: expected FIELD=VALUE,VALUE,... with one of {fields}, or "
+                f"{NONE} alone."
             )
         if name in axes:
             raise UserError(f"--sweep has {name} twice: give all of its values at once.")
         values = tuple(parse_value(kinds[name], value.strip(), name) for value in listed.split(","))
         if len(set(values)) < len(values):
-            raise UserError(f"--sweep {text} has a value twice: each is one training.")
+            raise UserError(f"--sweep {shortened(text)} has a value twice: each is one training.")
         axes[name] = values
     return axes
 
@@ -59,11 +61,19 @@ def parse_value(kind: Any, text: str, name: str) -> Any:
             return _read(option, text)
         except ValueError:
             continue
-    raise UserError(f"--sweep {name}={text} is no value of --{name.replace('_', '-')}: expected {_said(kind)}.")
+    raise UserError(
+        f"--sweep {name}={shortened(text)} is no value of --{name.replace('_', '-')}: expected {_said(kind)}."
+    )
 
 
 def combinations(axes: Axes) -> list[dict[str, Any]]:
-    """Return all combinations of values; [{}] without any."""
+    """Return all combinations of values; [{}] without any.
+
+    Raises:
+      UserError: if there are more than anybody would train.
+    """
+    if (num := math.prod(map(len, axes.values()))) > MOST_RUNS:
+        raise UserError(f"--sweep asks for {num:,} trainings, expected at most {MOST_RUNS:,}: name fewer values.")
     return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
 
 

@@ -1,7 +1,6 @@
 """The command line of an experiment: flags from its configuration, one run or a study, errors in one sentence."""
 
 import importlib.util
-import itertools
 import logging
 import sys
 import time
@@ -9,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxvae.data.places import located
 from jaxvae.errors import Diverged, UserError
 from jaxvae.exits import ending
 from jaxvae.reports.report import report
+from jaxvae.runs.begun import beginning, reserve_folder
 from jaxvae.runs.compiled import keep_compiled_programs
 from jaxvae.runs.config import TrainingConfig
-from jaxvae.runs.folder import open_folder
+from jaxvae.runs.folder import on_primary, open_folder
 from jaxvae.runs.names import import_listed
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import experiment_module
@@ -44,7 +45,8 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     module = experiment_module(build or options["run"])
     experiment = Experiment(module.rpartition(".")[2], config_class, build, **options)
-    with ending("what was saved stays, and --resume goes on with it.", "the networks, --batch-size or the images"):
+    too_large = "the networks, --batch-size or the images"
+    with ending("what was saved stays, and --resume goes on with it.", too_large), beginning():
         default = config_class()
         if "--quick" in sys.argv:
             default = default.quick()
@@ -125,17 +127,15 @@ def axes_of(experiment: Experiment, config: Any, texts: Sequence[str], given: fr
 
 
 def run_folder(name: str, options: Options) -> Path:
-    """Return OUT/EXPERIMENT/NAME, the name being date and time where none was given; the same in all processes."""
+    """Return OUT/EXPERIMENT/NAME, the same in all processes; without a name it is date and time, and made at once."""
     if options.name is None and options.resume:
         raise UserError("--resume needs the --name of the run to continue.")
-    out = options.out.expanduser()
+    parent = located(options.out, "--out ") / name
     if options.name:
-        return out / name / options.name
-    folder = out / name / time.strftime("%Y%m%d-%H%M%S")
-    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    while folder.exists():  # started in the same second
-        folder = next(others)
-    return folder.with_name(distributed.text_of_primary(folder.name))
+        return parent / options.name
+    names = [time.strftime("%Y%m%d-%H%M%S")]
+    on_primary(lambda: names.append(reserve_folder(parent, names[0]).name))
+    return parent / distributed.text_of_primary(names[-1])
 
 
 # ---------- private

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Sequence
 
 from jaxvae import likelihoods
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, whole_number
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
 from jaxvae.systems.augmentation import augmented
@@ -59,8 +59,10 @@ def vae(
       The system.
 
     Raises:
-      UserError: if the images have not the values of the likelihood, or are smaller than the shift.
+      UserError: if the images have not the values of the likelihood, are smaller than the shift, or a number is
+        impossible.
     """
+    latent_dim = whole_number("latent_dim", latent_dim)
     by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 or spec.shape[-1] == 1 else "gaussian"
     of_pixels, prepare = pixels_of(likelihood or by_default, spec)
     warmup = ShareOfSteps(WARMUP, STEPS) if warmup_steps is None else warmup_steps
@@ -101,12 +103,14 @@ def vqvae(
       The system.
 
     Raises:
-      UserError: if the images have not the values of the likelihood.
+      UserError: if the images have not the values of the likelihood, or a number is impossible.
     """
+    num_codes, code_dim = whole_number("num_codes", num_codes), whole_number("code_dim", code_dim)
+    channels = tuple(whole_number("channels", number) for number in channels)
     by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 else "logistic_mixture"
     of_pixels, prepare = pixels_of(likelihood or by_default, spec, num_components=5)
     quantizer = VectorQuantizer(num_codes, code_dim, cosine=True, restart_below=0.5)
-    model = convolutional_vqvae(spec, quantizer, of_pixels, code_dim=code_dim, channels=tuple(channels))
+    model = convolutional_vqvae(spec, quantizer, of_pixels, code_dim=code_dim, channels=channels)
     return vqvae_system(name="vqvae", spec=spec, model=model, prepare=prepare, optimizer=_adam(learning_rate))
 
 
@@ -131,11 +135,12 @@ def autoregressive(
       The system.
 
     Raises:
-      UserError: if the images have several channels.
+      UserError: if the images have several channels, or a number is impossible.
     """
     height, width, channels = spec.shape
     if channels > 1:
         raise UserError(f"autoregressive is of images of one channel, these have {channels}: take vae or vqvae.")
+    features, num_layers = whole_number("features", features), whole_number("num_layers", num_layers)
     tokens = pixel_tokens(spec) if height % 2 or width % 2 else block_tokens(spec, 2)
     likelihood = likelihoods.categorical(tokens.num_codes) if tokens.num_codes else likelihoods.bernoulli()
     in_features = features if tokens.num_codes else channels

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxvae.training.memory import check_program_fits
 from jaxvae.training.parallel import AXIS, Layout, check_divides, divided, put, take
 from jaxvae.training.step import TrainStep
 from jaxvae.types import Array, Batch, Dataset, Metrics, TrainState
@@ -119,6 +120,7 @@ class Program:
             return function  # compiled ahead, it would ask for the arguments of all processes
         began = time.perf_counter()
         compiled = function.lower(*arguments).compile()
+        check_program_fits(compiled, self.layout)
         self.compile_seconds += time.perf_counter() - began
         return compiled
 

@@ -1,5 +1,6 @@
 """The state of a training before its first step."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from jaxvae.training.checks import check_initial
 from jaxvae.training.step import initial_opt_states
 from jaxvae.types import Array, Batch, Dataset, PRNGKey, System, TrainState
 
+COUNTED = 2**31 - 1
 ENOUGH = 2**16  # images of which nothing but shapes is computed: codebooks start from no fewer vectors than codes
 
 
@@ -75,17 +77,21 @@ def create_train_state(
     return jax.jit(create)(key, batch, start)
 
 
-def abstract_batch(dataset: Dataset, num: int = ENOUGH) -> Batch:
+def abstract_batch(dataset: Dataset, num: int | None = None) -> Batch:
     """Return shapes and types of a batch.
 
     Args:
       dataset: arrays or `jax.ShapeDtypeStruct`s with an entry an example, [N, ...].
-      num: examples of the batch; what these are too few for raises the `UserError` that it would in a training.
+      num: examples of the batch; what these are too few for raises the `UserError` that it would in a training. None
+        takes more than are ever needed, of large images no more than have numbers that int32 counts.
     """
+    if num is None:
+        num = max(1, min(ENOUGH, COUNTED // math.prod(jax.tree.leaves(dataset.x)[0].shape[1:])))
     some = lambda leaf: jax.ShapeDtypeStruct((num, *leaf.shape[1:]), leaf.dtype)  # noqa: E731
     return Batch(*jax.tree.map(some, tuple(dataset)), jax.ShapeDtypeStruct((num,), np.float32))
 
 
-def abstract_state(system: System, batch: Batch) -> TrainState:
+def abstract_state(system: System, batch: Batch, *, keep_ema: bool = False) -> TrainState:
     """Return the shapes and types of a training's state, without computing any of it."""
-    return jax.eval_shape(lambda key, batch: create_train_state(system, key, batch), jax.random.key(0), batch)
+    create = lambda key, batch: create_train_state(system, key, batch, keep_ema=keep_ema)  # noqa: E731
+    return jax.eval_shape(create, jax.random.key(0), batch)

@@ -13,6 +13,7 @@ from jaxvae.errors import Diverged
 from jaxvae.training.checkpoint import Best, Checkpoints, Saved
 from jaxvae.training.divergence import divergence, means_of_taken, skipped_in_row
 from jaxvae.training.evaluate import make_evaluator
+from jaxvae.training.memory import check_state_fits
 from jaxvae.training.parallel import Layout, create, on_one_device, shardings
 from jaxvae.training.program import Program
 from jaxvae.training.state import create_train_state
@@ -210,10 +211,12 @@ class Training:
             )
             for member, rows in zip(self.members, self._rows, strict=True)
         ]
-        if not self.together:
-            return create(self.layout, one, *each[0], start)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-        return create(self.layout, jax.vmap(one, in_axes=(0, 0, 0, None)), *stacked, start)
+        function, arguments = one, each[0]
+        if self.together:
+            function = jax.vmap(one, in_axes=(0, 0, 0, None))
+            arguments = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+        check_state_fits(jax.eval_shape(function, *arguments, start), self.layout, len(self.members))
+        return create(self.layout, function, *arguments, start)
 
     def _fed(self, start: int) -> tuple[int, Any]:
         """The end of the program that starts at a step, and what the devices need for it."""

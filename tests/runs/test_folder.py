@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from jaxvae.errors import UserError
+from jaxvae.runs.begun import end, reserve_folder
 from jaxvae.runs.comparison import require_same
 from jaxvae.runs.files import read_json, write_json
-from jaxvae.runs.folder import FREE_FIELDS, claim, discard_empty, open_folder, reserve_folder
-from jaxvae.runs.lock import release_locks
+from jaxvae.runs.folder import FREE_FIELDS, claim, open_folder
 from jaxvae.runs.recorder import Recorder, read_records
 from jaxvae.runs.train import begin
 
@@ -84,10 +84,8 @@ def test_of_several_runs_without_a_name_each_has_its_folder(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: reserve_folder(tmp_path / "runs", "now"), range(8)))
     assert sorted(path.name for path in made) == ["now", *(f"now-{i}" for i in range(2, 9))]
-    for folder in made[:7]:
-        discard_empty(folder)
     claim(made[7], {"config": {}}, resume=False).release()
-    discard_empty(made[7])
+    end()  # of those in which nothing was begun, nothing is left
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [made[7].name]
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
@@ -118,7 +116,7 @@ def test_a_run_of_several_trainings_is_locked_until_its_end(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(UserError, match="is being trained by another process"):
             pool.submit(claim, tmp_path / "a", {}, True).result()
-        release_locks()
+        end()
         pool.submit(lambda: claim(tmp_path / "a", {}, True).release()).result()
     assert read_json(tmp_path / "a" / "config.json") == {"config": {}, "more": 1}
 

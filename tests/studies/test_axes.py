@@ -100,3 +100,9 @@ def test_a_field_is_not_both_a_flag_and_swept():
 
 def test_quick_axes_keep_two_values_of_the_first_field():
     assert quick_axes({"a": (1, 2, 3), "b": (4, 5)}) == {"a": (1, 2), "b": (4,)}
+
+
+def test_no_more_combinations_than_anybody_would_train():
+    assert len(combinations({"seed": tuple(range(500)), "steps": (1, 2)})) == 1_000
+    with pytest.raises(UserError, match="asks for 1,002 trainings, expected at most 1,000"):
+        combinations({"seed": tuple(range(501)), "steps": (1, 2)})
