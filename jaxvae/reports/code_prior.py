@@ -15,8 +15,8 @@ from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
 from jaxvae.reports.introduction import Introduction
-from jaxvae.reports.page import write_report
 from jaxvae.reports.report import validation_means
+from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import write_summary
 from jaxvae.reports.values import negative_log_px
 from jaxvae.runs.folder import drawing

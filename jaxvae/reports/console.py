@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.next_command import next_command
-from jaxvae.reports.page import NAME as REPORT
+from jaxvae.reports.report_page import NAME as REPORT
 from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
 from jaxvae.runs.trained import Trained
 

@@ -17,7 +17,7 @@ from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
 from jaxvae.reports.introduction import Introduction, introduce_examples
 from jaxvae.reports.overfitting import overfitting
-from jaxvae.reports.page import write_report
+from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import read_summary, write_summary
 from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
 from jaxvae.reports.values import evaluated

@@ -15,8 +15,8 @@ import jax
 from jaxvae import viz
 from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.next_command import next_command
-from jaxvae.reports.page import write_report
 from jaxvae.reports.report import report
+from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.files import read_json, read_records
 from jaxvae.runs.folder import FREE_FIELDS, drawing, open_folder

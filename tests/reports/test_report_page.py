@@ -9,9 +9,9 @@ import pytest
 
 from jaxvae import viz
 from jaxvae.errors import UserError
-from jaxvae.reports.page import page, write_report
-from jaxvae.reports.page.curves import curves_of
-from jaxvae.reports.page.words import FIGURES, NUMBERS
+from jaxvae.reports.page_curves import curves_of
+from jaxvae.reports.page_words import FIGURES, NUMBERS
+from jaxvae.reports.report_page import page, write_report
 from jaxvae.runs.files import write_json
 from jaxvae.runs.measures import MAIN
 

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jaxvae.reports.page.curves import curves_of
-from jaxvae.reports.page.words import FIGURES, NUMBERS
+from jaxvae.reports.page_curves import curves_of
+from jaxvae.reports.page_words import FIGURES, NUMBERS
 from jaxvae.runs.files import read_json, write_text
 from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
 
@@ -201,7 +201,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _anchor(title: str) -> str:
