@@ -1,4 +1,4 @@
-"""Progress bars of long computations, where tqdm is installed."""
+"""Progress bars of long computations, where tqdm is installed: on a terminal, in a file, in a notebook."""
 
 import functools
 import threading
@@ -64,7 +64,7 @@ def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool 
 def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
     """Iterate over items with a progress bar that appears after two seconds, in a terminal with tqdm."""
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         return items
     return tqdm(items, desc=name, delay=2, leave=False, disable=None)  # None: only on a terminal
@@ -75,7 +75,7 @@ def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
 
 @functools.cache
 def _bar_class() -> Any:
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     class Bar(tqdm):
         """A bar that is drawn every second, by a thread of its own."""

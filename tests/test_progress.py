@@ -2,14 +2,14 @@ import io
 import sys
 import time
 
-import tqdm
+import tqdm.auto
 
 from jaxvae.progress import progress, progress_bar
 
 
 def test_progress_gives_every_item(monkeypatch):
     assert list(progress(range(5), "x")) == [0, 1, 2, 3, 4]
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     assert list(progress(range(5), "x")) == [0, 1, 2, 3, 4]
 
 
@@ -20,7 +20,7 @@ def test_progress_waits_before_it_shows_a_bar(monkeypatch):
         seen.update(options)
         return items
 
-    monkeypatch.setattr(tqdm, "tqdm", bar)
+    monkeypatch.setattr(tqdm.auto, "tqdm", bar)
     assert list(progress([1, 2], "reading")) == [1, 2]
     assert seen["delay"] == 2
     assert seen["desc"] == "reading"

@@ -10,6 +10,7 @@ from jaxvae.data.arrays import as_array, as_examples
 from jaxvae.errors import UserError
 from jaxvae.runs.export import save_model
 from jaxvae.runs.latents import recorded_latents
+from jaxvae.runs.notebook import html_of
 from jaxvae.types import Dataset, DataSpec, ModelState, Params, System
 
 
@@ -65,6 +66,10 @@ class TrainedModel:
           UserError: if there is something already, or it cannot be written.
         """
         return save_model(place, dict(self.record), self.params, self.model_state, overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return html_of(self)
 
     @property
     def _model(self) -> tuple[System, Params, ModelState]:

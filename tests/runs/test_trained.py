@@ -1,5 +1,6 @@
 """From an array to a trained model and back from every place: what a person types first."""
 
+import dataclasses
 import json
 
 import jax
@@ -368,3 +369,14 @@ def test_noisy_images_are_taken_as_they_are(x, num_values, expected):
 def test_noisy_images_that_are_none_are_refused(x, message):
     with pytest.raises(jv.UserError, match=message):
         as_noisy_examples(x[None], jv.DataSpec((1, 2, 1), 16, 0))
+
+
+def test_in_a_notebook_a_model_shows_its_samples_and_numbers(trained, tmp_path):
+    model = trained["vae"]
+    shown = model._repr_html_()
+    assert f"<b>{model.system.name}</b>" in shown
+    assert "of 8x8x1" in shown
+    assert 'src="data:image/png;base64,' in shown
+    (tmp_path / "summary.json").write_text(json.dumps({"metrics": {"nll": 12.3421}}))
+    placed = dataclasses.replace(model, folder=tmp_path)
+    assert "12.34 nats per image" in placed._repr_html_()
