@@ -75,7 +75,7 @@ class Config(VAEConfig):
 
     def quick(self) -> "Config":
         """Return a copy for a short run, of a minute or so."""
-        return replace(self, steps=300, warmup_steps=150, eval_every=100, nll_samples=50)
+        return replace(self, steps=1_500, eval_every=500, nll_samples=50)
 
 
 def build(config: Config, spec: DataSpec) -> System:
