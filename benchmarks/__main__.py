@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 
+from benchmarks.applications import applications
 from benchmarks.compiling import compilation
 from benchmarks.draws import draws
 from benchmarks.gpu import gpu
@@ -24,6 +25,7 @@ SUITES: dict[str, Callable[[Options], Iterator[Record]]] = {
     "train_step": train_step,
     "layouts": layouts,
     "sampling": sampling,
+    "applications": applications,
     "evaluation": evaluation,
     "sweep": sweep,
     "draws": draws,

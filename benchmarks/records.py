@@ -129,6 +129,7 @@ def _plain(field: str, form: str, scale: float = 1.0, quartiles: bool = True) ->
 COLUMNS: dict[str, Callable[[Record], str]] = {
     "images/s": _plain("images_per_second", ",.0f"),
     "seconds": _plain("seconds", ".3g"),
+    "times the bare function": _plain("times_bare", ".2f"),
     "GFLOP/s": _plain("flops_per_second", ",.0f", 1e-9, quartiles=False),
     "of the GEMM ceiling": _plain("share_of_ceiling", ".0%"),
     "GEMM ceiling, GFLOP/s": _plain("gemm_flops_per_second", ",.0f", 1e-9),
