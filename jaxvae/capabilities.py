@@ -128,12 +128,13 @@ class Codes(NamedTuple):
 class Completes(NamedTuple):
     """Completes images: samples the unknown pixels given the known ones."""
 
-    # (params, model_state, keys [B], prepared x, labels [B] or None, known [H, W]) -> images with other unknown pixels;
-    # of pixels that are drawn in blocks, a block with an unknown one is drawn as a whole
-    complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array], Array]
+    # (params, model_state, keys [B], prepared x, labels [B] or None, known [B, H, W], num) -> images with other unknown
+    # pixels, [num, B, H, W, C]
+    complete: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array, int], Samples]
+    num_classes: int = 0  # K, of what completes given the class and needs labels; 0 of others
 
     verb = "complete images"
-    kinds = "autoregressive models"
+    kinds = "VAEs whose pixels are independent given the latent, and autoregressive models"
 
 
 class Classifies(NamedTuple):

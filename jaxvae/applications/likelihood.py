@@ -82,7 +82,7 @@ def log_likelihood(
     exact = require_any(system, (ScoresExactly, Scores), "likelihood of images")
     if isinstance(exact, Scores):
         return np.asarray(estimate_likelihood(system, params, model_state, dataset, num_samples, key).log_likelihood)
-    dataset = dataset._replace(labels=needed_labels(exact, dataset, system.name))
+    dataset = dataset._replace(labels=needed_labels(exact.num_classes, dataset, system.name))
     size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
@@ -92,23 +92,21 @@ def log_likelihood(
     return in_batches(one, dataset, size)
 
 
-def needed_labels(exact: ScoresExactly, dataset: Dataset, name: str) -> np.ndarray | None:
-    """Return the labels that an exact likelihood needs, None where it needs none.
+def needed_labels(num_classes: int, dataset: Dataset, name: str) -> np.ndarray | None:
+    """Return the labels that a system needs which is conditional on classes, None of one that needs none.
 
     Args:
-      exact: what the system has.
+      num_classes: K; 0 of a system that needs none.
       dataset: N images and their labels.
       name: of the system, for messages.
 
     Raises:
       UserError: if labels are missing, or are no classes of the model, one for every image.
     """
-    if not exact.num_classes:
+    if not num_classes:
         return None
     if dataset.labels is None:
-        raise UserError(
-            f"{name} gives log p(x | class): expected labels, a class from 0 to {exact.num_classes - 1} each."
-        )
+        raise UserError(f"{name} is conditional on classes: expected labels, one from 0 to {num_classes - 1} each.")
     labels = as_array(dataset.labels, "labels")
     if labels.dtype.kind not in "ui" or labels.shape != (len(dataset.x),):
         raise UserError(
@@ -116,10 +114,8 @@ def needed_labels(exact: ScoresExactly, dataset: Dataset, name: str) -> np.ndarr
             f"{len(dataset.x)} images."
         )
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= exact.num_classes:
-        raise UserError(
-            f"The labels are from {low} to {high}, the classes of {name} from 0 to {exact.num_classes - 1}."
-        )
+    if low < 0 or high >= num_classes:
+        raise UserError(f"The labels are from {low} to {high}, the classes of {name} from 0 to {num_classes - 1}.")
     return labels.astype(np.int32)
 
 

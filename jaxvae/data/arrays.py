@@ -100,6 +100,36 @@ def as_noisy_examples(images: Any, spec: DataSpec) -> np.ndarray:
     return x / np.float32(spec.num_values - 1)
 
 
+def as_mask(mask: Any, num: int, spec: DataSpec) -> np.ndarray:
+    """Return which pixels of images are filled in.
+
+    Args:
+      mask: [H, W] of all images, or [N, H, W]; with or without an axis of one channel. Booleans, or black and white as
+        images have them: white is filled in.
+      num: N.
+      spec: of the data that the system was trained on.
+
+    Returns:
+      Booleans, [1, H, W] or [N, H, W].
+
+    Raises:
+      UserError: if it is of another shape, or grey.
+    """
+    given, size = as_array(mask, "masks"), tuple(spec.shape[:2])
+    for shape in ((num, *size), size, (num, *size, 1), (*size, 1)):
+        if given.shape == shape:
+            break
+    else:
+        height, width = size
+        raise UserError(
+            f"The mask is of shape {list(given.shape)}, expected {[height, width]}, as the model has images, or one "
+            f"for each of them, {[num, height, width]}: resize it."
+        )
+    if given.dtype.kind not in "buif" or not np.isin(given, (0, given.max())).all() or given.min() < 0:
+        raise UserError("The mask has more values than black and white: threshold it, as mask > 127.")
+    return (given != 0).reshape(-1, *size)
+
+
 # ---------- private
 
 

@@ -41,6 +41,12 @@ def score_images(
     return log_prob(params, x)
 
 
+def has_independent_pixels(likelihood: Likelihood, shape: Sequence[int]) -> bool:
+    """Return whether every parameter of images of a shape (H, W, C) belongs to one pixel."""
+    leaves = jax.tree.leaves(_thawed(likelihood.param_shapes(tuple(shape))))
+    return all(leaf.shape[:2] == tuple(shape[:2]) for leaf in leaves)
+
+
 def check_params(
     likelihood: Likelihood, params: Any, shape: Sequence[int], leading: Sequence[int] = (), source: str = ""
 ) -> None:

@@ -64,7 +64,11 @@ class HierarchicalVAE(nn.Module):
 
     def log_joint(self, x: Array, z: tuple[Array, ...]) -> Array:
         """Return log p(x, z), [S, B], nats."""
-        return self._log_px(z[0], x) + jnp.sum(self._log_pz(z), axis=-1)
+        return self._log_px(z[0], x) + self.log_prior(z)
+
+    def log_prior(self, z: tuple[Array, ...]) -> Array:
+        """Return log p(z) of all latents, L arrays [S, B, D_l] -> [S, B], nats."""
+        return jnp.sum(self._log_pz(z), axis=-1)
 
     def log_posterior(self, x: Array, z: tuple[Array, ...]) -> Array:
         """Return log q(z | x), [S, B], nats."""
@@ -89,13 +93,17 @@ class HierarchicalVAE(nn.Module):
 
     def prior_latents(self, keys: PRNGKey) -> Array:
         """Draw z_L, ..., z_1 and return the last, keys [N] -> [N, D_1]."""
+        return self.draw_prior(keys)[0]
+
+    def draw_prior(self, keys: PRNGKey) -> tuple[Array, ...]:
+        """Draw z_L, ..., z_1, keys [N] -> L arrays [N, D_l], z_1 first."""
         check_keys(keys)
         key_of = lambda level: jax.vmap(lambda key: jax.random.fold_in(key, level))(keys)  # noqa: E731
         top = len(self.posteriors) - 1
-        z = jax.vmap(lambda key: self.prior.sample(key, (self.posteriors[top].latent_dim,)))(key_of(top))
+        latents = [jax.vmap(lambda key: self.prior.sample(key, (self.posteriors[top].latent_dim,)))(key_of(top))]
         for level in reversed(range(top)):
-            z = self.conditionals[level](key_of(level), self.generators[level](z), 1)[0][0]
-        return z
+            latents.insert(0, self.conditionals[level](key_of(level), self.generators[level](latents[0]), 1)[0][0])
+        return tuple(latents)
 
     def _draw(self, keys: PRNGKey, x: Array, num_samples: int) -> tuple[tuple[Array, ...], Array]:
         check_keys(keys, x.shape[0])

@@ -92,6 +92,10 @@ class VAE(nn.Module):
         """Return log p(x, z), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
         return self._log_px(z, x) + self._log_pz(z)
 
+    def log_prior(self, z: Array) -> Array:
+        """Return log p(z), z [S, B, D] -> [S, B], nats."""
+        return self._log_pz(z)
+
     def log_posterior(self, x: Array, z: Array) -> Array:
         """Return log q(z | x), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
         return self.posterior.log_prob(self.encoder(x), z)
@@ -109,6 +113,10 @@ class VAE(nn.Module):
     def decode(self, z: Array) -> Any:
         """Return the likelihood's parameters for latents [..., D], of a decoder that needs no x: see `draw_images`."""
         return decoded(self.decoder, z)
+
+    def draw_prior(self, keys: PRNGKey) -> Array:
+        """Return latents of p(z), keys [N] -> [N, D]: all of them, which here are those that are decoded."""
+        return self.prior_latents(keys)
 
     def prior_latents(self, keys: PRNGKey) -> Array:
         """Return latents of the prior, keys [N] -> [N, D]."""

@@ -3,12 +3,14 @@
 from jaxvae.posteriors.bernoulli import BernoulliPosterior, RelaxedBernoulliPosterior, StraightThroughPosterior
 from jaxvae.posteriors.flow import FlowPosterior
 from jaxvae.posteriors.gaussian import GaussianPosterior
+from jaxvae.posteriors.matched import MatchedPosterior
 from jaxvae.posteriors.mixture import MixtureParams, MixturePosterior
 
 __all__ = [
     "BernoulliPosterior",
     "FlowPosterior",
     "GaussianPosterior",
+    "MatchedPosterior",
     "MixtureParams",
     "MixturePosterior",
     "RelaxedBernoulliPosterior",

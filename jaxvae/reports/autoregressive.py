@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import viz
+from jaxvae.applications.completion import complete
 from jaxvae.applications.likelihood import log_likelihood
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Completes, ScoresExactly, find, require
@@ -23,7 +24,7 @@ from jaxvae.reports.figures import (
 )
 from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
 from jaxvae.runs.trained import Trained
-from jaxvae.types import Samples, Splits
+from jaxvae.types import Dataset, Samples, Splits
 
 NUM_COMPLETED = 30
 
@@ -49,22 +50,21 @@ def evaluate_autoregressive(trained: Trained, splits: Splits) -> tuple[dict[str,
 def draw_autoregressive(trained: Trained, splits: Splits, samples: Samples) -> None:
     """Draw samples, completions of test images given their upper halves, and training curves."""
     save_samples(trained, samples, "Samples")
-    completes = find(trained.system, Completes)
-    if completes is not None:
-        x, completed = complete_upper_halves(trained, completes, splits)
+    if find(trained.system, Completes) is not None:
+        x, completed = complete_upper_halves(trained, splits)
         title = "Test images and their completions given the upper halves"
         place = figures_of(trained) / "completions.png"
         viz.save_reconstructions(place, x, completed, title, ("original", "completion"))
     save_curves(trained)
 
 
-def complete_upper_halves(trained: Trained, completes: Completes, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """Return some test images and their completions given the upper halves, [N, H, W, C] in [0, 1]."""
+def complete_upper_halves(trained: Trained, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+    """Return some prepared test images and their completions given the upper halves, [N, H, W, C] in [0, 1]."""
     shown = shuffled(trained, len(splits.test.x))[:NUM_COMPLETED]
-    keys = jax.random.split(sample_key(trained), (2, len(shown)))
-    labels = None if splits.test.labels is None else jnp.asarray(splits.test.labels[shown])
-    x = trained.system.prepare(keys[0], jnp.asarray(splits.test.x[shown]))
-    upper = np.arange(x.shape[1]) < x.shape[1] // 4 * 2  # even: a block of 2x2 pixels is known as a whole or not
-    known = jnp.asarray(np.broadcast_to(upper[:, None], x.shape[1:3]))
-    completed = jax.jit(completes.complete)(trained.params, trained.model_state, keys[1], x, labels, known)
-    return np.clip(x, 0, 1), np.clip(completed, 0, 1)
+    noise = jax.random.split(sample_key(trained), len(shown))
+    labels = None if splits.test.labels is None else splits.test.labels[shown]
+    x = np.asarray(trained.system.prepare(noise, jnp.asarray(splits.test.x[shown])))
+    lower = np.broadcast_to(np.arange(x.shape[1])[:, None] >= x.shape[1] // 2, x.shape[1:3])
+    dataset = Dataset(x, labels)
+    completed = complete(trained.system, trained.params, trained.model_state, dataset, lower, sample_key(trained), 1)
+    return np.clip(x, 0, 1), completed[:, 0]

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxvae.applications import (
     classification,
+    completion,
     denoising,
     encoding,
     generation,
@@ -19,15 +20,15 @@ from jaxvae.applications import (
     scoring,
     traversal,
 )
-from jaxvae.capabilities import Classifies, Codes, Encodes, Scores, ScoresExactly, require, require_any
-from jaxvae.data.arrays import as_array, as_noisy_examples
+from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.data.arrays import as_array, as_mask, as_noisy_examples
 from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.types import Dataset, PRNGKey
 
 # Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
 SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
-CLASSIFYING, DENOISING = 0x636C6173, 0x64656E6F
+CLASSIFYING, DENOISING, COMPLETING = 0x636C6173, 0x64656E6F, 0x636F6D70
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,31 @@ class Trained(TrainedModel):
         options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
         return traversal.traverse(*self._model, _key(seed, DECODING), code, **options).images
 
+    def complete(
+        self, images: Any, mask: Any, *, num: int = 4, labels: Any = None, drawn: bool = True, seed: int = 0
+    ) -> np.ndarray:
+        """Return images with some pixels filled in, several times each, [N, num, H, W, C] in [0, 1].
+
+        The other pixels are those of the images, bit for bit (x / 255 of 8-bit ones); see
+        `jaxvae.applications.completion`.
+
+        Args:
+          images: see the class. The values of pixels that are filled in do not matter.
+          mask: which pixels are, [H, W] or [N, H, W]: True or white.
+          num: of completions of each image.
+          labels: classes [N], where the model is conditional on these.
+          drawn: whether pixels are drawn, or are the means E[x | z].
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system cannot complete images, or has no means, or images or mask are of another
+            shape.
+        """
+        able = require(self.system, Completes)
+        dataset = self._examples(images)._replace(labels=self._labels(labels, able.num_classes))
+        unknown = as_mask(mask, len(dataset.x), self.spec)
+        return completion.complete(*self._model, dataset, unknown, _key(seed, COMPLETING), num, drawn=drawn)
+
     def denoise(self, images: Any, *, num_samples: int = denoising.SAMPLES, seed: int = 0) -> np.ndarray:
         """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
 
@@ -213,10 +239,12 @@ class Trained(TrainedModel):
 
     def _scored(self, images: Any, labels: Any) -> Dataset:
         able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
-        if labels is not None and not getattr(able, "num_classes", 0):
-            raise UserError(f"{self.system.name} gives log p(x), whatever the class: leave the labels out.")
-        given = None if labels is None else as_array(labels, "labels")
-        return self._examples(images)._replace(labels=given)
+        return self._examples(images)._replace(labels=self._labels(labels, getattr(able, "num_classes", 0)))
+
+    def _labels(self, labels: Any, num_classes: int) -> np.ndarray | None:
+        if labels is not None and not num_classes:
+            raise UserError(f"{self.system.name} knows no classes: leave the labels out.")
+        return None if labels is None else as_array(labels, "labels")
 
 
 def fingerprint(trained: Trained) -> str:

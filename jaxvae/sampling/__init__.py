@@ -1,11 +1,14 @@
 """Where to decode, and how to draw images pixel by pixel."""
 
 from jaxvae.sampling.autoregressive import Draw, autoregressive, restricted_draw, tempered_draw
+from jaxvae.sampling.given_pixels import LatentDensities, latents_given_pixels
 from jaxvae.sampling.latent_paths import linear, manifold, normed, spherical, traversal
 
 __all__ = [
     "Draw",
+    "LatentDensities",
     "autoregressive",
+    "latents_given_pixels",
     "linear",
     "manifold",
     "normed",

@@ -33,6 +33,7 @@ def autoregressive(
     *,
     given: Array | None = None,
     known: Array | None = None,
+    allowed: Array | None = None,
     cached: bool = True,
 ) -> Array:
     """Draw images of p(x | z), or complete given ones.
@@ -46,6 +47,8 @@ def autoregressive(
       given: images [B, H, W, C] or codes [B, H, W] whose known pixels are kept.
       known: booleans, which pixels are, [H, W] or [B, H, W]. Those after an unknown one condition only what follows
         them: a completion is exact where the known pixels come first.
+      allowed: booleans, which codes a pixel may have, [B, H, W, K], of decoders that give their logits: others have
+        none of the probability.
       cached: whether to keep what the net computed; without, all positions are computed for each pixel: the same draws
         in many times the time, for checks.
 
@@ -78,6 +81,8 @@ def autoregressive(
                 of_pixel, cache = call("read", cache, i, j)
             else:
                 of_pixel = jax.tree.map(lambda leaf: leaf[:, i, j], decoder.apply(variables, z, x))
+            if allowed is not None:
+                of_pixel = jnp.where(allowed[:, i, j], of_pixel, -jnp.inf)
             pixel_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, i * width + j)
             value = jax.vmap(draw)(pixel_keys, of_pixel)
             if given is not None and known is not None:

@@ -18,7 +18,7 @@ from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import score_images
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.tokens import Tokens, classes_in_turn
+from jaxvae.systems.tokens import BlockTokens, Tokens, classes_in_turn
 from jaxvae.types import (
     Array,
     Batch,
@@ -84,7 +84,7 @@ class AutoregressiveParts:
         common = (
             capabilities.Generates(self.sample),
             capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
-            capabilities.Completes(self.complete),
+            capabilities.Completes(self.complete, self._num_classes),
         )
         able = (
             (capabilities.GeneratesClasses(self.spec.num_classes, self.sample_classes), self._conditional),
@@ -113,22 +113,27 @@ class AutoregressiveParts:
         return self._sample(key, params, labels, sampling.tempered_draw(self.likelihood, temperature))
 
     def complete(
-        self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, labels: Array | None, known: Array
-    ) -> Array:
+        self,
+        params: Params,
+        model_state: ModelState,
+        keys: PRNGKey,
+        x: Array,
+        labels: Array | None,
+        known: Array,
+        num: int,
+    ) -> Samples:
         """Sample the unknown pixels: see `capabilities.Completes`."""
-        given = self.tokens.encode(x)
-        height, width = given.shape[1:3]
-        side = known.shape[0] // height
-        tokens = sampling.autoregressive(
-            self.decoder,
-            params,
-            keys,
-            self.likelihood.sample,
-            self._context(labels),
-            given=given,
-            known=known.reshape(height, side, width, side).all((1, 3)),
-        )
-        return self.tokens.decode(tokens)
+        several = lambda leaf: jnp.broadcast_to(leaf, (num, *leaf.shape)).reshape(-1, *leaf.shape[1:])  # noqa: E731
+        each = jax.vmap(lambda index: jax.vmap(lambda key: jax.random.fold_in(key, index))(keys))(jnp.arange(num))
+        context = None if labels is None else several(labels)
+        if isinstance(self.tokens, BlockTokens):  # a block of known and unknown pixels is one of those that agree
+            given: dict[str, Any] = {"allowed": several(self.tokens.agreeing(x, known))}
+        else:
+            given = {"given": several(self.tokens.encode(x)), "known": several(known)}
+        draw, context = self.likelihood.sample, self._context(context)
+        tokens = sampling.autoregressive(self.decoder, params, each.reshape(-1), draw, context, **given)
+        drawn = self.tokens.decode(tokens)
+        return Samples(drawn.reshape(num, len(x), *drawn.shape[1:]), None)
 
     def _sample(self, key: PRNGKey, params: Params, labels: Array, draw: sampling.Draw) -> Samples:
         keys = jax.random.split(key, len(labels))

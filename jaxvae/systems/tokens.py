@@ -50,6 +50,13 @@ class BlockTokens(Tokens):
         """Return the images [B, H, W, C] of codes [B, h, w]."""
         return from_blocks(tokens, self.size, self.channels)
 
+    def agreeing(self, x: Array, known: Array) -> Array:
+        """Return which codes have the known pixels of images, x [B, H, W, C], known [B, H, W] -> [B, h, w, K]."""
+        every = from_blocks(jnp.arange(self.num_codes).reshape(-1, 1, 1), self.size, self.channels)  # [K, s, s, C]
+        blocks = lambda x: x.reshape(len(x), self.shape[0], self.size, self.shape[1], self.size, -1, 1)  # noqa: E731
+        same = blocks(x) == jnp.moveaxis(every, 0, -1)[None, None, :, None]
+        return jnp.all(same | ~blocks(known), axis=(2, 4, 5))
+
 
 def pixel_tokens(spec: DataSpec) -> Tokens:
     """Return the pixels themselves, in [0, 1]."""

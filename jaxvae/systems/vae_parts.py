@@ -14,6 +14,7 @@ from jaxvae.keys import split_each
 from jaxvae.models import VAE, LatentVariableModel, draw_images, with_output_bias
 from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
+from jaxvae.systems.vae_completion import can_complete, complete_images
 from jaxvae.types import (
     Array,
     Batch,
@@ -117,6 +118,7 @@ class VAEParts:
             (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
             (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
             (capabilities.GeneratesTempered(self.sample_tempered), _of_standard_normal(self.vae) is not None),
+            (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
         return (*common, *(capability for capability, holds in able if holds))
 
@@ -154,6 +156,19 @@ class VAEParts:
             return jnp.broadcast_to(of_one[:, None], (len(of_one), vae.posterior.latent_dim))
         keys = jax.random.split(jax.random.key(QUANTILE_SEED), QUANTILE_DRAWS)
         return jnp.quantile(self._apply(params, keys, method="prior_latents"), probabilities, axis=0)
+
+    def complete(
+        self,
+        params: Params,
+        model_state: ModelState,
+        keys: PRNGKey,
+        x: Array,
+        labels: Array | None,
+        known: Array,
+        num: int,
+    ) -> Samples:
+        """Draw the unknown pixels by latents given the known ones: see `capabilities.Completes`."""
+        return complete_images(self.vae, params, keys, x, known, num)
 
     def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
         """Return the terms of the bound: see `capabilities.Scores`."""

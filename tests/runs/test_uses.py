@@ -68,6 +68,21 @@ def test_noise_is_taken_out_of_images_that_are_no_longer_binary(trained):
     np.testing.assert_array_equal(codec.denoise(IMAGES[:5]), codec.reconstruct(IMAGES[:5]))
 
 
+@pytest.mark.parametrize("name", ["vae", "autoregressive"])
+def test_images_are_completed_several_times(trained, name):
+    mask = np.zeros((8, 8), np.uint8)
+    mask[3:] = 255
+    found = trained[name].complete(IMAGES[:3], mask, num=2)
+    assert found.shape == (3, 2, 8, 8, 1)
+    np.testing.assert_array_equal(found[:, :, :3, :, 0], np.stack([IMAGES[:3, :3] / 255] * 2, axis=1))
+    np.testing.assert_array_equal(found, trained[name].complete(IMAGES[:3], mask, num=2))
+    assert (found != trained[name].complete(IMAGES[:3], mask, num=2, seed=1)).any()
+    assert set(np.unique(found)) == {0, 1}
+    if name == "vae":
+        means = trained[name].complete(IMAGES[:3], mask, num=2, drawn=False)
+        assert 0 < means[:, :, 3:].min() < means[:, :, 3:].max() < 1
+
+
 def test_a_classifier_gives_probabilities(trained):
     """By a system that classifies each image by its top left pixel."""
     log_q = lambda params, state, keys, x: jax.nn.log_softmax(jnp.stack([x[:, 0, 0, 0], 0 * x[:, 0, 0, 0]], 1))  # noqa: E731
@@ -87,11 +102,35 @@ REFUSED = {
     ),
     "no classes": ("vae", lambda m: m.sample(2, label=0), "vae cannot draw images of a class: expected one of"),
     "no temperature": ("vae", lambda m: m.sample(2, temperature=0), "temperature is 0, expected a number above 0"),
+    "no completion": (
+        "vqvae",
+        lambda m: m.complete(IMAGES, np.ones((8, 8))),
+        "vqvae cannot complete images: expected one of VAEs whose pixels are independent given the latent",
+    ),
+    "another mask": (
+        "vae",
+        lambda m: m.complete(IMAGES[:2], np.ones((7, 8))),
+        r"The mask is of shape \[7, 8\], expected \[8, 8\], as the model has images, or one for each of them",
+    ),
+    "no means of pixels": (
+        "autoregressive",
+        lambda m: m.complete(IMAGES[:2], np.ones((8, 8)), drawn=False),
+        "autoregressive draws pixels one by one, and has no means of them: leave drawn=False out",
+    ),
+    "no class": (
+        "vae",
+        lambda m: m.complete(IMAGES[:2], np.ones((8, 8)), labels=[0, 1]),
+        "vae knows no classes: leave the labels out",
+    ),
     "no denoiser": ("autoregressive", lambda m: m.denoise(IMAGES), "autoregressive has no codes of images: expected"),
     "no classifier": ("vae", lambda m: m.classify(IMAGES), "vae cannot classify images: expected one of classifiers"),
     "no posterior": ("vqvae", lambda m: m.posterior(IMAGES), r"vqvae cannot draw latents of q\(z \| x\): expected"),
     "no score": ("vqvae", lambda m: m.score(IMAGES), "vqvae has no likelihood of images: expected one of"),
-    "labels of no use": ("vae", lambda m: m.score(IMAGES[:1], labels=[0]), "whatever the class: leave the labels out"),
+    "labels of no use": (
+        "vae",
+        lambda m: m.score(IMAGES[:1], labels=[0]),
+        "vae knows no classes: leave the labels out",
+    ),
     "no path between grids": (
         "vqvae",
         lambda m: m.interpolate(IMAGES[0], IMAGES[1]),

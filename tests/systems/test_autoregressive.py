@@ -86,16 +86,44 @@ def test_evaluation_has_nats_and_bits_of_every_image():
     np.testing.assert_allclose(of_colours.bits, 1 / (24 * np.log(2.0)), rtol=1e-6)  # every channel is a dimension
 
 
+# Unknown ones that come last: of pixels in reading order; of blocks three pixels of the second, whose first is known.
+LAST = {
+    "pixels": np.array([[True, True, True, True], [True, False, False, False]]),
+    "blocks": np.array([[True, True, True, False], [True, True, False, False]]),
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_completions_have_the_probabilities_of_images_with_the_known_pixels(name):
+    system, known, num = system_of(TOKENS[name], conditional=True), LAST[name], 4000
+    params, able = random_params(system), require(system, Completes)
+    assert able.num_classes == 3
+    log_prob = jax.jit(require(system, ScoresExactly).log_prob)
+    p = np.exp(log_prob(params, {}, jnp.asarray(EVERY_IMAGE), jnp.full(256, 1)))
+    x = EVERY_IMAGE[0b10110010]
+    matches = (x == EVERY_IMAGE)[:, known].all(axis=(1, 2))
+    expected = np.where(matches, p, 0) / p[matches].sum()
+    given = jnp.broadcast_to(x, (2, *x.shape)), jnp.array([1, 1]), jnp.broadcast_to(known, (2, *known.shape))
+    complete = jax.jit(able.complete, static_argnums=6)
+    found = complete(params, {}, jax.random.split(jax.random.key(0), 2), *given, num)
+    assert found.mean is None
+    drawn = np.asarray(found.x).reshape(2 * num, 8).astype(int) @ 2 ** np.arange(8)[::-1]
+    np.testing.assert_allclose(np.bincount(drawn, minlength=256) / (2 * num), expected, atol=4 * np.sqrt(0.25 / num))
+
+
 @pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
-def test_completion_keeps_known_pixels_and_draws_others(tokens):
+def test_completion_keeps_known_pixels_of_every_image_and_draws_others(tokens):
     system = system_of(tokens)
-    params, complete = random_params(system), jax.jit(require(system, Completes).complete)
-    known = jnp.asarray(np.broadcast_to(np.array([True, True, False, True]), (2, 4)))
+    params, complete = random_params(system), jax.jit(require(system, Completes).complete, static_argnums=6)
+    known = np.random.default_rng(1).random((256, 2, 4)) < 0.5
     keys = jax.random.split(jax.random.key(0), 256)
-    x = complete(params, {}, keys, jnp.asarray(EVERY_IMAGE), None, known)
-    drawn = np.any(np.asarray(x) != EVERY_IMAGE, axis=(0, 1, 3))
-    # A block is drawn as a whole.
-    np.testing.assert_array_equal(drawn, [False, False, True, tokens.num_codes > 0])
+    x = np.asarray(complete(params, {}, keys, jnp.asarray(EVERY_IMAGE), None, jnp.asarray(known), 2).x)
+    assert x.shape == (2, *EVERY_IMAGE.shape)
+    changed = (x != EVERY_IMAGE)[..., 0]
+    assert not changed[:, known].any()
+    assert 0.3 < changed[:, ~known].mean() < 0.7
+    again = complete(params, {}, keys[:3], jnp.asarray(EVERY_IMAGE[:3]), None, jnp.asarray(known[:3]), 2).x
+    np.testing.assert_array_equal(again, x[:, :3])
 
 
 def test_output_starts_at_the_mean_image():
