@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 from jaxvae.errors import UserError, printable, shortened
 
@@ -38,3 +41,20 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
 def is_full(error: Exception) -> bool:
     """Whether an error is that of a full memory: Python's own, or that of an accelerator."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+@contextlib.contextmanager
+def ending_by_signal() -> Iterator[None]:
+    """Let SIGTERM raise `SystemExit` with status 143, so that what is half-written is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return  # only the main thread hears signals
+
+    def end(number: int, frame: Any) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
