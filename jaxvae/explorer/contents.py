@@ -52,6 +52,7 @@ def contents(trained: Trained, dataset: Dataset | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "shape": spec.shape,
         "levels": levels,
+        "pixels": "black and white, grey is rounded" if levels == 2 else ("grey" if spec.shape[-1] == 1 else "colour"),
         "discrete": functions.vae.likelihood.discrete,
         "samples": SAMPLES,
         "num_params": sum(leaf.size for leaf in jax.tree.leaves(params)),

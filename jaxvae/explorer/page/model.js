@@ -3,7 +3,7 @@
 const LOG_VAR_LIMIT = 40; // as jaxvae.distributions limits log-variances
 
 function makeModel(data) {
-  const weights = decodedWeights(data.weights.data, data.weights.sizes);
+  const weights = decodedWeights(data.weights);
   const run = {};
   for (const [name, program] of Object.entries(data.programs)) run[name] = prepared(program, weights);
   const dim = data.latents.mean.length;

@@ -36,31 +36,39 @@ function prepared(program, weights) {
   };
 }
 
-// The arrays of the page: float16 numbers, or float32 where these would not do, one after the other.
-function decodedWeights(text, sizes) {
+// The value of each of the 65,536 float16 numbers.
+const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+});
+
+// The bytes that a text in base64 stands for.
+function bytesOf(text) {
   const letters = atob(text);
   const bytes = new Uint8Array(letters.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
-  const halves = halfTable();
-  let at = 0;
-  return sizes.map(([size, width]) => {
-    const part = bytes.slice(at, at + size * width); // a copy begins at a multiple of any width
-    at += part.length;
-    if (width === 4) return new Float32Array(part.buffer);
-    return Float32Array.from(new Uint16Array(part.buffer), (bits) => halves[bits]);
-  });
+  return bytes;
 }
 
-// The value of each of the 65,536 float16 numbers.
-function halfTable() {
-  const table = new Float32Array(65536);
-  for (let bits = 0; bits < 65536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) table[bits] = fraction ? NaN : sign * Infinity;
-    else if (exponent === 0) table[bits] = sign * fraction * 2 ** -24;
-    else table[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
-  return table;
+// Numbers from the bytes of float16 ones.
+function halves(bytes) {
+  const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const numbers = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) numbers[i] = HALVES[bits[i]];
+  return numbers;
+}
+
+// The arrays of the page one after the other, each of a size, of numbers of 2 or 4 bytes.
+function decodedWeights({ data, sizes }) {
+  const bytes = bytesOf(data);
+  let at = 0;
+  return sizes.map(([size, width]) => {
+    const part = bytes.slice(at, at + size * width); // a copy, which begins at a multiple of any width
+    at += part.length;
+    return width === 4 ? new Float32Array(part.buffer) : halves(part);
+  });
 }
