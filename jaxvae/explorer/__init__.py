@@ -1,5 +1,5 @@
 """A trained VAE as a page to play with: one HTML file in which it runs in the browser."""
 
-from jaxvae.explorer.page import explorer_html
+from jaxvae.explorer.page import explore
 
-__all__ = ["explorer_html"]
+__all__ = ["explore"]

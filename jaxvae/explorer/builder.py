@@ -105,8 +105,9 @@ class Builder:
         out = self.given(shape, kind)
         written = []
         for view, start, skips in parts:
-            ends = [first + (length - 1) * skip + 1 for first, length, skip in zip(start, view.shape, skips, strict=True)]
-            target = out.layout[tuple(map(slice, start, ends, skips))]
+            sides = zip(start, view.shape, skips, strict=True)
+            ranges = [slice(at, at + (length - 1) * skip + 1, skip) for at, length, skip in sides]
+            target = out.layout[(..., *ranges)]  # with the dots a view also where there are no axes
             offsets = _offset(view.layout, self._bases[view.value]), _offset(target, self._bases[out.value])
             lengths, *strides = coalesced(view.shape, view.layout.strides, target.strides)
             written.append([lengths, offsets[0], strides[0], offsets[1], strides[1]])

@@ -1,7 +1,6 @@
 """What a model makes of some images, with the parameters as they are and rounded as in the page."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,18 +19,19 @@ SAMPLES = 16  # of q(z | x), for the bound of an image; as many as in the page
 class Measured(NamedTuple):
     """What a model makes of N images."""
 
-    x: np.ndarray  # prepared, [N, H, W, C]
-    stats: GaussianParams  # of q(z | x), [N, D] each
-    reconstructions: np.ndarray  # E[x | z] of the posterior means, [N, H, W, C]
-    elbo: np.ndarray  # [N], nats
+    x: Any  # prepared, [N, H, W, C]
+    stats: Any  # `GaussianParams` of q(z | x), [N, D] each
+    reconstructions: Any  # E[x | z] of the posterior means, [N, H, W, C]
+    elbo: Any  # [N], nats
 
 
 def levels_of(system: System) -> int:
     """Return how many values a pixel has once it is prepared: 2 where images are binarised."""
-    spec = system.spec
-    grey = np.full((8, *spec.shape), spec.num_values // 2, np.uint8)
-    drawn = np.asarray(system.prepare(evaluation_keys(0, len(grey)), grey))
-    return 2 if np.isin(drawn, (0, 1)).all() else spec.num_values
+    if system.spec.num_values == 2:
+        return 2
+    grey = jnp.full((8, *system.spec.shape), 0.5)
+    drawn = system.prepare(evaluation_keys(0, len(grey)), grey)
+    return 2 if np.isin(drawn, (0, 1)).all() else system.spec.num_values
 
 
 def to_levels(x: Array, num_values: int, levels: int) -> Array:

@@ -7,9 +7,12 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from jaxvae.data.arrays import as_array, as_examples
+from jaxvae.errors import UserError
 from jaxvae.explorer.contents import contents
+from jaxvae.explorer.parts import functions_of
 from jaxvae.runs.trained import Trained
-from jaxvae.types import Dataset, Likelihood
+from jaxvae.types import Dataset
 
 # Files of `page/` in the order in which they are put together, to one program and one style sheet.
 SCRIPTS = (
@@ -19,7 +22,7 @@ SCRIPTS = (
 STYLES = ("explorer", "layout")
 
 
-def explorer_html(trained: Trained, dataset: Dataset | None = None, title: str | None = None) -> str:
+def explore(trained: Trained, images: Any = None, labels: Any = None, *, title: str | None = None) -> str:
     """Return a page in which a VAE is explored: one HTML file that needs no server and no network.
 
     It has sliders for the latents, a map of the codes of images, a canvas to draw on, the reconstruction and the score
@@ -27,16 +30,21 @@ def explorer_html(trained: Trained, dataset: Dataset | None = None, title: str |
 
     Args:
       trained: a VAE with a Gaussian posterior, of images of one channel or three.
-      dataset: images as the data set of the model has them, of which some are on the map; None leaves them out.
+      images: for the map, of which some are taken, [N, H, W] or [N, H, W, C] as methods of `Trained` take them; None
+        leaves them out.
+      labels: their classes [N], by which they are coloured, or None.
       title: of the page; by default what was trained and the name of the run.
 
     Returns:
-      The text of the file.
+      The text of the file, to be written as UTF-8.
 
     Raises:
-      UserError: if the model is of another kind, or has an operation that the page has not.
+      UserError: if the model is of another kind or has an operation that the page has not, or the images are not those
+        that it knows.
     """
-    found = {**contents(trained, dataset), **_names(trained), **({"title": title} if title else {})}
+    functions = functions_of(trained.system)
+    dataset = None if images is None else _dataset(trained, images, labels)
+    found = {"title": title or _title(trained), **contents(trained, functions, dataset)}
     return _filled(
         _file("template.html"),
         TITLE=html.escape(found["title"]),
@@ -51,6 +59,16 @@ def explorer_html(trained: Trained, dataset: Dataset | None = None, title: str |
 # ---------- private
 
 
+def _dataset(trained: Trained, images: Any, labels: Any) -> Dataset:
+    x = as_examples(images, trained.spec)
+    classes = None if labels is None else as_array(labels, "labels")
+    if classes is not None and classes.shape != (len(x),):
+        raise UserError(f"The labels have shape {list(classes.shape)}, expected one for each of {len(x)} images.")
+    if not len(x):
+        raise UserError("There are no images: give at least one, or leave them out.")
+    return Dataset(x, classes)
+
+
 def _file(name: str) -> str:
     return files("jaxvae.explorer").joinpath("page", name).read_text(encoding="utf-8")
 
@@ -60,20 +78,8 @@ def _filled(template: str, **texts: str) -> str:
     return re.sub("@([A-Z]+)@", lambda place: texts[place[1]], template)
 
 
-def _names(trained: Trained) -> dict[str, Any]:
-    """What the page calls the model and its images."""
+def _title(trained: Trained) -> str:
+    """What was trained, and the name of the run."""
     experiment = str(trained.record.get("experiment", trained.system.name)).rpartition(".")[2]
     run = trained.folder.name if trained.folder else ""
-    return {
-        "title": " · ".join(name for name in (experiment, run) if name),
-        "about": f"{trained.system.name}, likelihood {_likelihood(trained.system.parts.vae.likelihood)}",
-    }
-
-
-def _likelihood(likelihood: Likelihood) -> str:
-    """The name of a likelihood, inside those that change its unit alone."""
-    recipe = likelihood.recipe
-    if recipe is None:
-        return "of your own"
-    inside = dict(recipe.arguments).get("likelihood")
-    return _likelihood(inside) if isinstance(inside, Likelihood) else recipe.constructor.__name__
+    return " · ".join(name for name in (experiment, run) if name)

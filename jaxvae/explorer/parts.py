@@ -15,7 +15,7 @@ from jaxvae.models import VAE
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.priors.normal import StandardNormal
 from jaxvae.systems.vae_parts import VAEParts
-from jaxvae.types import Array, GaussianParams, Params, System
+from jaxvae.types import Array, GaussianParams, Likelihood, Params, System
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,16 @@ class Functions:
         """Return log p(x | z) for the parameters of p(x | z), [] nats."""
         return self.vae.likelihood.log_prob(of_x, x)
 
+    def likelihood_name(self) -> str:
+        """Return the name of the likelihood, inside those that change its unit alone."""
+        likelihood = self.vae.likelihood
+        while likelihood.recipe is not None:
+            inside = dict(likelihood.recipe.arguments).get("likelihood")
+            if not isinstance(inside, Likelihood):
+                return likelihood.recipe.constructor.__name__
+            likelihood = inside
+        return "of your own"
+
     def programs(self, params: Params, shape: tuple[int, ...]) -> dict[str, Program]:
         """Return the functions as programs by name, with the given parameters, for images of a shape."""
         x = jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -76,12 +86,15 @@ def functions_of(system: System) -> Functions:
       system: a VAE with a Gaussian posterior.
 
     Raises:
-      UserError: if it is something else, or its pixels depend on each other.
+      UserError: if it is something else, or its pixels depend on each other, or it has other examples than images.
     """
     require(system, Infers)
+    shape = system.spec.shape
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise UserError(f"{system.name} is of examples of shape {list(shape)}: expected images, grey or in colour.")
     vae: Any = getattr(system.parts, "vae", None)
     if not isinstance(system.parts, VAEParts) or not isinstance(vae, VAE):
         raise UserError(f"{system.name} cannot be explored: expected a VAE with one group of latents.")
     if isinstance(vae.decoder, AutoregressiveDecoder):
-        raise UserError(f"{system.name} draws pixel by pixel, too slow to explore: expected a VAE of independent pixels.")
+        raise UserError(f"{system.name} draws pixel by pixel, too slow for a page: expected independent pixels.")
     return Functions(vae)

@@ -12,8 +12,8 @@ from jaxvae.explorer.builder import Builder, View
 Rule = Callable[..., Any]
 
 NUMBERS = (
-    *("add", "sub", "mul", "div", "max", "min", "pow", "atan2", "neg", "exp", "exp2", "log", "log1p", "expm1", "tanh"),
-    *("logistic", "sqrt", "rsqrt", "cbrt", "abs", "sign", "floor", "ceil", "sin", "cos", "erf"),
+    *("add", "sub", "mul", "div", "rem", "max", "min", "pow", "atan2", "neg", "exp", "exp2", "log", "log1p", "expm1"),
+    *("tanh", "logistic", "sqrt", "rsqrt", "cbrt", "abs", "sign", "floor", "ceil", "sin", "cos", "erf"),
     *("is_finite", "eq", "ne", "lt", "le", "gt", "ge"),
 )
 TRUTHS = {"and": "min", "or": "max", "xor": "ne", "not": "not"}  # truth values are 0 and 1
@@ -74,8 +74,8 @@ def apply(
     on_bits = name in TRUTHS and kind != "b"
     if name not in RULES or on_bits or (name == "select_n" and len(arguments) != 3):
         raise UserError(
-            f"The model has the operation {name}, which the page of `explore` does not have: expected networks of dense "
-            "layers, convolutions and elementwise functions, without loops."
+            f"The model has the operation {name}, which the page of `explore` does not have: expected dense layers, "
+            "convolutions and functions of single numbers, without loops."
         )
     made = RULES[name](builder, *arguments, **(params | {"shape": shape, "kind": kind}))
     return made if isinstance(made, list) else [made]

@@ -53,7 +53,7 @@ def convolution(
         [images, kernels],
         nhwc,
         kind,
-        shape=list(images.shape),
+        images=list(images.shape),
         kernel=list(kernels.shape),
         result=nhwc,
         strides=list(window_strides),

@@ -50,12 +50,13 @@ def _run(builder: Builder, closed: Any, arguments: list[View]) -> list[View]:
     def view(atom: Any) -> View:
         if not isinstance(atom, Literal):
             return known[atom]
-        if not np.shape(atom.val):
-            return builder.scalar(float(atom.val), _kind(atom.aval.dtype))
-        return builder.weight(atom.val, _kind(atom.aval.dtype))
+        array = np.asarray(atom.val)
+        kind = _kind(array.dtype)
+        return builder.weight(array, kind) if array.ndim else builder.scalar(float(array), kind)
 
     for eqn in jaxpr.eqns:
-        name, operands, first = eqn.primitive.name, [view(atom) for atom in eqn.invars], eqn.outvars[0].aval
+        name, operands = eqn.primitive.name, [view(atom) for atom in eqn.invars]
+        first: Any = eqn.outvars[0].aval
         inner = next(_inner(eqn.params), None) if name not in LOOPS else None
         if inner is not None:
             results = _run(builder, inner, operands)

@@ -31,8 +31,7 @@ class Weights:
         return {
             "inputs": program.inputs,
             "outputs": program.outputs,
-            # JSON has no infinities, JavaScript makes numbers of their names
-            "scalars": [[value, number if np.isfinite(number) else _name(number)] for value, number in program.scalars.items()],
+            "scalars": [[value, _number(number)] for value, number in program.scalars.items()],
             "weights": [[value, self._index(array)] for value, array in program.weights.items()],
             "steps": program.steps,
         }
@@ -57,6 +56,16 @@ class Weights:
         return self._indices[key]
 
 
+def in_halves(array: np.ndarray) -> str:
+    """Return numbers as float16, in base64."""
+    return base64.b64encode(np.asarray(array, "<f2").tobytes()).decode()
+
+
+def in_digits(array: np.ndarray) -> list[float]:
+    """Return numbers for JSON, to five decimals."""
+    return [round(float(number), 5) for number in array]
+
+
 # ---------- private
 
 
@@ -71,5 +80,8 @@ def _rounded(leaf: Any) -> np.ndarray:
     return half if np.isfinite(half).all() else array
 
 
-def _name(number: float) -> str:
+def _number(number: float) -> float | str:
+    """A number for JSON, which has no infinities: JavaScript makes them of their names."""
+    if np.isfinite(number):
+        return number
     return "NaN" if np.isnan(number) else "Infinity" if number > 0 else "-Infinity"

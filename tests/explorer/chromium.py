@@ -99,7 +99,8 @@ class Browser:
     def place(self, selector, right=0.5, down=0.5):
         """A point of an element, in pixels of the window; the element is scrolled into sight."""
         box = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'center'});"
             "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
         )
         return box[0] + right * box[2], box[1] + down * box[3]

@@ -35,6 +35,7 @@ BINARY = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.divide,
+    "rem": np.fmod,
     "max": np.maximum,
     "min": np.minimum,
     "pow": np.power,
@@ -104,7 +105,7 @@ def reduce(step, a):
 
 def conv(step, x, kernel):
     """By the sum over all pixels and taps, one by one."""
-    x, kernel = x.reshape(step["shape"]), kernel.reshape(step["kernel"])
+    x, kernel = x.reshape(step["images"]), kernel.reshape(step["kernel"])
     out = np.zeros(step["result"])
     inner, outer = kernel.shape[2], kernel.shape[3] // step["groups"]
     for _, row, column, channel in np.ndindex(out.shape):

@@ -7,7 +7,7 @@ function makeAbout({ data, model, images, store }) {
   add("Images", `${images.height} × ${images.width}, ${data.pixels}`);
   add("Parameters", `${shown(data.num_params, 0)}, rounded to 16 bits`);
   add("Cost of the rounding", roundingText(data.rounding));
-  add("Latents", `${model.dim}, ${priorText(data)}`);
+  add("Latents", `${model.dim}, z0 to z${model.dim - 1}, ${priorText(data)}`);
   add("Score", `Mean over ${data.samples} draws from q(z | x) of the evidence lower bound, in nats; ± is the standard error of these draws.`);
   const time = element("span", {}, "…");
   add("Time to decode an image", time);

@@ -35,6 +35,7 @@ const BINARY = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
+  rem: (a, b) => a % b,
   max: Math.max,
   min: Math.min,
   pow: (a, b) => a ** b,

@@ -7,7 +7,7 @@ function directions({ latents, images }) {
   const order = Array.from({ length: dim }, (_, d) => d);
   if (latents.activity.length) order.sort((a, b) => latents.activity[b] - latents.activity[a]);
   const axes = (images?.axes ?? []).map((axis, i) => ({ name: `Principal axis ${i + 1}`, axis, zero: images.mean }));
-  const singles = order.map((d) => ({ name: `Latent ${d + 1}`, axis: unit(d), zero: new Float32Array(dim) }));
+  const singles = order.map((d) => ({ name: `z${d}`, axis: unit(d), zero: new Float32Array(dim) }));
   return dim === 1 ? singles : [...axes, ...singles];
 }
 

@@ -69,7 +69,7 @@ function oneRow(out, result, a, left, b, right, k, n) {
 // Convolves images [n, h, w, cin] with kernels [kh, kw, cin / groups, cout]. The windows of a row of the result are
 // copied next to each other, zeros outside, and multiplied by the kernel: of every group one matrix product a row.
 function convolve(out, [x, kernel], step) {
-  const [images, height, width, cin] = step.shape;
+  const [number, height, width, cin] = step.images;
   const [kh, kw, per, cout] = step.kernel;
   const [, rows, columns] = step.result;
   const { groups } = step;
@@ -83,7 +83,7 @@ function convolve(out, [x, kernel], step) {
     for (let t = 0; t < length; t++) {
       for (let c = 0; c < each; c++) matrix[t * each + c] = kernel[t * cout + g * each + c];
     }
-    for (let image = 0; image < images; image++) {
+    for (let image = 0; image < number; image++) {
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
           for (let i = 0; i < kh; i++) {

@@ -17,7 +17,7 @@ function makeSliders({ model, store, data: { latents } }) {
     const value = element("output", { htmlFor: input.id });
     const meter = element("span", { className: "meter", "aria-hidden": "true" }, element("i"));
     meter.firstChild.style.width = activity.length ? `${(100 * activity[d]) / most}%` : "0";
-    const label = element("label", { htmlFor: input.id }, `Latent ${d + 1}`, ...(activity.length ? [meter] : []));
+    const label = element("label", { htmlFor: input.id }, `z${d}`, ...(activity.length ? [meter] : []));
     input.addEventListener("input", () => {
       const z = store.state.z.slice();
       z[d] = mean[d] + std[d] * quantile(input.valueAsNumber / 100);
