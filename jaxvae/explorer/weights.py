@@ -5,10 +5,11 @@ import hashlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.explorer.builder import Program
-from jaxvae.types import Params
+from jaxvae.types import Array, Params
 
 
 def rounded(params: Params) -> Params:
@@ -74,10 +75,10 @@ def _half(array: np.ndarray) -> np.ndarray:
         return array.astype("<f2")
 
 
-def _rounded(leaf: Any) -> np.ndarray:
+def _rounded(leaf: Any) -> Array:
     array = np.asarray(leaf, np.float32)
     half = _half(array).astype(np.float32)
-    return half if np.isfinite(half).all() else array
+    return jnp.asarray(half if np.isfinite(half).all() else array)
 
 
 def _number(number: float) -> float | str:

@@ -8,7 +8,10 @@ function makeAbout({ data, model, images, store }) {
   add("Parameters", `${shown(data.num_params, 0)}, rounded to 16 bits`);
   add("Cost of the rounding", roundingText(data.rounding));
   add("Latents", `${model.dim}, z0 to z${model.dim - 1}, ${priorText(data)}`);
-  add("Score", `Mean over ${data.samples} draws from q(z | x) of the evidence lower bound, in nats; ± is the standard error of these draws.`);
+  add(
+    "Score",
+    `Mean over ${data.samples} draws from q(z | x) of the evidence lower bound, in nats; ± is its standard error.`,
+  );
   const time = element("span", {}, "…");
   add("Time to decode an image", time);
   store.listen(() => {
@@ -21,13 +24,14 @@ function roundingText(rounding) {
   if (!rounding) return "Not measured: the page was made without images.";
   const percent = (v) => `${(100 * v).toPrecision(2)} %`;
   return (
-    `Against the parameters in full, pixels of reconstructions differ by ${percent(rounding.mean)} of the range on average ` +
-    `and ${percent(rounding.largest)} at most, scores by ${rounding.nats.toPrecision(2)} nats on average, on the images of the map.`
+    `Against the parameters in full, pixels of reconstructions differ by ${percent(rounding.mean)} of the range ` +
+    `on average and ${percent(rounding.largest)} at most, scores by ${rounding.nats.toPrecision(2)} nats on average, ` +
+    "on the images of the map."
   );
 }
 
 function priorText({ latents }) {
   if (latents.draws.length === 0) return "with the prior N(0, I)";
   const number = latents.draws.length / latents.mean.length;
-  return `with a learned prior: random samples are ${number} draws from it, and sliders span its mean and standard deviation`;
+  return `with a learned prior, of which random samples are ${number} draws; sliders follow their mean and spread`;
 }

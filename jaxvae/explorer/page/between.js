@@ -14,7 +14,11 @@ function makePath({ model, images, store }) {
     const canvas = element("canvas", { "aria-hidden": "true" });
     canvas.style.aspectRatio = `${images.width} / ${images.height}`;
     const t = i / (FRAMES - 1);
-    const button = element("button", { type: "button", "aria-label": `${Math.round(100 * t)} % of the way from A to B` }, canvas);
+    const button = element(
+      "button",
+      { type: "button", "aria-label": `${Math.round(100 * t)} % of the way from A to B` },
+      canvas,
+    );
     button.addEventListener("click", () => go(t));
     strip.append(button);
     return { t, canvas, button };
@@ -60,7 +64,7 @@ function makePath({ model, images, store }) {
     const begin = performance.now() - (position.valueAsNumber / 100) * 3000;
     play.textContent = "Stop";
     const step = (now) => {
-      const t = (((now - begin) / 3000) % 2 + 2) % 2;
+      const t = ((((now - begin) / 3000) % 2) + 2) % 2;
       go(t < 1 ? t : 2 - t);
       playing = requestAnimationFrame(step);
     };

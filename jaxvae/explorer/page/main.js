@@ -39,7 +39,8 @@ async function readPoints({ images: found, latents }, images) {
     const label = found.labels[i];
     const x = pictures[i];
     const point = { z: codes.slice(i * dim, (i + 1) * dim), x, elbo, number: i + 1, place: [0, 0] };
-    if (Number.isInteger(label)) Object.assign(point, { name: found.classes[label], colour: COLOURS[label % COLOURS.length] });
+    if (Number.isInteger(label))
+      Object.assign(point, { name: found.classes[label], colour: COLOURS[label % COLOURS.length] });
     if (x) point.picture = () => images.paint(images.newCanvas(), x, asInk ? inkOf(point.colour) : null, inverted);
     return point;
   });

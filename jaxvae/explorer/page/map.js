@@ -1,6 +1,17 @@
 // The map: encoded images in a plane of the space of codes, or what the decoder makes of that plane.
 
-const COLOURS = ["#4269d0", "#e07b1f", "#2f9e5b", "#d6455d", "#8a63d2", "#18a3b8", "#b2771b", "#d65fa8", "#6c8f1d", "#7d8590"];
+const COLOURS = [
+  "#4269d0",
+  "#e07b1f",
+  "#2f9e5b",
+  "#d6455d",
+  "#8a63d2",
+  "#18a3b8",
+  "#b2771b",
+  "#d65fa8",
+  "#6c8f1d",
+  "#7d8590",
+];
 
 function makeMap(app) {
   const { images, store, data, points } = app;
@@ -57,7 +68,10 @@ function makeMap(app) {
   function cross() {
     const context = canvas.getContext("2d");
     const [x, y] = toCanvas(coordinates(store.state.z, frame.plane)).map((v) => Math.min(Math.max(v, 0), frame.size));
-    for (const [width, colour] of [[5, "--card"], [2.5, "--accent"]]) {
+    for (const [width, colour] of [
+      [5, "--card"],
+      [2.5, "--accent"],
+    ]) {
       context.beginPath();
       context.arc(x, y, 9 * devicePixelRatio, 0, 2 * Math.PI);
       context.lineWidth = width * devicePixelRatio;

@@ -21,7 +21,8 @@ function handleMap({ store, points }, canvas, { place, move, frame }) {
     const { x, z, name, elbo } = point;
     if (x) store.setImage(x);
     else store.setCode(z);
-    status.textContent = `Image ${point.number}${name === undefined ? "" : `, class ${name}`}: score ${shown(elbo, 1)} nats.`;
+    const ofClass = name === undefined ? "" : `, class ${name}`;
+    status.textContent = `Image ${point.number}${ofClass}: score ${shown(elbo, 1)} nats.`;
   }
 
   const decoded = () => byId("view").value === "decoded";

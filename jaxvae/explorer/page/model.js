@@ -19,8 +19,8 @@ function makeModel(data) {
     return run.mean(...run.decode(z))[0].map((v) => Math.min(Math.max(v, 0), 1));
   }
 
-  // One estimate of log p(x | z) + log p(z) - log q(z | x), for z = mean + noise * standard deviation. Under N(0, I) its
-  // last two terms are replaced by their expectation, which has less noise.
+  // One estimate of log p(x | z) + log p(z) - log q(z | x), for z = mean + noise * standard deviation. Under N(0, I)
+  // its last two terms are replaced by their expectation, which has less noise.
   function bound(x, q, noise) {
     const z = q.mean.map((mean, d) => mean + Math.exp(q.logVar[d] / 2) * noise[d]);
     const likelihood = run.log_px(...run.decode(z), x)[0][0];

@@ -23,7 +23,11 @@ function prepared(program, weights) {
     values[step.out] = new Float32Array(step.size);
     if (step.in.every((value) => fixed.has(value))) {
       // What depends on weights alone is computed once.
-      operate(step, values[step.out], step.in.map((value) => values[value]));
+      operate(
+        step,
+        values[step.out],
+        step.in.map((value) => values[value]),
+      );
       fixed.add(step.out);
     } else steps.push(step);
   }
@@ -31,7 +35,12 @@ function prepared(program, weights) {
     program.inputs.forEach((value, i) => {
       values[value] = inputs[i];
     });
-    for (const step of steps) operate(step, values[step.out], step.in.map((value) => values[value]));
+    for (const step of steps)
+      operate(
+        step,
+        values[step.out],
+        step.in.map((value) => values[value]),
+      );
     return program.outputs.map((value) => values[value]);
   };
 }

@@ -22,7 +22,7 @@ function makeScore(app) {
     const found = [];
     function some() {
       if (turn !== running) return;
-      for (const begin = performance.now(); found.length < data.samples && performance.now() - begin < 12; ) {
+      for (const begin = performance.now(); found.length < data.samples && performance.now() - begin < 12;) {
         found.push(model.bound(x, q, normals(random, model.dim)));
       }
       if (found.length < data.samples) setTimeout(some);

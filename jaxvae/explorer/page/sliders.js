@@ -1,5 +1,5 @@
-// A slider for every latent. It moves through the probabilities of the prior, and the latent is their quantile: equal ways
-// are equally likely, and no end is farther out than one draw in a thousand.
+// A slider for every latent. It moves through the probabilities of the prior, and the latent is their quantile: equal
+// ways are equally likely, and no end is farther out than one draw in a thousand.
 
 const FEW = 16; // sliders that are shown at first
 const INACTIVE = 0.01; // variance of the posterior means below which a latent says nothing of the images
@@ -52,7 +52,9 @@ function makeSliders({ model, store, data: { latents } }) {
   const more = byId("more");
   const fold = (all) => {
     rows.forEach((row, i) => (row.element.hidden = !all && i >= first));
-    more.textContent = all ? "Show fewer" : `Show ${first === active ? "those that do nothing" : "all"} (${model.dim - first} more)`;
+    more.textContent = all
+      ? "Show fewer"
+      : `Show ${first === active ? "those that do nothing" : "all"} (${model.dim - first} more)`;
     more.setAttribute("aria-expanded", all);
   };
   more.hidden = first === model.dim;

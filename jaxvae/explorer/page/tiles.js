@@ -30,7 +30,7 @@ function makeTiles({ model, images }) {
 
     function some() {
       if (mine !== turn) return;
-      for (const begin = performance.now(); cells.length && performance.now() - begin < 12; ) {
+      for (const begin = performance.now(); cells.length && performance.now() - begin < 12;) {
         const [column, row] = cells.pop();
         const side = frame.size / TILES;
         const [left, top] = [Math.round(column * side), Math.round(row * side)];
