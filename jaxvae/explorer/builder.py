@@ -106,7 +106,7 @@ class Builder:
         written = []
         for view, start, skips in parts:
             sides = zip(start, view.shape, skips, strict=True)
-            ranges = [slice(at, at + (length - 1) * skip + 1, skip) for at, length, skip in sides]
+            ranges: Any = [slice(at, at + (length - 1) * skip + 1, skip) for at, length, skip in sides]
             target = out.layout[(..., *ranges)]  # with the dots a view also where there are no axes
             offsets = _offset(view.layout, self._bases[view.value]), _offset(target, self._bases[out.value])
             lengths, *strides = coalesced(view.shape, view.layout.strides, target.strides)

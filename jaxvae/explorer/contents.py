@@ -14,6 +14,7 @@ from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
 POINTS = 500  # encoded images on the map
+DRAWN = 64  # images on which the rounding is measured where none are given
 PRIOR_DRAWS = 300  # of a prior that the page cannot draw from
 
 
@@ -42,33 +43,36 @@ def contents(trained: Trained, functions: Functions, dataset: Dataset | None) ->
     system, spec = trained.system, trained.spec
     params, levels, weights = rounded(trained.params), levels_of(system), Weights()
     programs = functions.programs(params, spec.shape)
-    latents = _latents(functions, params)
-    found: dict[str, Any] = {
+    latents, statistics = _latents(functions, params), trained.latents
+    if dataset is None:
+        some = Dataset(_drawn(functions, params), None)
+    else:
+        some = subset(dataset, min(POINTS, len(dataset.x)), 0)
+    measured = measure(functions, system, params, some.x, levels)
+    activity = statistics.std[0] ** 2 if statistics else np.var(measured.stats.mean, axis=0)
+    num_params = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return {
         "about": f"{system.name}, likelihood {functions.likelihood_name()}",
         "shape": spec.shape,
         "levels": levels,
         "pixels": "black and white, grey is rounded" if levels == 2 else ("grey" if spec.shape[-1] == 1 else "colour"),
         "discrete": functions.vae.likelihood.discrete,
         "samples": SAMPLES,
-        "num_params": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "num_params": num_params,
         "programs": {name: weights.described(program) for name, program in programs.items()},
+        "weights": weights.packed(),
         "latents": {
             "mean": in_digits(latents.mean),
             "std": in_digits(latents.std),
             "draws": in_halves(latents.draws),
-            "activity": [],
+            "activity": in_digits(activity) if statistics or (dataset is not None and len(some.x) > 1) else [],
         },
-        "weights": weights.packed(),
-        "images": None,
+        "rounding": {
+            "images": "the images of the map" if dataset is not None else "images drawn from the model",
+            **_differences(measured, measure(functions, system, trained.params, some.x, levels)),
+        },
+        "images": map_images(measured, some.labels, spec.classes, num_params) if dataset is not None else None,
     }
-    if dataset is not None:
-        some = subset(dataset, min(POINTS, len(dataset.x)), 0)
-        measured = measure(functions, system, params, some.x, levels)
-        exact = measure(functions, system, trained.params, some.x, levels)
-        found["latents"]["activity"] = in_digits(np.var(measured.stats.mean, axis=0))
-        found["rounding"] = _differences(measured, exact)
-        found["images"] = map_images(measured, some.labels, spec.classes, found["num_params"])
-    return found
 
 
 # ---------- private
@@ -81,6 +85,13 @@ def _latents(functions: Functions, params: Any) -> Latents:
     keys = jax.random.split(jax.random.key(0), PRIOR_DRAWS)
     draws = np.asarray(functions.vae.apply({"params": params}, keys, method="prior_latents"))
     return Latents(draws.mean(axis=0), draws.std(axis=0), draws)
+
+
+def _drawn(functions: Functions, params: Any) -> np.ndarray:
+    """Means of images for latents of the prior, for a model that is given no images."""
+    z = functions.vae.apply({"params": params}, jax.random.split(jax.random.key(0), DRAWN), method="prior_latents")
+    means = jax.jit(jax.vmap(lambda z: functions.mean(functions.decode(params, z))))(z)
+    return np.clip(np.asarray(means, np.float32), 0, 1)
 
 
 def _differences(measured: Measured, exact: Measured) -> dict[str, float]:

@@ -18,7 +18,7 @@ from jaxvae.systems.vae_parts import VAEParts
 from jaxvae.types import Array, GaussianParams, Likelihood, Params, System
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Functions:
     """The functions of one VAE, of one image [H, W, C] or one latent [D] each.
 

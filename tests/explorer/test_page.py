@@ -66,10 +66,17 @@ def test_title_is_the_experiment_and_the_name_of_the_run(trained, tmp_path):
     assert data_of(explore(replace(trained, folder=tmp_path / "first")))["title"] == "small · first"
 
 
+def test_activity_is_that_of_the_training_images_where_it_is_known(trained):
+    latents = {"step": 3, "mean": [[0.0, 1.0, 2.0]], "std": [[0.5, 2.0, 0.1]]}
+    data = data_of(explore(replace(trained, record={**trained.record, "latents": latents})))
+    np.testing.assert_allclose(data["latents"]["activity"], [0.25, 4.0, 0.01], atol=1e-5)
+
+
 def test_page_without_images_has_no_points(trained):
     data = data_of(explore(trained))
     assert data["images"] is None
-    assert "rounding" not in data
+    assert data["rounding"]["images"] == "images drawn from the model"
+    assert 0 < data["rounding"]["mean"] < 0.01
     assert data["latents"]["activity"] == []
 
 
@@ -98,6 +105,7 @@ def test_labels_that_are_not_known_have_no_class(trained):
     assert data["images"]["classes"] == [CLASSES[1]]
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_what_is_modelled():
     assert levels_of(vae(spec_of(2))) == 2
     assert levels_of(vae(spec_of(256))) == 2  # binarised

@@ -21,12 +21,11 @@ function makeAbout({ data, model, images, store }) {
 }
 
 function roundingText(rounding) {
-  if (!rounding) return "Not measured: the page was made without images.";
   const percent = (v) => `${(100 * v).toPrecision(2)} %`;
   return (
     `Against the parameters in full, pixels of reconstructions differ by ${percent(rounding.mean)} of the range ` +
     `on average and ${percent(rounding.largest)} at most, scores by ${rounding.nats.toPrecision(2)} nats on average, ` +
-    "on the images of the map."
+    `on ${rounding.images}.`
   );
 }
 

@@ -48,7 +48,7 @@ function makeSliders({ model, store, data: { latents } }) {
   });
 
   const active = activity.length ? activity.filter((variance) => variance > INACTIVE).length : model.dim;
-  const first = Math.max(1, Math.min(FEW, active));
+  const first = Math.min(FEW, active || model.dim);
   const more = byId("more");
   const fold = (all) => {
     rows.forEach((row, i) => (row.element.hidden = !all && i >= first));
