@@ -17,7 +17,7 @@ FLOORS = [
     {"systems"},
     {"applications"},
     {"runs"},
-    {"reports"},
+    {"reports", "explorer"},
     {"studies"},
     {"commands"},
     {"__main__"},
