@@ -1,131 +1,139 @@
-"""Variational autoencoders for images in JAX: pure functions, thin Linen modules, systems to be trained and used."""
+"""Variational autoencoders for images in JAX: pure functions, thin Linen modules, systems to be trained and used.
 
-from jaxvae import (
-    applications,
-    capabilities,
-    data,
-    distributions,
-    errors,
-    evaluation,
-    flows,
-    likelihoods,
-    models,
-    nets,
-    objectives,
-    penalties,
-    priors,
-    quantizers,
-    recipes,
-    reports,
-    runs,
-    sampling,
-    schedules,
-    studies,
-    systems,
-    targets,
-    training,
-    viz,
-)
-from jaxvae.errors import UserError
-from jaxvae.evaluation import importance_estimate
-from jaxvae.flows import (
-    AutoregressiveFlow,
-    CouplingFlow,
-    Inverted,
-    PlanarFlow,
-    RadialFlow,
-    SplineCouplingFlow,
-    SylvesterFlow,
-)
-from jaxvae.likelihoods import (
-    bernoulli,
-    bernoulli_mixture,
-    beta_binomial,
-    categorical,
-    continuous_bernoulli,
-    gaussian,
-    gaussian_learned_scale,
-    logistic_mixture,
-    squared_error,
-)
-from jaxvae.models import (
-    VAE,
-    VQVAE,
-    Autoencoder,
-    ConvPair,
-    DensePair,
-    HierarchicalVAE,
-    HierarchicalVQVAE,
-    LadderNetwork,
-    SemiSupervisedVAE,
-    class_bound,
-    with_mean_image,
-    with_output_bias,
-)
-from jaxvae.nets import (
-    MLP,
-    AutoregressiveDecoder,
-    Conv,
-    ConvDecoder,
-    ConvEncoder,
-    ConvTranspose,
-    ImageDecoder,
-    MapDecoder,
-    MapEncoder,
-    MLPEncoder,
-    PixelCNN,
-    PixelRNN,
-    ResNetDecoder,
-    ResNetEncoder,
-    Transformer,
-    dropout,
-)
-from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae, stratified_elbo
-from jaxvae.posteriors import (
-    BernoulliPosterior,
-    FlowPosterior,
-    GaussianPosterior,
-    MixturePosterior,
-    RelaxedBernoulliPosterior,
-    StraightThroughPosterior,
-)
-from jaxvae.priors import (
-    BernoulliMixturePrior,
-    BernoulliPrior,
-    FlowPrior,
-    MixturePrior,
-    VampPrior,
-    fair_bernoulli,
-    standard_normal,
-)
-from jaxvae.quantizers import (
-    FSQ,
-    LFQ,
-    GroupedQuantizer,
-    GumbelQuantizer,
-    ResidualQuantizer,
-    VectorQuantizer,
-)
-from jaxvae.runs.load import load
-from jaxvae.runs.train_system import train
-from jaxvae.runs.trained import Trained
-from jaxvae.schedules import cyclical_warmup, linear_warmup
-from jaxvae.training import Checkpoints, create_train_state, fit, make_train_step
-from jaxvae.types import (
-    Batch,
-    Dataset,
-    DataSpec,
-    ELBOTerms,
-    GaussianParams,
-    Likelihood,
-    Player,
-    Samples,
-    Splits,
-    StepInput,
-    System,
-    Trainable,
-    TrainState,
-)
+A name is imported when it is first used: `python -m jaxvae --help` answers before JAX would have been loaded.
+"""
+
+import typing
+
+from jaxvae import lazy
+
+if typing.TYPE_CHECKING:
+    from jaxvae import (
+        applications,
+        capabilities,
+        data,
+        distributions,
+        errors,
+        evaluation,
+        flows,
+        likelihoods,
+        models,
+        nets,
+        objectives,
+        penalties,
+        priors,
+        quantizers,
+        recipes,
+        reports,
+        runs,
+        sampling,
+        schedules,
+        studies,
+        systems,
+        targets,
+        training,
+        viz,
+    )
+    from jaxvae.errors import UserError
+    from jaxvae.evaluation import importance_estimate
+    from jaxvae.flows import (
+        AutoregressiveFlow,
+        CouplingFlow,
+        Inverted,
+        PlanarFlow,
+        RadialFlow,
+        SplineCouplingFlow,
+        SylvesterFlow,
+    )
+    from jaxvae.likelihoods import (  # type: ignore[no-redef]  # mypy knows no decorated functions here
+        bernoulli,
+        bernoulli_mixture,
+        beta_binomial,
+        categorical,
+        continuous_bernoulli,
+        gaussian,
+        gaussian_learned_scale,
+        logistic_mixture,
+        squared_error,
+    )
+    from jaxvae.models import (
+        VAE,
+        VQVAE,
+        Autoencoder,
+        ConvPair,
+        DensePair,
+        HierarchicalVAE,
+        HierarchicalVQVAE,
+        LadderNetwork,
+        SemiSupervisedVAE,
+        class_bound,
+        with_mean_image,
+        with_output_bias,
+    )
+    from jaxvae.nets import (
+        MLP,
+        AutoregressiveDecoder,
+        Conv,
+        ConvDecoder,
+        ConvEncoder,
+        ConvTranspose,
+        ImageDecoder,
+        MapDecoder,
+        MapEncoder,
+        MLPEncoder,
+        PixelCNN,
+        PixelRNN,
+        ResNetDecoder,
+        ResNetEncoder,
+        Transformer,
+        dropout,
+    )
+    from jaxvae.objectives import dreg, elbo, elbo_analytic, free_bits, iwae, stratified_elbo
+    from jaxvae.posteriors import (
+        BernoulliPosterior,
+        FlowPosterior,
+        GaussianPosterior,
+        MixturePosterior,
+        RelaxedBernoulliPosterior,
+        StraightThroughPosterior,
+    )
+    from jaxvae.priors import (
+        BernoulliMixturePrior,
+        BernoulliPrior,
+        FlowPrior,
+        MixturePrior,
+        VampPrior,
+        fair_bernoulli,
+        standard_normal,
+    )
+    from jaxvae.quantizers import (
+        FSQ,
+        LFQ,
+        GroupedQuantizer,
+        GumbelQuantizer,
+        ResidualQuantizer,
+        VectorQuantizer,
+    )
+    from jaxvae.runs.load import load
+    from jaxvae.runs.train_system import train
+    from jaxvae.runs.trained import Trained
+    from jaxvae.schedules import cyclical_warmup, linear_warmup
+    from jaxvae.training import Checkpoints, create_train_state, fit, make_train_step
+    from jaxvae.types import (
+        Batch,
+        Dataset,
+        DataSpec,
+        ELBOTerms,
+        GaussianParams,
+        Likelihood,
+        Player,
+        Samples,
+        Splits,
+        StepInput,
+        System,
+        Trainable,
+        TrainState,
+    )
 
 __all__ = [
     "Autoencoder",
@@ -246,3 +254,10 @@ __all__ = [
     "with_mean_image",
     "with_output_bias",
 ]
+
+if not typing.TYPE_CHECKING:  # which would take every wrong name for a right one
+    __getattr__ = lazy.names_when_used(__name__)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

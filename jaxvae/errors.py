@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 
@@ -48,9 +47,10 @@ def check_values(name: str, array: Any, num_values: int) -> None:
     Raises:
       ValueError: it names the first entry outside.
     """
-    if isinstance(array, jax.core.Tracer):
+    try:
+        values = np.asarray(array)
+    except TypeError:  # of what is being traced
         return
-    values = np.asarray(array)
     outside = np.argwhere(~((values >= 0) & (values <= num_values - 1)))
     if len(outside):
         place = ", ".join(map(str, outside[0]))

@@ -39,7 +39,19 @@ def test_core_imports_only_its_dependencies():
         "tensorflow_datasets",
         "scipy",
     ]
-    program = f"import sys; import jaxvae; print([name for name in {heavy} if name in sys.modules])"
+    program = f"""
+import sys, jaxvae
+assert not {{"jax", "numpy"}} & set(sys.modules)  # names are imported when they are used
+[getattr(jaxvae, name) for name in jaxvae.__all__]
+print([name for name in {heavy} if name in sys.modules])"""
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     # JAX itself imports scipy.
     assert result.stdout.strip() in ("[]", "['scipy']")
+
+
+def test_names_are_found_when_they_are_used():
+    assert jaxvae.runs.load.load is jaxvae.load  # modules of packages too
+    assert set(jaxvae.__all__) <= set(dir(jaxvae))
+    for package, name in ((jaxvae, "no_such_name"), (jaxvae.runs, "no_such_name"), (jaxvae, "__wrapped__")):
+        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute '{name}'"):
+            getattr(package, name)

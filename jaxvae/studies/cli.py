@@ -14,6 +14,7 @@ import jax
 
 from jaxvae.data.cache import cache_folder
 from jaxvae.errors import Diverged, UserError
+from jaxvae.exits import ending
 from jaxvae.reports.report import report
 from jaxvae.runs.config import TrainingConfig
 from jaxvae.runs.folder import open_folder
@@ -46,7 +47,7 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     module = experiment_module(build or options["run"])
     experiment = Experiment(module.rpartition(".")[2], config_class, build, **options)
-    try:
+    with ending("what was saved stays, and --resume goes on with it.", "the networks, --batch-size or the images"):
         default = config_class()
         if "--quick" in sys.argv:
             default = default.quick()
@@ -65,15 +66,6 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
             experiment.run(config, chosen)
         else:
             run_experiment(experiment, config, chosen, axes_of(experiment, config, chosen.sweep, given, quick=quick))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted; what was saved stays, and --resume goes on with it.")
-    except BrokenPipeError:  # whoever read the lines has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except MemoryError as error:
-        sys.exit(f"error: out of memory ({str(error)[:100]}): make the networks, --batch-size or the images smaller.")
 
 
 def run_experiment(experiment: Experiment, config: Any, options: Options, axes: Axes) -> Path:

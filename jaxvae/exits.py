@@ -1,0 +1,33 @@
+"""How a command ends: a mistake with one sentence, an interrupt without a traceback, a closed pipe in silence."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from jaxvae.errors import UserError
+
+
+@contextlib.contextmanager
+def ending(interrupted: str, too_large: str) -> Iterator[None]:
+    """Turn what ends a command into one line of the standard error output and status 1.
+
+    Args:
+      interrupted: what is said after "interrupted; " at Ctrl-C.
+      too_large: what to make smaller where the memory is not enough.
+
+    Raises:
+      SystemExit: in place of a `UserError`, an interrupt, a full memory, or a reader of the lines that has gone.
+    """
+    try:
+        yield
+        print(end="", flush=True)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"error: interrupted; {interrupted}")
+    except BrokenPipeError:  # whoever read the lines has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError as error:
+        sys.exit(f"error: out of memory ({str(error)[:100]}): make {too_large} smaller.")
