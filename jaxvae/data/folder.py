@@ -12,7 +12,7 @@ from jaxvae.data.part_names import part_of
 from jaxvae.data.parts import PARTS
 from jaxvae.data.places import located
 from jaxvae.data.resize import resize
-from jaxvae.data.survey import Survey, read, survey
+from jaxvae.data.survey import Model, Survey, read, survey
 from jaxvae.errors import UserError
 from jaxvae.progress import progress
 from jaxvae.types import Dataset
@@ -23,7 +23,9 @@ class _Part(NamedTuple):
     paths: list[Path]  # of its images
 
 
-def load(folder: str | Path, image_size: int | None = None) -> tuple[dict[str, Dataset], tuple[str, ...]]:
+def load(
+    folder: str | Path, image_size: int | None = None, model: Model | None = None
+) -> tuple[dict[str, Dataset], tuple[str, ...]]:
     """Read PNG, JPEG, TIFF, WebP, BMP, GIF and PNM files, whatever their names end in.
 
     Other files are named and counted on the standard error output; hidden ones are passed over. Of several frames or
@@ -48,6 +50,7 @@ def load(folder: str | Path, image_size: int | None = None) -> tuple[dict[str, D
     Args:
       folder: the folder.
       image_size: side in pixels, or None.
+      model: that is to take the images, in place of a size; the training images may then be missing.
 
     Returns:
       "train" and, where they have sub-folders, "valid" and "test": images [N, H, W, C] uint8, sorted by path, with the
@@ -66,9 +69,9 @@ def load(folder: str | Path, image_size: int | None = None) -> tuple[dict[str, D
         notice(f"{counted(len(files.others), 'file is', 'files are')} none of {NAMES}, and left out: {others}.")
     if not files.images:
         raise UserError(f"{folder} has no {NAMES} files in it; give a folder of images.")
-    parts = _parts(folder, files.images)
+    parts = _parts(folder, files.images, whole=model is None)
     labels, classes = _labels(parts)
-    found = survey([path for part in parts.values() for path in part.paths], image_size)
+    found = survey([path for part in parts.values() for path in part.paths], image_size, model)
     datasets = {}
     for name, part in parts.items():
         names = np.array([path.relative_to(folder).as_posix() for path in part.paths])
@@ -83,13 +86,13 @@ def _read_all(paths: list[Path], found: Survey, part: str) -> np.ndarray:
     for i, path in enumerate(progress(paths, f"reading {part}")):
         image = read(path, found)
         if image.shape[:2] != found.size:
-            image = resize(image, found.size[0], found.binary.ink if found.binary else None)
+            image = resize(image, found.size, found.binary.ink if found.binary else None)
         x[i] = image
     return x
 
 
-def _parts(folder: Path, images: list[Path]) -> dict[str, _Part]:
-    """The images of each part, in the order train, valid, test."""
+def _parts(folder: Path, images: list[Path], *, whole: bool) -> dict[str, _Part]:
+    """The images of each part, in the order train, valid, test; of a whole set, train among them."""
     root, inside, beside = _unwrapped(folder, images)
     found: dict[str, str] = {}
     for part in PARTS:
@@ -108,7 +111,7 @@ def _parts(folder: Path, images: list[Path]) -> dict[str, _Part]:
             f"{root} has the folders {listed(others)} beside {' and '.join(found.values())}: if these are classes, "
             f"rename {named}; if they are parts, leave train, valid and test alone there."
         )
-    if "train" not in found:
+    if whole and "train" not in found:
         raise UserError(f"{root} has images in {' and '.join(found.values())} and none in train, which it needs.")
     if beside:
         notice(

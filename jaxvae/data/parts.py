@@ -37,7 +37,7 @@ def finish(parts: Mapping[str, Dataset], name: str, classes: tuple[str, ...] = (
     Raises:
       UserError: if images or labels are not what is described above, or too few to be cut.
     """
-    parts = cut_missing({part: _check(data, f"{name}: {part}") for part, data in parts.items()}, name)
+    parts = cut_missing({part: check_part(data, f"{name}: {part}") for part, data in parts.items()}, name)
     shapes = {part: parts[part].x.shape[1:] for part in PARTS}
     for part, shape in shapes.items():
         if shape != shapes["train"]:
@@ -134,14 +134,14 @@ def check_images(x: np.ndarray, name: str) -> np.ndarray:
     return x.clip(0, 1) if low < 0 or high > 1 else x
 
 
-# ---------- private
-
-
-def _check(data: Dataset, name: str) -> Dataset:
-    """One part with images [N, H, W, C], bool, uint8 or float32, in range, and labels [N] int32 or None."""
+def check_part(data: Dataset, name: str) -> Dataset:
+    """Return one part with images [N, H, W, C], uint8 or float32, in range, and labels [N] int32 or None."""
     x = check_images(np.asarray(data.x), name)
     labels = None if data.labels is None else check_labels(np.asarray(data.labels), len(x), name)
     return Dataset(x, labels, data.names)
+
+
+# ---------- private
 
 
 def _by_class(order: np.ndarray, labels: np.ndarray, num: int, num_parts: int) -> np.ndarray:

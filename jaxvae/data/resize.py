@@ -1,4 +1,4 @@
-"""Bring images to one square size, with strokes that survive."""
+"""Bring images to one size, with strokes that survive."""
 
 import functools
 import math
@@ -30,13 +30,16 @@ def resize_parts(splits: Splits, spec: DataSpec, size: int) -> tuple[Splits, Dat
     check_sides(spec.shape[0], spec.shape[1], "The images")
     num, itemsize = sum(len(data.x) for data in splits), splits.train.x.dtype.itemsize
     check_memory(num * size * size * spec.shape[-1] * itemsize, f"{num:,} images of {size}x{size} pixels")
-    parts = []
-    for data in splits:
-        x = np.empty((len(data.x), size, size, spec.shape[-1]), data.x.dtype)
-        for i, image in enumerate(data.x):
-            x[i] = resize(image, size, ink)
-        parts.append(Dataset(x, data.labels, data.names))
+    parts = [resize_dataset(data, (size, size), ink) for data in splits]
     return Splits(*parts), spec._replace(shape=(size, size, spec.shape[-1]))
+
+
+def resize_dataset(data: Dataset, size: tuple[int, int], ink: int | None = None) -> Dataset:
+    """Bring the images of a set to [N, H, W, C] with another height and width: see `resize`."""
+    x = np.empty((len(data.x), *size, data.x.shape[-1]), data.x.dtype)
+    for i, image in enumerate(data.x):
+        x[i] = resize(image, size, ink)
+    return Dataset(x, data.labels, data.names)
 
 
 def rare_value(images: Any) -> int:
@@ -45,10 +48,10 @@ def rare_value(images: Any) -> int:
     return int(2 * ones <= sum(x.size for x in images))
 
 
-def resize(image: np.ndarray, size: int, ink: int | None = None) -> np.ndarray:
-    """Bring one image to a square.
+def resize(image: np.ndarray, size: int | tuple[int, int], ink: int | None = None) -> np.ndarray:
+    """Bring one image to a size.
 
-    An image that is not square is padded to one first, evenly on both sides, with the median colour of its border:
+    An image of other proportions is padded to them first, evenly on both sides, with the median colour of its border:
     nothing is cut off and proportions are kept. Then
 
     - grey and colour images become the exact mean over the area of each new pixel;
@@ -58,46 +61,54 @@ def resize(image: np.ndarray, size: int, ink: int | None = None) -> np.ndarray:
 
     Args:
       image: [H, W, C], uint8 or float32.
-      size: side of the new image, in pixels.
+      size: of the new image, in pixels: height and width, or the side of a square.
       ink: for binary images the value, 0 or 1, that must survive; None for all others.
 
     Returns:
-      [size, size, C] of the same type.
+      [size, C] of the same type.
     """
-    image = _pad_to_square(image)
-    side = len(image)
-    if side == size:
+    height, width = size if isinstance(size, tuple) else (size, size)
+    image = _padded(image, height, width)
+    if image.shape[:2] == (height, width):
         return image
-    if ink is None:
-        weights, channels = _area_weights(side, size), image.shape[2]
-        blocks = (slice(start, start + ROWS) for start in range(0, side, ROWS))
-        y = sum(weights[:, rows] @ image[rows].reshape(-1, side * channels).astype(np.float32) for rows in blocks)
-        y = np.reshape(y, (size, side, channels))
-        y = weights @ y  # the left axis stays, the product is over the columns
-        return np.rint(y).astype(np.uint8) if image.dtype == np.uint8 else y.clip(0, 1).astype(np.float32)
-    if size > side:
-        rows = np.arange(size) * side // size
-        return image[rows][:, rows]
-    first = -(
-        -np.arange(size) * side // size
-    )  # the old pixels first[i] : first[i + 1] have their corner in new pixel i
-    reduce = np.maximum.reduceat if ink else np.minimum.reduceat
-    return reduce(reduce(image, first, axis=0), first, axis=1)
+    if ink is not None:
+        return _of_ink(_of_ink(image, height, 0, ink), width, 1, ink)
+    rows, columns = _area_weights(image.shape[0], height), _area_weights(image.shape[1], width)
+    blocks = (slice(start, start + ROWS) for start in range(0, len(image), ROWS))
+    flat = image.shape[1] * image.shape[2]
+    y = sum(rows[:, block] @ image[block].reshape(-1, flat).astype(np.float32) for block in blocks)
+    y = np.reshape(y, (height, image.shape[1], -1))
+    y = columns @ y  # the left axis stays, the product is over the columns
+    return np.rint(y).astype(np.uint8) if image.dtype == np.uint8 else y.clip(0, 1).astype(np.float32)
 
 
-def _pad_to_square(image: np.ndarray) -> np.ndarray:
-    height, width, _ = image.shape
-    if height == width:
+def _of_ink(image: np.ndarray, size: int, axis: int, ink: int) -> np.ndarray:
+    """A binary image with another number of pixels along one axis, in which ink survives."""
+    side = image.shape[axis]
+    if size >= side:
+        return np.take(image, np.arange(size) * side // size, axis)
+    # The old pixels first[i] : first[i + 1] have their corner in new pixel i.
+    first = -(-np.arange(size) * side // size)
+    return (np.maximum if ink else np.minimum).reduceat(image, first, axis=axis)
+
+
+def _padded(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The image in the middle of the smallest one that has the proportions of height and width."""
+    old_height, old_width, _ = image.shape
+    if old_height * width >= old_width * height:
+        shape = old_height, max(old_width, round(old_height * width / height))
+    else:
+        shape = max(old_height, round(old_width * height / width)), old_width
+    if shape == image.shape[:2]:
         return image
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     # The element in the middle rather than a mean of two, so that binary images stay binary.
     colour = np.sort(border, axis=0)[len(border) // 2]
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = np.empty((side, side, image.shape[2]), image.dtype)
-    square[:] = colour
-    square[top : top + height, left : left + width] = image
-    return square
+    top, left = (shape[0] - old_height) // 2, (shape[1] - old_width) // 2
+    padded = np.empty((*shape, image.shape[2]), image.dtype)
+    padded[:] = colour
+    padded[top : top + old_height, left : left + old_width] = image
+    return padded
 
 
 @functools.lru_cache(maxsize=4)  # up to 128 MiB each

@@ -9,8 +9,9 @@ from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
 from jaxvae.data.places import shortened
 from jaxvae.data.resize import resize_parts
+from jaxvae.data.survey import Model
 from jaxvae.errors import UserError
-from jaxvae.types import DataSpec, Splits
+from jaxvae.types import Dataset, DataSpec, Splits
 
 SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME or binarized_mnist:FILE_OR_FOLDER"
 
@@ -60,23 +61,46 @@ def load(
     if not isinstance(source, str):
         splits, spec = load_arrays(source, labels)
         return resize_parts(splits, spec, image_size) if image_size else (splits, spec)
-    kind, _, where = source.partition(":")
-    classes: tuple[str, ...] = ()
-    if source == "digits":
-        parts = digits.load(cache_dir)
-    elif kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
-        raise UserError(f"The data source is '{shortened(source)}', expected {SOURCES}.")
-    elif kind == "idx":
-        parts = idx.load(where)
-    elif kind == "npz":
-        parts = npz.load(where)
-    elif kind == "folder":
-        parts, classes = folder.load(where, image_size)
-    elif kind == "tfds":
-        parts, classes = tfds.load(where, image_size, cache_dir)
-    else:
-        parts = binarized_mnist.load(where)
+    parts, classes = read_parts(source, image_size, cache_dir=cache_dir)
     splits, spec = finish(parts, source, classes)
     if image_size is not None and spec.shape[:2] != (image_size, image_size):
         splits, spec = resize_parts(splits, spec, image_size)
     return splits, spec
+
+
+def read_parts(
+    source: str,
+    image_size: int | None = None,
+    *,
+    model: Model | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> tuple[dict[str, Dataset], tuple[str, ...]]:
+    """Read the parts that a source has, as they are.
+
+    Args:
+      source: its name, see `load`.
+      image_size: as of `load`; heeded where images are files.
+      model: that is to take the images, in place of a size.
+      cache_dir: as of `load`.
+
+    Returns:
+      "train" and, where they exist, "valid" and "test"; and the names of the classes, where they have some.
+
+    Raises:
+      UserError: as `load`.
+    """
+    kind, _, where = source.partition(":")
+    if source == "digits":
+        return digits.load(cache_dir), ()
+    if kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
+        there = f"; a folder of images is folder:{source}" if os.path.isdir(source) else ""
+        raise UserError(f"The data source is '{shortened(source)}', expected {SOURCES}{there}.")
+    if kind == "idx":
+        return idx.load(where), ()
+    if kind == "npz":
+        return npz.load(where), ()
+    if kind == "folder":
+        return folder.load(where, image_size, model)
+    if kind == "tfds":
+        return tfds.load(where, image_size if model is None else model.wanted_size, cache_dir)
+    return binarized_mnist.load(where), ()

@@ -17,6 +17,19 @@ LARGEST_KEPT, DEFAULT_SIZE = 64, 28  # pixels
 DARK = 2**13  # 16-bit images that stay below have their values in fewer bits
 
 
+class Model(NamedTuple):
+    """What a trained model takes."""
+
+    shape: tuple[int, int, int]  # (H, W, C) of its images
+    binary: bool  # whether they are black and white
+    resize: bool  # whether images are brought to that height and width, or refused
+
+    @property
+    def wanted_size(self) -> tuple[int, int] | None:
+        """Height and width that images are brought to, None of images that are taken as they are."""
+        return self.shape[:2] if self.resize else None
+
+
 class Survey(NamedTuple):
     """How all images of a set are read."""
 
@@ -25,12 +38,14 @@ class Survey(NamedTuple):
     binary: Binary | None  # how they become zeros and ones; None of images that are not binary
 
 
-def survey(paths: Sequence[Path], image_size: int | None) -> Survey:
+def survey(paths: Sequence[Path], image_size: int | None, model: Model | None = None) -> Survey:
     """Look at the headers of all files, and at the pixels for as long as all may be grey or binary.
 
     Args:
       paths: of the images.
       image_size: side in pixels that all are to be resized to; None keeps their size, or makes large ones small.
+      model: that is to take them; its own size then stands for that, and images become zeros and ones for a model of
+        these alone. None of images to train on.
 
     Returns:
       How they are to be read.
@@ -40,7 +55,7 @@ def survey(paths: Sequence[Path], image_size: int | None) -> Survey:
         be lost.
     """
     headers = [header(path) for path in progress(paths, "looking at images")]
-    size = _size(paths, headers, image_size)
+    size = _size(paths, headers, image_size) if model is None else _size_of_model(paths, headers, model)
     check_memory(len(paths) * size[0] * size[1], counted(len(paths), "image"))
     _say_what_headers_say(paths, headers)
     census = Census()
@@ -48,7 +63,7 @@ def survey(paths: Sequence[Path], image_size: int | None) -> Survey:
         if census.few or head.wide or (census.grey and head.mode not in ("1", "L")):
             census.add(pixels(path))
     _say_how_values_are_scaled(census)
-    found = binary(census)
+    found = binary(census) if model is None or model.binary else None
     num_channels = 1 if census.grey or found else 3
     check_memory(len(paths) * size[0] * size[1] * num_channels, counted(len(paths), "image"))
     return Survey(size, census, found)
@@ -87,6 +102,18 @@ def _size(paths: Sequence[Path], headers: Sequence[Header], image_size: int | No
         f"{DEFAULT_SIZE}x{DEFAULT_SIZE}: --image-size N chooses another size."
     )
     return DEFAULT_SIZE, DEFAULT_SIZE
+
+
+def _size_of_model(paths: Sequence[Path], headers: Sequence[Header], model: Model) -> tuple[int, int]:
+    """The size (H, W) of a model's images, which others have to be brought to."""
+    height, width, _ = model.shape
+    others = [(path, head.size) for path, head in zip(paths, headers, strict=True) if head.size != (height, width)]
+    if others and not model.resize:
+        path, (h, w) = others[0]
+        raise UserError(
+            f"{path} is {w}x{h} pixels, the model is of {width}x{height}: pass --resize to bring all images there."
+        )
+    return height, width
 
 
 def _say_what_headers_say(paths: Sequence[Path], headers: Sequence[Header]) -> None:

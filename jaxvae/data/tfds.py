@@ -15,11 +15,13 @@ from jaxvae.errors import UserError
 from jaxvae.progress import progress
 from jaxvae.types import Dataset
 
+Size = int | tuple[int, int] | None  # side of a square, or height and width
+
 LARGEST_RAW = 64  # pixels; larger images are made small one by one, so that the set fits in memory
 
 
 def load(
-    name: str, image_size: int | None = None, cache_dir: str | os.PathLike[str] | None = None
+    name: str, image_size: Size = None, cache_dir: str | os.PathLike[str] | None = None
 ) -> tuple[dict[str, Dataset], tuple[str, ...]]:
     """Read the features `image` and `label` of a set, from the cache after the first time.
 
@@ -30,8 +32,8 @@ def load(
     Args:
       name: the set's name as tensorflow-datasets knows it, with config and version if wanted: `mnist`,
         `emnist/letters`.
-      image_size: images larger than 64 pixels, and all if their sizes differ, are brought to this square as grey or
-        colour images, also where they are masks; smaller ones keep their size here.
+      image_size: images larger than 64 pixels, and all if their sizes differ, are brought to this square, or to a
+        height and width, as grey or colour images, also where they are masks; smaller ones keep their size here.
       cache_dir: where the decoded arrays are kept.
 
     Returns:
@@ -42,13 +44,14 @@ def load(
       UserError: if the package is missing, the set is unknown, cannot be prepared or has no images, or sizes differ
         without `image_size`.
     """
-    file = re.sub(r"[^\w.-]+", "-", name) + (f"-{image_size}" if image_size else "") + ".npz"
+    size = "x".join(map(str, image_size)) if isinstance(image_size, tuple) else image_size
+    file = re.sub(r"[^\w.-]+", "-", name) + (f"-{size}" if size else "") + ".npz"
     arrays = cached(cache_folder(cache_dir) / "tfds" / file, lambda: _decode(name, image_size), "x_train")
     parts = {part: Dataset(arrays[f"x_{part}"], arrays.get(f"y_{part}")) for part in PARTS if f"x_{part}" in arrays}
     return parts, tuple(arrays["classes"].tolist() if "classes" in arrays else ())
 
 
-def _decode(name: str, image_size: int | None) -> dict[str, np.ndarray]:
+def _decode(name: str, image_size: Size) -> dict[str, np.ndarray]:
     builder = _prepared(name)
     arrays: dict[str, np.ndarray] = {}
     splits = list(builder.info.splits)
@@ -91,7 +94,7 @@ def _prepared(name: str) -> Any:
     return builder
 
 
-def _decode_split(items: Any, name: str, image_size: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode_split(items: Any, name: str, image_size: Size) -> tuple[np.ndarray, np.ndarray | None]:
     images, labels = [], []
     num_bytes = 0
     for i in progress(range(len(items)), name):

@@ -28,7 +28,7 @@ def settle(images: Mapping[str, np.ndarray], name: str) -> tuple[list[np.ndarray
     Raises:
       UserError: if one part is black and white and another one grey.
     """
-    settled = _one_dtype(list(images.values()))
+    settled = to_one_type(list(images.values()))
     if (binary := _binary(settled)) is not None:
         return binary, 2
     if settled[0].dtype == np.float32:
@@ -68,17 +68,18 @@ def warn_of_equal_images(images: Sequence[np.ndarray], name: str) -> None:
         notice(f"{name}: each image is of one colour, without anything on it.", "warning")
 
 
-# ---------- private
-
-
-def _one_dtype(images: list[np.ndarray]) -> list[np.ndarray]:
+def to_one_type(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return images as uint8 where all of them are k/255 to within the rounding of float32, else as float32."""
     if all(x.dtype == np.uint8 for x in images):
-        return images
+        return list(images)
     floats = [x.astype(np.float32) / 255 if x.dtype == np.uint8 and x.max() > 1 else x for x in images]
     levels = [np.rint(x * np.float32(255)) for x in floats]
     if any(np.abs(x * np.float32(255) - level).max() > 1e-4 for x, level in zip(floats, levels, strict=True)):
         return [x.astype(np.float32) for x in floats]
     return [level.astype(np.uint8) for level in levels]
+
+
+# ---------- private
 
 
 def _binary(images: Sequence[np.ndarray]) -> list[np.ndarray] | None:

@@ -125,3 +125,21 @@ def test_resize_parts_keeps_binary_data_binary(rng):
     assert [part.names for part in small] == [["6"], ["2"], ["1"]]
     grey, _ = resize_parts(splits, DataSpec((9, 7, 1), 256, 6), 4)
     assert grey.train.x.sum() < small.train.x.sum()
+
+
+@pytest.mark.parametrize("ink", [None, 1])
+def test_resize_to_other_proportions_pads_and_cuts_nothing(ink):
+    image = np.ones((8, 4, 1), np.uint8)
+    image[0, 0] = image[-1, -1] = 0
+    y = resize(image, (8, 8), ink)
+    np.testing.assert_array_equal(y[:, 2:6], image)
+    np.testing.assert_array_equal(y[:, [0, 1, 6, 7]], 1)
+    wide = resize(image, (4, 6), ink)  # of 8x12 pixels
+    assert wide.shape == (4, 6, 1)
+    np.testing.assert_array_equal(wide, resize(np.pad(image, ((0, 0), (4, 4), (0, 0)), constant_values=1), (4, 6), ink))
+
+
+def test_resize_to_height_and_width_is_the_mean_over_areas(rng):
+    image = rng.random((9, 6, 2)).astype(np.float32)
+    expected = image.reshape(3, 3, 2, 3, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize(image, (3, 2)), expected, atol=1e-6)
