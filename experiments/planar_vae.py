@@ -17,7 +17,7 @@ from jaxvae.flows import PlanarFlow
 from jaxvae.likelihoods import bernoulli
 from jaxvae.posteriors import FlowPosterior
 from jaxvae.runs.config import LatentConfig, at_least
-from jaxvae.runs.recorder import read_records
+from jaxvae.runs.files import read_records
 from jaxvae.studies.cli import main
 from jaxvae.studies.experiment import Selection, take_rows
 from jaxvae.systems.bounds import bound_metrics

@@ -17,9 +17,9 @@ from jaxvae.errors import UserError
 from jaxvae.reports import report
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.config import at_least
+from jaxvae.runs.files import read_records
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.options import Options, refuse
-from jaxvae.runs.recorder import read_records
 from jaxvae.runs.records import experiment_module, header
 from jaxvae.runs.train import begin, of_part, train
 from jaxvae.runs.trained import Trained

@@ -1,50 +1,13 @@
 """The summary that a run prints at its end: training, main metrics, figures, and the next command."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.next_command import next_command
+from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
 from jaxvae.runs.trained import Trained
 
-
-class Meaning(NamedTuple):
-    """Name, unit and direction of a metric."""
-
-    name: str
-    unit: str
-    better: str  # "lower", "higher", or "" where neither is
-
-
-MAIN = {  # in the order in which they are printed
-    "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
-    "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
-    "elbo": Meaning("ELBO", "nats per image", "higher"),
-    "kl": Meaning("KL divergence of posterior and prior", "nats per image", ""),
-    "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
-    "error": Meaning("classification error", "share of test images", "lower"),
-    "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
-    "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
-    "active_units": Meaning("active latent units", "", ""),
-    "used_codes": Meaning("codes used by test images", "", "higher"),
-    "used_codes_0": Meaning("codes used by test images, coarse grid", "", "higher"),
-    "used_codes_1": Meaning("codes used by test images, fine grid", "", "higher"),
-    "perplexity": Meaning("perplexity of the codes", "", "higher"),
-    "perplexity_0": Meaning("perplexity of the codes, coarse grid", "", "higher"),
-    "perplexity_1": Meaning("perplexity of the codes, fine grid", "", "higher"),
-    "mse": Meaning("mean squared error", "per pixel value", "lower"),
-    "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
-    "sharpness": Meaning("sharpness of samples (data: 1)", "", ""),
-    "sharpness_of_reconstructions": Meaning("sharpness of reconstructions (data: 1)", "", ""),
-    "parameters": Meaning("parameters", "", ""),
-    "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
-}
-OUT_OF = {  # a number that is a part of another: 12 of 16
-    "active_units": "latent_dim",
-    "used_codes": "num_codes",
-    "used_codes_0": "num_codes_0",
-    "used_codes_1": "num_codes_1",
-}
 SHOWN = 7
 
 
@@ -76,7 +39,7 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
 def print_line(trained: Trained, summary: Mapping[str, Any]) -> None:
     """Print the main metrics of one run of several in a line."""
     metrics = summary["metrics"]
-    shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
+    shown = list(main_numbers(metrics))[:SHOWN]
     print(f"{trained.folder}: " + ", ".join(f"{name} {metrics[name]:.4g}" for name in shown))
     for text in (metrics.get("warning"), summary.get("overfitting")):
         if text:
@@ -85,7 +48,7 @@ def print_line(trained: Trained, summary: Mapping[str, Any]) -> None:
 
 def lines(metrics: Mapping[str, Any]) -> list[str]:
     """Return the main metrics, a line each, with units and whether lower or higher is better."""
-    shown = [name for name in MAIN if isinstance(metrics.get(name), int | float)][:SHOWN]
+    shown = list(main_numbers(metrics))[:SHOWN]
     width = max((len(MAIN[name].name) for name in shown), default=0)
     found = []
     for name in shown:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxvae import viz
 from jaxvae.applications.generation import sample
 from jaxvae.applications.reconstruction import Reconstructed
-from jaxvae.runs.recorder import read_records
+from jaxvae.runs.files import read_records
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Samples, Splits
 

@@ -13,7 +13,7 @@ from jaxvae.capabilities import require
 from jaxvae.evaluation.divergence import DRAWS
 from jaxvae.reports.figures import figures_of, save_curves
 from jaxvae.reports.introduction import Introduction
-from jaxvae.runs.folder import read_json
+from jaxvae.runs.files import read_json
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity, target_of
 from jaxvae.targets import on_grid

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxvae.runs.recorder import read_records
+from jaxvae.runs.files import read_records
 from jaxvae.runs.trained import Trained
 
 SHARE = 0.02  # of the best validation loss, by which the last one has to be worse

@@ -9,7 +9,7 @@ import numpy as np
 from jaxvae.applications.features import features_of
 from jaxvae.data import to_unit
 from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe
-from jaxvae.runs.folder import read_json, write_json, writing
+from jaxvae.runs.files import read_json, write_json, writing
 from jaxvae.runs.trained import Trained, fingerprint
 from jaxvae.types import Dataset, DataSpec, Splits
 

@@ -11,7 +11,7 @@ from jaxvae.applications.features import features_of
 from jaxvae.evaluation import knn_graph, label_spreading_svm_error, svm_error
 from jaxvae.evaluation.statistics import standard_error_of_share
 from jaxvae.reports.summary import write_summary
-from jaxvae.runs.folder import read_json
+from jaxvae.runs.files import read_json
 from jaxvae.runs.options import Options
 from jaxvae.runs.train import begin, of_part
 from jaxvae.runs.trained import Trained

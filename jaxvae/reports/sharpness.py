@@ -13,7 +13,7 @@ from jaxvae.applications.coding import encode_as_codes
 from jaxvae.applications.reconstruction import reconstruct
 from jaxvae.evaluation import high_frequency_power, images, power_spectrum
 from jaxvae.reports.figures import draw_samples, shuffled
-from jaxvae.runs.folder import writing
+from jaxvae.runs.files import writing
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from jaxvae.errors import UserError
-from jaxvae.runs.folder import read_json, write_json
+from jaxvae.runs.files import read_json, write_json
 
 
 def write_summary(folder: Path, training: Mapping[str, Any], metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from jaxvae.errors import UserError
-from jaxvae.runs.folder import read_json
+from jaxvae.runs.files import read_json
 from jaxvae.training.checkpoint import Best
 from jaxvae.types import ModelState, Params
 

@@ -2,9 +2,6 @@
 
 import contextlib
 import itertools
-import json
-import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from filelock import FileLock
 
 from jaxvae.errors import UserError
 from jaxvae.runs.comparison import require_same
+from jaxvae.runs.files import read_json, write_json, writing
 from jaxvae.runs.lock import lock
 from jaxvae.training import distributed
 
@@ -113,24 +111,6 @@ def claim(folder: Path, record: Mapping[str, Any], resume: bool, free: frozenset
     return taken
 
 
-def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises:
-      UserError: if it is missing or broken.
-    """
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): expected the folder of a run.") from error
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} is not JSON ({error.msg} at line {error.lineno}): the run's folder is damaged."
-        ) from error
-    except (ValueError, RecursionError) as error:  # of bytes that are no text, of numbers of thousands of digits
-        raise UserError(f"{path} is not JSON ({error}): the run's folder is damaged.") from error
-
-
 @contextlib.contextmanager
 def drawing(folder: Path) -> Iterator[None]:
     """Draw figures in a folder; that the disk is full or a package missing is a warning: a run is for its numbers."""
@@ -139,39 +119,6 @@ def drawing(folder: Path) -> Iterator[None]:
             yield
     except UserError as error:
         print(f"warning: not all figures are drawn. {error}")
-
-
-def write_json(path: Path, record: Any) -> None:
-    """Write a JSON file whole or not at all; numbers that are not finite, which JSON has not, become null.
-
-    Raises:
-      UserError: if the disk is full or the folder is read-only.
-    """
-    temporary = path.with_suffix(".tmp")
-    with writing(path.parent):
-        temporary.write_text(json.dumps(finite(record), indent=2, allow_nan=False) + "\n")
-        os.replace(temporary, path)
-
-
-def finite(record: Any) -> Any:
-    """Return a value for JSON with None in place of every number that is not finite."""
-    if isinstance(record, float):
-        return record if math.isfinite(record) else None
-    if isinstance(record, Mapping):
-        return {key: finite(value) for key, value in record.items()}
-    return [finite(value) for value in record] if isinstance(record, list | tuple) else record
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Say of whatever cannot be written to a run's folder what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"The run's folder {folder} cannot be written ({error.strerror or error}): make room or allow writing and "
-            "continue with resume=True or --resume, or choose another place."
-        ) from error
 
 
 def on_primary(action: Callable[[], None]) -> None:

@@ -8,8 +8,7 @@ from jaxvae.capabilities import Codes, Encodes, find
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
-from jaxvae.runs.folder import read_json
-from jaxvae.runs.records import FORMAT
+from jaxvae.runs.files import FORMAT, read_json
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
 from jaxvae.systems.first_stage import abstract_variables

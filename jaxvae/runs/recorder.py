@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from jaxvae.progress import progress_bar
-from jaxvae.runs.folder import finite, writing
+from jaxvae.runs.files import finite, read_records, writing
 
 
 class Recorder:
@@ -67,23 +67,6 @@ class Recorder:
             if self._events:
                 self._events.close()
         self._bar.close()
-
-
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of `metrics.jsonl`; lines that are damaged, or cut short by a crash, are left out."""
-    path = folder / "metrics.jsonl"
-    records = []
-    for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and type(record.get("step")) is int and record.get("part") in ("train", "valid"):
-            # Numbers that were not finite are null in JSON; what is no number is damage.
-            numbers = {name: float("nan") if value is None else value for name, value in record.items()}
-            if all(isinstance(value, int | float) for name, value in numbers.items() if name != "part"):
-                records.append(numbers)
-    return records
 
 
 def shown_metrics(metrics: dict[str, float], valid: dict[str, float]) -> dict[str, float]:

@@ -10,10 +10,9 @@ from typing import Any
 
 from jaxvae.errors import UserError
 from jaxvae.runs.description import describe
+from jaxvae.runs.files import FORMAT
 from jaxvae.runs.names import module_name
 from jaxvae.types import DataSpec, System
-
-FORMAT = 2  # of `config.json`; version 0.1 wrote none
 
 
 def run_record(

@@ -3,19 +3,16 @@
 import importlib.util
 import itertools
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from jaxvae.data.cache import cache_folder
 from jaxvae.errors import Diverged, UserError
 from jaxvae.exits import ending
 from jaxvae.reports.report import report
+from jaxvae.runs.compiled import keep_compiled_programs
 from jaxvae.runs.config import TrainingConfig
 from jaxvae.runs.folder import open_folder
 from jaxvae.runs.names import import_listed
@@ -43,7 +40,7 @@ def main(config_class: type[Any], build: Build | None, description: str | None, 
     """
     if importlib.util.find_spec("tyro") is None:
         sys.exit('The command line needs tyro: pip install "jaxvae[experiments]".')
-    _keep_compiled_programs()
+    keep_compiled_programs()
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     module = experiment_module(build or options["run"])
     experiment = Experiment(module.rpartition(".")[2], config_class, build, **options)
@@ -160,11 +157,3 @@ def _given(arguments: Sequence[str]) -> frozenset[str]:
     """The fields whose flags are on the command line, also as --no-FIELD and --FIELD=VALUE."""
     names = [word.partition("=")[0][2:].replace("-", "_") for word in arguments if word.startswith("--")]
     return frozenset({*names, *(name.removeprefix("no_") for name in names)})
-
-
-def _keep_compiled_programs() -> None:
-    """Keep compiled programs on disk: the second start of an experiment skips most of its compilation."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,13 +1,11 @@
 """Command-line flags from configurations, the most used first: data and steps first, clusters last."""
 
-import ast
 import dataclasses
-import inspect
-import textwrap
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from jaxvae.docstrings import docstrings
 from jaxvae.runs.config import ImageConfig, TrainingConfig
 from jaxvae.runs.options import Options
 
@@ -60,20 +58,6 @@ def parse(config: Any, prog: str, description: str, *, trains: bool, sweeps: boo
     found = tyro.cli(command, prog=prog, description=description, default=default, config=markers)
     values = {k: v for group in dataclasses.fields(command) for k, v in _fields(getattr(found, group.name)).items()}
     return _made(type(config), values), _made(Options, values), values["quick"]
-
-
-def docstrings(cls: type[Any]) -> dict[str, str]:
-    """Return the strings below the fields of a dataclass and of its bases: the help of their flags."""
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        body = typing.cast(ast.ClassDef, node).body
-        for field, text in zip(body, body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                found[typing.cast(ast.Name, field.target).id] = str(text.value.value)
-    return found
 
 
 # ---------- private

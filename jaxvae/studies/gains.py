@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.reports.console import MAIN
+from jaxvae.runs.measures import MAIN
 from jaxvae.studies.axes import Axes, name_of
 from jaxvae.studies.table import half_interval
 

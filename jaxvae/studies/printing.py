@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxvae.reports.console import MAIN
+from jaxvae.runs.measures import MAIN
 from jaxvae.studies.table import table
 
 COLUMNS = {

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from jaxvae.applications.coding import read_codes, write_codes
 from jaxvae.reports.report import report
-from jaxvae.runs.folder import on_primary, read_json
+from jaxvae.runs.files import read_json
+from jaxvae.runs.folder import on_primary
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import run_record
 from jaxvae.runs.train import Build, begin, of_part, train

@@ -14,14 +14,14 @@ import jax
 
 from jaxvae import viz
 from jaxvae.errors import Diverged, UserError
-from jaxvae.reports.console import MAIN
 from jaxvae.reports.next_command import next_command
 from jaxvae.reports.report import report
 from jaxvae.reports.summary import write_summary
-from jaxvae.runs.folder import FREE_FIELDS, drawing, open_folder, read_json
+from jaxvae.runs.files import read_json, read_records
+from jaxvae.runs.folder import FREE_FIELDS, drawing, open_folder
 from jaxvae.runs.load import load
+from jaxvae.runs.measures import MAIN
 from jaxvae.runs.options import Options
-from jaxvae.runs.recorder import read_records
 from jaxvae.runs.records import experiment_module, header
 from jaxvae.runs.train import begin, of_part, refuse_layouts, train, train_sweep
 from jaxvae.runs.trained import Trained

@@ -60,7 +60,7 @@ def parsed(monkeypatch):
             return made._replace(run=lambda config, chosen: captured.append((made, config, {})))
 
         monkeypatch.setattr(sys, "argv", [words[1], *words[2:]])
-        monkeypatch.setattr(cli, "_keep_compiled_programs", lambda: None)
+        monkeypatch.setattr(cli, "keep_compiled_programs", lambda: None)
         monkeypatch.setattr(cli.distributed, "initialize", lambda *args: None)
         monkeypatch.setattr(cli, "Experiment", asked)
         monkeypatch.setattr(

@@ -9,7 +9,7 @@ import pytest
 from experiments.denoising import Config, run
 from jaxvae.errors import UserError
 from jaxvae.reports import denoising
-from jaxvae.runs.folder import read_json
+from jaxvae.runs.files import read_json
 from jaxvae.runs.options import Options
 from tests.experiments.conftest import run_command
 

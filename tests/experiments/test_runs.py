@@ -12,7 +12,7 @@ from PIL import Image
 import jaxvae as jv
 from jaxvae import data
 from jaxvae.runs import training
-from jaxvae.runs.recorder import read_records
+from jaxvae.runs.files import read_records
 from jaxvae.training import make_evaluator
 from tests.experiments.conftest import SPEC, run_command
 

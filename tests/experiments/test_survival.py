@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxvae.runs.recorder import read_records
+from jaxvae.runs.files import read_records
 from jaxvae.training import Checkpoints, Saved, evaluated_params
 from jaxvae.training.parallel import abstract, local_layout
 from jaxvae.training.state import abstract_batch, abstract_state

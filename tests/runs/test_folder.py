@@ -10,7 +10,8 @@ import pytest
 
 from jaxvae.errors import UserError
 from jaxvae.runs.comparison import require_same
-from jaxvae.runs.folder import FREE_FIELDS, claim, discard_empty, open_folder, read_json, reserve_folder, write_json
+from jaxvae.runs.files import read_json, write_json
+from jaxvae.runs.folder import FREE_FIELDS, claim, discard_empty, open_folder, reserve_folder
 from jaxvae.runs.lock import release_locks
 from jaxvae.runs.recorder import Recorder, read_records
 from jaxvae.runs.train import begin

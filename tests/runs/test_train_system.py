@@ -13,9 +13,8 @@ import pytest
 
 import jaxvae as jv
 from jaxvae.runs import recorder
-from jaxvae.runs.folder import read_json
+from jaxvae.runs.files import read_json, read_records
 from jaxvae.runs.lock import lock
-from jaxvae.runs.recorder import read_records
 from tests.runs.small import BUILDS, IMAGES, SIZES, SPEC, assert_same_parameters, squares
 
 # ---------- what is refused

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from jaxvae.docstrings import docstrings
 from jaxvae.errors import UserError
 from jaxvae.runs.config import ImageConfig, at_least
-from jaxvae.studies.flags import docstrings, parse
+from jaxvae.studies.flags import parse
 
 
 @dataclass(frozen=True)

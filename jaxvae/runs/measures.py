@@ -1,0 +1,48 @@
+"""What the main numbers of `summary.json` are: their names, units and directions."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Meaning(NamedTuple):
+    """Name, unit and direction of a metric."""
+
+    name: str
+    unit: str
+    better: str  # "lower", "higher", or "" where neither is
+
+
+MAIN = {  # in the order in which they are printed
+    "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
+    "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
+    "elbo": Meaning("ELBO", "nats per image", "higher"),
+    "kl": Meaning("KL divergence of posterior and prior", "nats per image", ""),
+    "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
+    "error": Meaning("classification error", "share of test images", "lower"),
+    "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
+    "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
+    "active_units": Meaning("active latent units", "", ""),
+    "used_codes": Meaning("codes used by test images", "", "higher"),
+    "used_codes_0": Meaning("codes used by test images, coarse grid", "", "higher"),
+    "used_codes_1": Meaning("codes used by test images, fine grid", "", "higher"),
+    "perplexity": Meaning("perplexity of the codes", "", "higher"),
+    "perplexity_0": Meaning("perplexity of the codes, coarse grid", "", "higher"),
+    "perplexity_1": Meaning("perplexity of the codes, fine grid", "", "higher"),
+    "mse": Meaning("mean squared error", "per pixel value", "lower"),
+    "rate_bits_per_dim": Meaning("bits/dim of the codes", "bits per pixel value", "lower"),
+    "sharpness": Meaning("sharpness of samples (data: 1)", "", ""),
+    "sharpness_of_reconstructions": Meaning("sharpness of reconstructions (data: 1)", "", ""),
+    "parameters": Meaning("parameters", "", ""),
+    "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
+}
+OUT_OF = {  # a number that is a part of another: 12 of 16
+    "active_units": "latent_dim",
+    "used_codes": "num_codes",
+    "used_codes_0": "num_codes_0",
+    "used_codes_1": "num_codes_1",
+}
+
+
+def main_numbers(metrics: Mapping[str, Any]) -> dict[str, int | float]:
+    """Return the numbers of a summary that are main ones, the most telling first."""
+    return {name: metrics[name] for name in MAIN if isinstance(metrics.get(name), int | float)}
