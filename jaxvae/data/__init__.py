@@ -3,7 +3,7 @@
 from jaxvae.data.batches import batch_indices, padded_batches, subset, subset_rows
 from jaxvae.data.codes import CodeGrids, encode_dataset, load_codes, split_grids
 from jaxvae.data.corruptions import gaussian_noise, masking_noise, salt_and_pepper
-from jaxvae.data.for_model import load_for
+from jaxvae.data.for_model import load_files, load_for
 from jaxvae.data.source import load
 from jaxvae.data.transforms import binarize, dequantize, flip, from_blocks, shift, to_blocks, to_unit
 
@@ -18,6 +18,7 @@ __all__ = [
     "gaussian_noise",
     "load",
     "load_codes",
+    "load_files",
     "load_for",
     "masking_noise",
     "padded_batches",

@@ -1,6 +1,7 @@
 """A folder of image files, with classes and parts as sub-folders where there are any."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,12 +76,24 @@ def load(
     datasets = {}
     for name, part in parts.items():
         names = np.array([path.relative_to(folder).as_posix() for path in part.paths])
-        datasets[name] = Dataset(_read_all(part.paths, found, name), labels[name], names)
+        datasets[name] = Dataset(read_all(part.paths, found, name), labels[name], names)
     return datasets, classes
 
 
-def _read_all(paths: list[Path], found: Survey, part: str) -> np.ndarray:
-    """Images [N, H, W, C] uint8 in their final size."""
+def read_all(paths: Sequence[Path], found: Survey, part: str) -> np.ndarray:
+    """Read images in their final size.
+
+    Args:
+      paths: of the images.
+      found: how they are to be read.
+      part: what they are, beside the bar.
+
+    Returns:
+      [N, H, W, C] uint8.
+
+    Raises:
+      UserError: if one is damaged.
+    """
     num_channels = 1 if found.census.grey or found.binary else 3
     x = np.empty((len(paths), *found.size, num_channels), np.uint8)
     for i, path in enumerate(progress(paths, f"reading {part}")):
@@ -89,6 +102,9 @@ def _read_all(paths: list[Path], found: Survey, part: str) -> np.ndarray:
             image = resize(image, found.size, found.binary.ink if found.binary else None)
         x[i] = image
     return x
+
+
+# ---------- private
 
 
 def _parts(folder: Path, images: list[Path], *, whole: bool) -> dict[str, _Part]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxvae.data.classes import UNKNOWN
+from jaxvae.data.folder import read_all
 from jaxvae.data.notices import counted, listed, notice
 from jaxvae.data.parts import PARTS, check_part, cut_missing
-from jaxvae.data.places import shortened
+from jaxvae.data.places import located, shortened
 from jaxvae.data.resize import rare_value, resize_dataset
 from jaxvae.data.source import read_parts
-from jaxvae.data.survey import Model
+from jaxvae.data.survey import Model, survey
 from jaxvae.data.values import settle, to_one_type
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec
@@ -23,6 +24,7 @@ def load_for(
     *,
     part: str | None = None,
     resize: bool = False,
+    noisy: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Load the images that a source names, as a trained model takes them.
@@ -35,6 +37,7 @@ def load_for(
       source: see `jaxvae.data.load`.
       part: train, valid or test; None takes all images, in the order of these parts and of their files.
       resize: whether images of another size are brought to that of the model, as `jaxvae.data.resize` says.
+      noisy: whether a model of black and white images takes grey ones too, as floats: noise makes such of them.
       cache_dir: as of `jaxvae.data.load`.
 
     Returns:
@@ -43,10 +46,7 @@ def load_for(
     Raises:
       UserError: as `jaxvae.data.load`; if the images are of another size or kind.
     """
-    if len(spec.shape) != 3:
-        raise UserError(f"The model is of rows of {spec.shape[0]} numbers, not of images: it takes none.")
-    height, width, channels = spec.shape
-    model = Model((height, width, channels), spec.num_values == 2, resize)
+    model = _model_of(spec, resize=resize)
     found, classes = read_parts(source, model=model, cache_dir=cache_dir)
     name = shortened(source)
     parts = {one: check_part(data, f"{name}: {one}") for one, data in found.items()}
@@ -54,7 +54,7 @@ def load_for(
         parts = cut_missing(parts, name)
     if part is not None and part not in parts:
         raise UserError(f"{name} has no {part} images, it has {' and '.join(parts)}.")
-    images = _values([data.x for data in parts.values()], spec, name)
+    images = _values([data.x for data in parts.values()], spec, name, noisy=noisy)
     parts = {
         one: Dataset(x, _labels(data.labels, classes, spec, name), data.names)
         for (one, data), x in zip(parts.items(), images, strict=True)
@@ -63,13 +63,44 @@ def load_for(
     return _joined([_in_size(_in_colour(data, spec, name), spec, name, resize=resize) for data in chosen])
 
 
+def load_files(spec: DataSpec, paths: Sequence[str | os.PathLike[str]], *, resize: bool = False) -> Dataset:
+    """Load image files, as a trained model takes them; they are read as those of a folder.
+
+    Args:
+      spec: of the data that the model was trained on.
+      paths: of the files.
+      resize: as of `load_for`.
+
+    Returns:
+      Images [N, H, W, C] and their paths.
+
+    Raises:
+      UserError: if one is missing, no image, or of another size or kind.
+    """
+    model, places = _model_of(spec, resize=resize), [located(path, "image") for path in paths]
+    if missing := [place for place in places if not place.is_file()]:
+        raise UserError(f"There is no image {missing[0]}: expected the path of an image file.")
+    name = " and ".join(map(str, places))
+    (x,) = _values([read_all(places, survey(places, None, model), "images")], spec, name, noisy=False)
+    return _in_colour(Dataset(x, None, np.array([str(place) for place in places])), spec, name)
+
+
 # ---------- private
 
 
-def _values(images: Sequence[np.ndarray], spec: DataSpec, name: str) -> list[np.ndarray]:
+def _model_of(spec: DataSpec, *, resize: bool) -> Model:
+    if len(spec.shape) != 3:
+        raise UserError(f"The model is of rows of {spec.shape[0]} numbers, not of images: it takes none.")
+    height, width, channels = spec.shape
+    return Model((height, width, channels), spec.num_values == 2, resize)
+
+
+def _values(images: Sequence[np.ndarray], spec: DataSpec, name: str, *, noisy: bool) -> list[np.ndarray]:
     """Zeros and ones of binary images, bytes or floats in [0, 1] of others."""
     if spec.num_values == 2:
         settled, num_values = settle({str(i): x for i, x in enumerate(images)}, name)
+        if num_values != 2 and noisy:
+            return [x / np.float32(255) if x.dtype == np.uint8 else x for x in settled]
         if num_values != 2:
             raise UserError(
                 f"{name} has grey images, the model is of black and white ones: store them with two values, as PNG."
