@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def train(
     init_from: str | Path | None = None,
     layout: Layout | None = None,
     progress: bool = True,
+    notes: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a system on images.
 
@@ -65,6 +67,8 @@ def train(
       init_from: place of a trained model of the same networks, whose parameters to start from; see `jaxvae.load`.
       layout: devices and how to run on them; None chooses.
       progress: whether to show a bar.
+      notes: what else `config.json` says of the run, by names that no setting has: `{"data": "folder:photos"}` is where
+        its images come from.
 
     Returns:
       The model with the best parameters on the validation set.
@@ -86,7 +90,7 @@ def train(
     start = None if init_from is None else load_start(init_from, system)
     record = run_record(
         system,
-        {**settings._asdict(), "seed": config.seed},
+        {**(notes or {}), **settings._asdict(), "seed": config.seed},
         num_examples(splits.train),
         init_from=init_from,
         data=splits_digest(splits),

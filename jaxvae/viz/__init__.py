@@ -1,6 +1,7 @@
 """Every figure: functions that take arrays and a path and write a PNG."""
 
 from jaxvae.viz.codes import save_code_maps, save_code_usage
+from jaxvae.viz.compared import save_compared
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions, save_rows
@@ -17,6 +18,7 @@ from jaxvae.viz.study import save_study
 __all__ = [
     "save_code_maps",
     "save_code_usage",
+    "save_compared",
     "save_curves",
     "save_densities",
     "save_grid",

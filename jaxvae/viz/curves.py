@@ -55,7 +55,7 @@ def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
                 axes.plot(steps, values, color=color, linewidth=1.5, marker=marker, markersize=3.5, label=label)
                 drawn.append((steps, values))
         if drawn:
-            low, high = _robust_limits(*np.concatenate(drawn, axis=1))
+            low, high = robust_limits(*np.concatenate(drawn, axis=1))
             if metric == "kl":  # from 0, which a collapse is near
                 low, high = min(low, 0.0), 1.06 * high
             axes.set_ylim(low, high)
@@ -105,15 +105,12 @@ def save_stages(path: str | Path, curves: Mapping[str, tuple[Any, Any]], ylabel:
         check_shape(name, np.asarray(values), np.shape(steps))
         axes.plot(steps, values, "o-", markersize=3, linewidth=1.6, label=name)
     points = [np.concatenate([np.ravel(curve[axis]) for curve in curves.values()]) for axis in (0, 1)]
-    axes.set_ylim(*_robust_limits(points[0].astype(float), points[1].astype(float)))
+    axes.set_ylim(*robust_limits(points[0].astype(float), points[1].astype(float)))
     axes.legend(frameon=False)
     write(figure, path)
 
 
-# ---------- private
-
-
-def _robust_limits(steps: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+def robust_limits(steps: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     """Return a range of y that shows how training went on, whatever its first values and single spikes were."""
     finite = np.isfinite(values)
     steps, values = steps[finite], values[finite]
