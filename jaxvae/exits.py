@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 from jaxvae.errors import UserError
 
@@ -31,3 +34,20 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
         sys.exit(1)
     except MemoryError as error:
         sys.exit(f"error: out of memory ({str(error)[:100]}): make {too_large} smaller.")
+
+
+@contextlib.contextmanager
+def ending_by_signal() -> Iterator[None]:
+    """Let SIGTERM raise `SystemExit` with status 143, so that what is half-written is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return  # only the main thread hears signals
+
+    def end(number: int, frame: Any) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

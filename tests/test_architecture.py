@@ -19,6 +19,8 @@ FLOORS = [
     {"runs"},
     {"reports"},
     {"studies"},
+    {"commands"},
+    {"__main__"},
     {"__init__"},
 ]
 # Optional or slow packages: imported where they are used.

@@ -1,6 +1,5 @@
-"""The command that a run ends with: it loads the model and shows something of it when it is pasted into a shell."""
+"""The command that a run ends with: it shows something of the model when it is pasted into a shell."""
 
-import json
 import os
 import shlex
 import shutil
@@ -14,16 +13,15 @@ from jaxvae.capabilities import find
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity
 
-NUM_SHOWN = 36  # reconstructions
-SAMPLES = 64
+SAMPLES_OF_CLASS = 10
 LIBRARIES = frozenset({"jaxvae", "jax", "jaxlib", "flax", "numpy", "optax", "ml_dtypes", "builtins"})
 
 
 def next_command(trained: Trained, place: Path | None = None) -> str | None:
     """Return a command of the shell that shows what a trained model does.
 
-    Generative models draw samples into `samples.png`, autoencoders reconstruct test images into `reconstructions.png`,
-    and classifiers print the classes of some.
+    Generative models draw samples, autoencoders reconstruct test images, and classifiers write the classes of these;
+    where it is not known whence its images are, a model is described.
 
     Args:
       trained: a run with a folder.
@@ -36,9 +34,9 @@ def next_command(trained: Trained, place: Path | None = None) -> str | None:
     modules = sorted(set(_own_modules(trained.record.get("system", {}))))
     if place is None or "parts" not in trained.record.get("system", {}) or "__main__" in modules:
         return None
-    imports = f", imports={json.dumps(modules)}" if modules else ""
-    model = f"jv.load({json.dumps(str(place))}{imports})"
-    return shlex.join([python_command(), "-c", f"import jaxvae as jv; {_shown(trained, model)}"])
+    verb, *flags = _shown(trained)
+    imports = ["--import", *modules] if modules else []
+    return shlex.join([python_command(), "-m", "jaxvae", verb, str(place), *flags, *imports])
 
 
 def python_command() -> str:
@@ -52,31 +50,32 @@ def python_command() -> str:
 # ---------- private
 
 
-def _shown(trained: Trained, model: str) -> str:
-    """Statements that show something of a model, given the expression that loads it."""
-    system, spec = trained.system, trained.spec
+def _shown(trained: Trained) -> list[str]:
+    """The verb that shows something of a model, and its flags."""
+    system = trained.system
     if find(system, FitsDensity):
-        return f"print({model}.sample(5))"
+        return ["sample", "--out", "points.npz"]
     if find(system, capabilities.Generates):
-        if find(system, capabilities.Classifies):  # samples are of the classes in turn
-            num = spec.num_classes
-            return f'jv.viz.save_grid("samples.png", {model}.sample({10 * num}), columns={num})'
-        return f'jv.viz.save_grid("samples.png", {model}.sample({SAMPLES}))'
+        # Samples are of the classes in turn: a row of each.
+        num = (
+            ["--num", str(SAMPLES_OF_CLASS * trained.spec.num_classes)] if find(system, capabilities.Classifies) else []
+        )
+        return ["sample", *num, "--out", "samples.png"]
     if not trained.config.get("data"):
-        return f"print({model}.spec)"
-    size = trained.config.get("image_size")
-    test = f"jv.data.load({json.dumps(trained.config['data'])}{f', image_size={size}' if size else ''})[0].test"
+        return ["info"]
+    test = ["--data", trained.config["data"], "--part", "test", *(["--resize"] if _is_resized(trained) else [])]
     if find(system, capabilities.Classifies):
-        given = "model.system, model.params, model.model_state, test"
-        classes = f"jv.applications.classification.classify({given}).argmax(1)"
-        return f"model, test = {model}, {test}; print({classes}[:{NUM_SHOWN}], test.labels[:{NUM_SHOWN}])"
+        return ["classify", *test, "--out", "classes.csv"]
     if find(system, capabilities.Codes) or (find(system, capabilities.Encodes) and find(system, capabilities.Decodes)):
-        original = f"jv.data.to_unit(x, {spec.num_values})"
-        drawn = f'jv.viz.save_reconstructions("reconstructions.png", {original}, model.reconstruct(x))'
-        return f"model, x = {model}, {test}.x[:{NUM_SHOWN}]; {drawn}"
+        return ["reconstruct", *test, "--out", "reconstructions.png"]
     if find(system, capabilities.Scores) or find(system, capabilities.ScoresExactly):
-        return f"print({model}.log_likelihood({test}.x[:{NUM_SHOWN}]))"
-    return f"print({model}.spec)"
+        return ["score", *test, "--out", "scores.csv"]
+    return ["info"]
+
+
+def _is_resized(trained: Trained) -> bool:
+    """Whether images were, or may have been, brought to another size for the training."""
+    return bool(trained.config.get("image_size")) or trained.config["data"].partition(":")[0] == "folder"
 
 
 def _own_modules(described: Any) -> Iterator[str]:

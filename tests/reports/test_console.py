@@ -44,7 +44,7 @@ def test_a_summary_says_what_was_trained_where_the_figures_are_and_what_to_type(
     assert "On 500 test images:" in text
     assert "warning: nothing is learnt" in text
     assert f"{tmp_path}/figures/ (2 files; begin with samples.png)" in text
-    assert f'jv.viz.save_grid("samples.png", jv.load("{tmp_path}").sample(64))' in text
+    assert f"-m jaxvae sample {tmp_path} --out samples.png" in text
 
 
 def test_a_run_of_a_study_has_one_line(capsys):

@@ -1,0 +1,63 @@
+"""`python -m jaxvae VERB RUN ...`: all that is done with trained models from a shell."""
+
+import ast
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxvae.commands.flags import called, parse
+from jaxvae.exits import ending, ending_by_signal
+
+# In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
+VERBS = (
+    *("train", "list", "info", "compare", "export"),
+    *("sample", "reconstruct", "interpolate", "traverse", "denoise"),
+    *("encode", "decode", "score", "classify"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb; a verb's module is imported when it is asked for, so that help and `list` do not wait for JAX.
+
+    Args:
+      arguments: the verb and its flags, by default those of the command line.
+
+    Raises:
+      SystemExit: with status 1 and one sentence for a mistake, with 2 for a wrong verb or flag, with 0 after help.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_introduction())
+        return
+    if given[0] == "--version":
+        print(f"jaxvae {importlib.metadata.version('jaxvae')}")
+        return
+    verb = given[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(VERBS)}."
+        print(f"error: there is no verb {verb!r}: {hint} {called()} --help lists them.", file=sys.stderr)
+        sys.exit(2)
+    if importlib.util.find_spec("tyro") is None:
+        sys.exit('error: the command line needs tyro, which is not installed: pip install "jaxvae[experiments]".')
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
+    with ending("nothing half-written is left.", "the number of images"), ending_by_signal():
+        module = importlib.import_module(f"jaxvae.commands.{verb}")
+        module.run(parse(module.Flags, verb, str(module.__doc__), given[1:]))
+
+
+def _introduction() -> str:
+    """What `--help` says: every verb with the first sentence of its module."""
+    folder, width = Path(__file__).parent / "commands", max(map(len, VERBS))
+    texts = {verb: ast.get_docstring(ast.parse((folder / f"{verb}.py").read_text())) or "" for verb in VERBS}
+    lines = [f"  {verb:<{width}}  {text.splitlines()[0]}" for verb, text in texts.items()]
+    return "\n".join([f"usage: {called()} VERB RUN ...", "", *lines, "", f"{called()} VERB --help shows its flags."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The card of a model that is given away: what it is, what it was trained on and how, its numbers, its licence."""
+
+import math
+import platform
+import shlex
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import jax
+
+from jaxvae.commands.given import said
+from jaxvae.runs.measures import MAIN, main_numbers
+from jaxvae.runs.state import state_of
+from jaxvae.runs.trained import Trained
+
+LIBRARIES = ("jaxvae", "jax", "flax", "optax", "numpy")
+# Of a run of `python -m jaxvae train`: what it writes to its configuration beside its flags.
+NO_FLAGS = frozenset(
+    {"eval_every", "log_every", "save_every", "eval_batch_size", "ema_decay", "clip_norm", "skip_norm"}
+)
+
+
+def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
+    """Return the card of a model in Markdown.
+
+    Args:
+      trained: the model.
+      name: of the folder that it is exported to.
+      licence: of the model.
+      samples: file with samples beside the card, None where there is none.
+    """
+    record, config, spec = trained.record, trained.config, trained.spec
+    summary = state_of(trained.folder).summary if trained.folder is not None else {}
+    images = len(spec.shape) == 3
+    num = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(trained.params))
+    rows = {
+        "model": f"{trained.system.name}, {num:,} parameters",
+        "of": f"images of {said(spec)}" if images else f"rows of {spec.shape[0]} numbers",
+        "classes": ", ".join(spec.classes) or str(spec.num_classes or ""),
+        "data": config.get("data", ""),
+        "training examples": f"{record['num_train']:,}" if "num_train" in record else "",
+        "hash of the data": record.get("data", ""),
+        "started from": record.get("init_from") or "",
+        "command": f"`{command}`" if (command := command_of(record)) else "",
+        "steps": f"{summary['steps']:,}" if "steps" in summary else "",
+        "device": summary.get("device", ""),
+        "date": summary.get("date", ""),
+        "versions": versions(record, summary),
+        "licence": licence,
+    }
+    table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
+    lines = [f"# {name}", "", *([f"![samples]({samples})", ""] if samples else []), "| | |", "| --- | --- |", *table]
+    return "\n".join([*lines, *numbers(summary), *usage(name)]) + "\n"
+
+
+def numbers(summary: Mapping[str, Any]) -> list[str]:
+    """Return the table of the main numbers of the test set, [] where there are none."""
+    metrics = summary.get("metrics")
+    found = main_numbers(metrics) if isinstance(metrics, Mapping) else {}
+    if not found:
+        return []
+    head = ["", "## On the test set", "", "| number | value | unit | |", "| --- | --- | --- | --- |"]
+    return head + [
+        f"| {MAIN[key].name} (`{key}`) | {value:,.5g} | {MAIN[key].unit} | "
+        f"{f'{MAIN[key].better} is better' if MAIN[key].better else ''} |"
+        for key, value in found.items()
+    ]
+
+
+def command_of(record: Mapping[str, Any]) -> str | None:
+    """Return the command that trains such a model again, None of one that was trained from Python."""
+    config, module = record["config"], str(record.get("experiment", ""))
+    if "." in module:
+        words = ["python", "-m", module, *_flags(config)]
+        return shlex.join(words)
+    if "model" in config and "data" in config:
+        return shlex.join(["python", "-m", "jaxvae", "train", *_flags(config, NO_FLAGS), "--out", "RUN"])
+    return None
+
+
+def versions(record: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Return the versions that trained a model, or where that is not known those that export it."""
+    known = summary.get("versions")
+    if not isinstance(known, Mapping):
+        here = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+        known = {**here, "jaxvae": record.get("jaxvae", here["jaxvae"])}
+    return ", ".join(f"{name} {value}" for name, value in known.items())
+
+
+def usage(name: str) -> list[str]:
+    """Return how the model is used, in Python and from a shell."""
+    python = ["```python", "import jaxvae as jv", "", f"model = jv.load({name!r})  # this folder", "```"]
+    shell = ["```sh", f"python -m jaxvae info {shlex.quote(name)}", "```"]
+    return ["", "## Use it", "", *python, "", *shell]
+
+
+# ---------- private
+
+
+def _flags(config: Mapping[str, Any], left_out: frozenset[str] = frozenset()) -> list[str]:
+    """A configuration as flags: what is null has none, what is true has no value."""
+    words = []
+    for name, value in config.items():
+        if value is None or value is False or name in left_out:
+            continue
+        values = value if isinstance(value, list) else [] if value is True else [value]
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return words

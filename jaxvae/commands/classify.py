@@ -1,0 +1,42 @@
+"""Classify images: the class and the probabilities of all classes."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxvae.capabilities import Classifies, require
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.output import check_place, writing
+from jaxvae.data.classes import UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is classified."""
+
+    out: Path
+    """NAME.csv: a line an image"""
+
+
+def run(flags: Flags) -> None:
+    """Classify images and write their classes."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
+    trained = load_model(flags)
+    require(trained.system, Classifies)
+    dataset = load_images(flags, trained)
+    probabilities = trained.classify(dataset.x, seed=flags.seed)
+    found = probabilities.argmax(axis=1)
+    names = trained.spec.classes or tuple(map(str, range(probabilities.shape[1])))
+    with writing(place) as path, path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "class", *(f"p({name})" for name in names)])
+        for source, number, row in zip(dataset.names, found, probabilities, strict=True):
+            writer.writerow([source, names[number], *(f"{value:.7g}" for value in row)])
+    print(f"Classes of {len(found):,} images in {place}.")
+    known = np.flatnonzero(dataset.labels != UNKNOWN) if dataset.labels is not None else np.array([], int)
+    if len(known):
+        wrong = int((found[known] != dataset.labels[known]).sum())
+        print(f"{wrong:,} of {len(known):,} images of a known class are in another one: {wrong / len(known):.2%}.")

@@ -1,0 +1,66 @@
+"""Take noise out of images, with a median filter beside."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.applications.denoising import SAMPLES, corrupt, median
+from jaxvae.capabilities import Codes, Decodes, require_any
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import in_unit, load_images, load_model
+from jaxvae.commands.output import check_place
+from jaxvae.commands.pictures import write_pictures
+from jaxvae.errors import UserError
+from jaxvae.evaluation import psnr
+from jaxvae.viz import save_rows
+
+Noise = Literal["gaussian", "masking", "salt_and_pepper", "dropout"]
+
+SIDE = 3  # pixels of the median filter
+SHOWN = 12  # images of the picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is denoised."""
+
+    out: Path
+    """a folder for a PNG file of every image; NAME.png for a picture of some; NAME.npz for arrays"""
+    noise: Noise | None = None
+    """kind of noise that is added first, to see what becomes of it; by default the images are noisy as they are"""
+    level: float | None = None
+    """of the noise that is added: its standard deviation, or the probability that a pixel is changed"""
+    num_samples: int = SAMPLES
+    """latents for every image, of a VAE, whose decoded images are averaged"""
+
+
+def run(flags: Flags) -> None:
+    """Denoise images and write them."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
+    if (flags.noise is None) != (flags.level is None):
+        raise UserError("--noise and --level belong together: give both, or neither of images that are noisy.")
+    trained = load_model(flags)
+    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    dataset = load_images(flags, trained, noisy=flags.noise is None)
+    given = in_unit(dataset, trained.spec)
+    noisy = given
+    if flags.noise is not None and flags.level is not None:
+        noisy = corrupt(given, flags.noise, flags.level, jax.random.key(flags.seed))
+    images = trained.denoise(noisy, num_samples=flags.num_samples, seed=flags.seed)
+    rows = {"noisy": np.clip(noisy, 0, 1), f"median {SIDE}x{SIDE}": median(noisy, SIDE), "denoised": images}
+    if flags.noise is not None:
+        rows = {"original": given, **rows}
+
+    def draw(path: Path, some: slice) -> None:
+        del some  # of several rows, fewer images
+        save_rows(path, {name: row[:SHOWN] for name, row in rows.items()})
+
+    print(f"{len(images):,} images in {write_pictures(place, images, dataset.names, draw)}.")
+    if flags.noise is not None:
+        ratios = {name: float(np.mean(psnr(jnp.asarray(row), jnp.asarray(given)))) for name, row in rows.items()}
+        texts = [f"{name} {ratio:.4g}" for name, ratio in ratios.items() if name != "original"]
+        print(f"PSNR against the images without the noise, dB: {', '.join(texts)}.")

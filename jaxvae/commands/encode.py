@@ -1,0 +1,35 @@
+"""Write the codes of images: means and standard deviations of latents, or grids of discrete codes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxvae.capabilities import Codes, DrawsPosterior, Encodes, Infers, find, require_any
+from jaxvae.commands.codes_file import ENDINGS, Table, write_codes
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.output import check_place, writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is encoded."""
+
+    out: Path
+    """NAME.csv, a line an image; NAME.npz, arrays with the paths; NAME.npy, the codes alone"""
+
+
+def run(flags: Flags) -> None:
+    """Encode images and write their codes."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=ENDINGS, folder=False)
+    trained = load_model(flags)
+    discrete = isinstance(require_any(trained.system, (Codes, Encodes), "codes of images"), Codes)
+    dataset = load_images(flags, trained)
+    codes, stds = trained.encode(dataset.x, seed=flags.seed), ()
+    if find(trained.system, Infers) is not None or find(trained.system, DrawsPosterior) is not None:
+        _, stds = trained.posterior(dataset.x, seed=flags.seed)
+    parts, deviations = (one if isinstance(one, tuple) else (one,) for one in (codes, stds))
+    with writing(place) as path:
+        left_out = write_codes(path, Table(dataset.names, parts, deviations, discrete))
+    shapes = " and ".join("x".join(map(str, part.shape[1:])) for part in parts)
+    what = "codes" if discrete else "numbers with their standard deviations" if deviations else "numbers"
+    print(f"{shapes} {what} for each of {len(dataset.x):,} images in {place}{left_out}.")

@@ -1,0 +1,83 @@
+"""The model and the images that a verb is given, and what is said of them."""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxvae.commands.flags import ImageFlags, ModelFlags, SomeImageFlags
+from jaxvae.data.for_model import load_files, load_for
+from jaxvae.data.notices import counted
+from jaxvae.data.transforms import to_unit
+from jaxvae.errors import UserError
+from jaxvae.runs.compiled import keep_compiled_programs
+from jaxvae.runs.load import load
+from jaxvae.runs.state import state_of
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Dataset, DataSpec
+
+
+def load_model(flags: ModelFlags) -> Trained:
+    """Load the model; of a run that is not finished its best so far is taken, which is said.
+
+    Raises:
+      UserError: as `jaxvae.load`.
+    """
+    keep_compiled_programs()
+    trained = load(flags.run, imports=flags.imports)
+    if trained.folder is not None:
+        state = state_of(trained.folder)
+        if state.kind in ("unfinished", "in training"):
+            print(
+                f"note: {trained.folder} is {state}: its best so far, of step {state.best.get('step', 0):,}, is taken.",
+                file=sys.stderr,
+            )
+    return trained
+
+
+def load_images(flags: ImageFlags, trained: Trained, *, noisy: bool = False) -> Dataset:
+    """Load the images as the model takes them, and say what they are.
+
+    Args:
+      flags: which images.
+      trained: the model.
+      noisy: as of `jaxvae.data.load_for`.
+
+    Raises:
+      UserError: as `jaxvae.data.load_for`.
+    """
+    dataset = load_for(trained.spec, flags.data, part=flags.part, resize=flags.resize, noisy=noisy)
+    resized = ", resized" if flags.resize else ""
+    part = f"the {flags.part} part of " if flags.part else ""
+    print(f"{counted(len(dataset.x), 'image')} from {part}{flags.data}, {said(trained.spec)}{resized}.")
+    return dataset
+
+
+def load_some(flags: SomeImageFlags, trained: Trained, which: Sequence[str]) -> np.ndarray:
+    """Load single images, [num, H, W, C]: files, or rows of a source by their numbers.
+
+    Raises:
+      UserError: as `jaxvae.data.load_for`; if there is no such image.
+    """
+    if flags.data is None:
+        x: np.ndarray = load_files(trained.spec, which, resize=flags.resize).x
+        return x
+    rows = [int(one) if one.isdecimal() else -1 for one in which]
+    dataset = load_for(trained.spec, flags.data, part=flags.part, resize=flags.resize)
+    for one, row in zip(which, rows, strict=True):
+        if not 0 <= row < len(dataset.x):
+            last = len(dataset.x) - 1
+            raise UserError(f"There is no image {one} in {flags.data}: expected a number from 0 to {last}.")
+    return np.asarray(dataset.x)[rows]
+
+
+def said(spec: DataSpec) -> str:
+    """Return what images are, in words: "28x28, black and white"."""
+    height, width, channels = spec.shape
+    kind = "colour" if channels == 3 else "black and white" if spec.num_values == 2 else "grey"
+    return f"{width}x{height} pixels, {kind}"
+
+
+def in_unit(dataset: Dataset, spec: DataSpec) -> np.ndarray:
+    """Return images as floats in [0, 1]."""
+    return np.asarray(to_unit(dataset.x, spec.num_values))

@@ -1,0 +1,60 @@
+"""Draw new images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxvae.capabilities import Generates, GeneratesClasses, find, require
+from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import load_model
+from jaxvae.commands.output import check_place, ending, writing
+from jaxvae.commands.pictures import write_pictures
+from jaxvae.errors import UserError
+from jaxvae.viz import save_grid
+
+MOST_COLUMNS = 20  # of classes beside each other
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, OutFlags, SeedFlags):
+    """What is drawn."""
+
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+    num: int = 64
+    """how many"""
+    label: str | None = None
+    """class of all of them, its name or its number, of a model that knows classes; by default all in turn"""
+    temperature: float = 1.0
+    """below 1 images are more likely and less various, above 1 the other way round"""
+    means: bool = False
+    """the means of the pixels in place of draws, of a model that has some: smoother, without noise"""
+
+
+def run(flags: Flags) -> None:
+    """Draw images and write them."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
+    trained = load_model(flags)
+    require(trained.system, Generates)
+    label = flags.label if flags.label in (None, *trained.spec.classes) else _number(str(flags.label))
+    images = trained.sample(flags.num, label=label, temperature=flags.temperature, means=flags.means, seed=flags.seed)
+    what = f"{len(images):,} {'means of samples' if flags.means else 'samples'} of {trained.system.name}"
+    if images.ndim != 4:
+        if ending(place) != ".npz":
+            raise UserError(f"{trained.system.name} draws points [N, {images.shape[1]}], no images: write NAME.npz.")
+        with writing(place) as path:
+            np.savez_compressed(path, points=images)
+        print(f"{what} in {place}.")
+        return
+    in_turn = label is None and find(trained.system, GeneratesClasses) is not None
+    columns = trained.spec.num_classes if in_turn and trained.spec.num_classes <= MOST_COLUMNS else None
+    where = write_pictures(place, images, None, lambda path, some: save_grid(path, images[some], columns))
+    print(f"{what} in {where}.")
+
+
+# ---------- private
+
+
+def _number(label: str) -> int | str:
+    return int(label) if label.isdecimal() else label

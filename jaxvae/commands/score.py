@@ -1,0 +1,48 @@
+"""Score images: ELBO, log-likelihood with its standard error, or the exact one, bits per dimension."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxvae.capabilities import Scores, ScoresExactly, require_any
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.output import check_place, writing
+
+NAMED = 3  # of the least likely images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is scored."""
+
+    out: Path
+    """NAME.csv: a line an image, in nats but for bits_per_dim"""
+    num_samples: int = 500
+    """importance samples for every image, of a model without an exact likelihood"""
+
+
+def run(flags: Flags) -> None:
+    """Score images and write the numbers."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
+    trained = load_model(flags)
+    able = require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
+    dataset = load_images(flags, trained)
+    labels = dataset.labels if getattr(able, "num_classes", 0) else None
+    scores = trained.score(dataset.x, labels=labels, num_samples=flags.num_samples, seed=flags.seed)
+    columns = {name: values for name, values in scores._asdict().items() if values is not None}
+    with writing(place) as path, path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", *columns])
+        for name, *values in zip(dataset.names, *columns.values(), strict=True):
+            writer.writerow([name, *(f"{value:.7g}" for value in values)])
+    nats = scores.log_likelihood.astype(np.float64)
+    within = f" +- {nats.std(ddof=1) / np.sqrt(len(nats)):.2g}" if len(nats) > 1 else ""
+    kind = "log p(x)" if isinstance(able, ScoresExactly) else f"log p(x) by {flags.num_samples} importance samples"
+    print(f"{', '.join(columns)} of {len(nats):,} images in {place}.")
+    print(f"Mean {kind}: {nats.mean():.5g}{within} nats.")
+    if len(nats) > NAMED:
+        least = (f"{dataset.names[i]} ({nats[i]:.4g})" for i in np.argsort(nats)[:NAMED])
+        print(f"Least likely: {', '.join(least)}.")

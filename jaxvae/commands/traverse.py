@@ -1,0 +1,49 @@
+"""What each latent does: images in which one of them goes through its range and the others are held."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxvae.applications.encoding import code_shapes
+from jaxvae.applications.traversal import most_varied
+from jaxvae.capabilities import Encodes, require
+from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags, SomeImageFlags
+from jaxvae.commands.given import load_model, load_some
+from jaxvae.commands.output import check_place
+from jaxvae.commands.pictures import numbered, write_pictures
+from jaxvae.viz import save_rows
+
+MOST = 16  # latents that are shown where none are asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
+    """Which latents, at which code."""
+
+    image: str | None = None
+    """an image file, or with --data the number of an image of it: the others are held at its code, not at the mean"""
+    dims: tuple[int, ...] = ()
+    """numbers of the latents, from 0; by default those that vary most over the training images, 16 at most"""
+    num: int = 9
+    """images in a row, from the 5 % to the 95 % quantile of the prior"""
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+
+
+def run(flags: Flags) -> None:
+    """Decode the codes of every row and write the images."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
+    trained = load_model(flags)
+    require(trained.system, Encodes)
+    image = None if flags.image is None else load_some(flags, trained, (flags.image,))[0]
+    num_latents = code_shapes(trained.system, trained.params, trained.model_state)[0][0]
+    dims = flags.dims or tuple(map(int, most_varied(trained.latents, num_latents)[:MOST]))
+    rows = trained.traverse(image, dims=dims, num=flags.num, seed=flags.seed)
+    width = len(str(num_latents - 1))
+    names = [f"z{dim:0{width}}/{number}" for dim in dims for number in numbered(flags.num)]
+
+    def draw(path: Path, some: slice) -> None:
+        del some  # rows are drawn whole
+        save_rows(path, {f"z{dim}": row for dim, row in zip(dims, rows, strict=True)})
+
+    where = write_pictures(place, rows.reshape(-1, *rows.shape[2:]), names, draw)
+    print(f"{len(dims)} of {num_latents} latents, {flags.num} images each, in {where}.")

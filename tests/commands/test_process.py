@@ -1,0 +1,64 @@
+"""One command of every verb as a process, in a folder where `experiments` cannot be imported."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jaxvae.__main__ import VERBS
+from tests.commands.kinds import SPEC
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(tmp_path, request):
+    """(words) -> the finished process, in a folder beside the repository with a link to the library alone."""
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "jaxvae").symlink_to(request.config.rootpath / "jaxvae")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "path"), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+    def process(*words):
+        line = [sys.executable, "-m", "jaxvae", *words]
+        return subprocess.run(
+            line, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False
+        )
+
+    return process
+
+
+DATA = ["--data", "folder:photos"]
+PATHS = [f"photos/{SPEC.classes[0]}/0.png", f"photos/{SPEC.classes[1]}/1.png"]
+COMMANDS = {
+    "train": ("", [*DATA, "--net", "mlp", "--steps", "2", "--nll-samples", "2", "--out", "run"], "run/summary.json"),
+    "list": ("", ["."], None),
+    "info": ("vae", [], None),
+    "compare": ("vae", [], "needs two"),
+    "export": ("vae", ["--out", "given"], "given/card.md"),
+    "sample": ("vae", ["--out", "samples.png"], "samples.png"),
+    "reconstruct": ("vae", [*DATA, "--out", "out"], "out/left/0.png.png"),
+    "interpolate": ("vae", [*PATHS, "--out", "out.png"], "out.png"),
+    "traverse": ("vae", ["--image", PATHS[0], "--out", "out.png"], "out.png"),
+    "denoise": ("vae", [*DATA, "--out", "out"], "out/sheet.png"),
+    "encode": ("vae", [*DATA, "--out", "codes.csv"], "codes.csv"),
+    "decode": ("vae", ["codes.csv", "--out", "out"], "out/0.png"),
+    "score": ("vae", [*DATA, "--num-samples", "2", "--out", "scores.csv"], "scores.csv"),
+    "classify": ("m2", [*DATA, "--out", "classes.csv"], "classes.csv"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_a_command(verb, run, model, photos, tmp_path):
+    del photos  # in the folder
+    kind, flags, written = COMMANDS[verb]
+    (tmp_path / "codes.csv").write_text("z0,z1,z2\n0,1,2\n") if verb == "decode" else None
+    found = run(verb, *([model(kind)] if kind else []), *flags)
+    if written == "needs two":
+        assert found.returncode == 1
+        assert found.stderr.startswith("error: There is ")
+        return
+    assert found.returncode == 0, found.stderr
+    assert "Traceback" not in found.stderr
+    assert found.stdout
+    assert written is None or (tmp_path / written).exists()

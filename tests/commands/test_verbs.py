@@ -1,0 +1,177 @@
+"""Every verb on every kind of model that can have it, and one sentence for every other kind."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxvae as jv
+from jaxvae.__main__ import VERBS, main
+from jaxvae.data.npz import read_npz
+from tests.commands.kinds import KINDS, SPEC
+
+pytestmark = pytest.mark.slow
+OTHERS = {"train", "list", "info", "compare", "export"}  # which all models have, or none
+NAMES = [f"{name}/{i}.{ending}" for i, name in enumerate(SPEC.classes) for ending in ("bmp", "png")]
+FILES = [f"{name}.png" for name in NAMES]  # of names that would be the same
+
+
+def words(verb, place, photos, tmp_path, out):
+    """A command of a verb."""
+    paths = [f"{tmp_path}/photos/left/0.png", f"{tmp_path}/photos/right/2.bmp"]
+    data = ["--data", photos]
+    given = {
+        "sample": ["--num", "6"],
+        "interpolate": [*paths, "--num", "3"],
+        "traverse": ["--image", paths[0], "--dims", "1", "0", "--num", "3"],
+        "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
+        "decode": [str(tmp_path / "codes.npz")],
+        "score": [*data, "--num-samples", "3"],
+    }
+    return [verb, place, *given.get(verb, data), "--out", str(out)]
+
+
+def endings(verb, kind):
+    if verb in ("score", "classify"):
+        return [".csv"]
+    if verb == "encode":
+        return [".csv", ".npz", *([] if kind in ("groups", "levels") else [".npy"])]
+    return [".npz"] if kind == "flow" else ["", ".png", ".npz"]
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in OTHERS])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_verb_on_every_kind(kind, verb, model, photos, tmp_path, capsys):
+    place, able = model(kind), KINDS[kind][1]
+    if verb == "decode" and verb in able:
+        main(["encode", place, "--data", photos, "--out", str(tmp_path / "codes.npz")])
+    for ending in endings(verb, kind):
+        out = tmp_path / f"out{ending}"
+        command = words(verb, place, photos, tmp_path, out)
+        if verb in able:
+            main(command)
+            assert out.exists()
+            assert str(out) in capsys.readouterr().out
+        else:
+            with pytest.raises(SystemExit, match="^error: .*(expected one of|say their range|not of images)"):
+                main(command)
+            assert not out.exists()
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_info_and_export_are_of_every_kind(kind, model, tmp_path, capsys):
+    main(["info", model(kind)])
+    text = capsys.readouterr().out
+    assert "parameters" in text
+    for verb in VERBS:
+        if verb not in OTHERS:
+            assert (f" {verb} " in text.partition("Use it:")[2]) == (
+                verb in KINDS[kind][1] or (kind, verb) == ("autoencoder", "traverse")
+            )
+    main(["export", model(kind), "--out", str(tmp_path / "given"), "--licence", "CC0"])
+    files = {path.name for path in (tmp_path / "given").iterdir()}
+    drawn = {"samples.png"} if "sample" in KINDS[kind][1] and kind != "flow" else set()
+    assert files == {"config.json", "model.safetensors", "card.md"} | drawn
+    card = (tmp_path / "given" / "card.md").read_text()
+    for part in ("# given", "| licence | CC0 |", "0123456789abcdef", "jv.load('given')", "jax 0."):
+        assert part in card
+    assert ("![samples]" in card) == bool(drawn)
+    loaded = jv.load(tmp_path / "given")
+    assert loaded.record == jv.load(model(kind)).record
+
+
+def test_images_have_the_names_of_their_sources(model, photos, tmp_path):
+    out = tmp_path / "out"
+    main(["reconstruct", model("vae"), "--data", photos, "--out", str(out)])
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert found == {"sheet.png", *FILES}
+    images = jv.data.load_for(SPEC, photos).x
+    expected = jv.load(model("vae")).reconstruct(images)
+    for name, image in zip(FILES, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(out / name)), np.rint(255 * image[..., 0]))
+
+
+def test_encoded_images_decode_to_their_reconstructions(model, photos, tmp_path):
+    for kind in ("vae", "vqvae", "groups", "levels"):
+        for ending in (".csv", ".npz"):
+            codes = str(tmp_path / f"{kind}{ending}")
+            main(["encode", model(kind), "--data", photos, "--out", codes])
+            for words in (["decode", model(kind), codes], ["reconstruct", model(kind), "--data", photos]):
+                main([*words, "--out", str(tmp_path / f"{words[0]}.npz"), "--overwrite"])
+            found = [read_npz(tmp_path / f"{verb}.npz") for verb in ("decode", "reconstruct")]
+            np.testing.assert_array_equal(found[0]["images"], found[1]["images"])
+            assert found[0]["paths"].tolist() == found[1]["paths"].tolist() == NAMES
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_codes_are_those_of_the_model(model, photos, tmp_path):
+    main(["encode", model("vae"), "--data", photos, "--out", str(tmp_path / "a.csv")])
+    found, trained = rows(tmp_path / "a.csv"), jv.load(model("vae"))
+    means, stds = trained.posterior(jv.data.load_for(SPEC, photos).x)
+    assert [row["path"] for row in found] == NAMES
+    for i in range(3):
+        np.testing.assert_array_equal(np.float32([row[f"z{i}"] for row in found]), means[:, i])
+        np.testing.assert_array_equal(np.float32([row[f"sd{i}"] for row in found]), stds[:, i])
+
+
+def test_scores_and_classes_are_those_of_the_model(model, photos, tmp_path, capsys):
+    images = jv.data.load_for(SPEC, photos)
+    main(
+        ["score", model("vae"), "--data", photos, "--num-samples", "4", "--seed", "1", "--out", str(tmp_path / "a.csv")]
+    )
+    found = rows(tmp_path / "a.csv")
+    expected = jv.load(model("vae")).score(images.x, num_samples=4, seed=1)
+    assert list(found[0]) == ["path", "elbo", "log_likelihood", "stderr", "bits_per_dim"]
+    np.testing.assert_allclose(np.float64([row["log_likelihood"] for row in found]), expected.log_likelihood, rtol=1e-6)
+    assert "Least likely: " in capsys.readouterr().out
+    main(["score", model("classes"), "--data", photos, "--out", str(tmp_path / "b.csv")])
+    exact = jv.load(model("classes")).log_likelihood(images.x, labels=images.labels)
+    np.testing.assert_allclose(np.float64([r["log_likelihood"] for r in rows(tmp_path / "b.csv")]), exact, rtol=1e-6)
+    main(["classify", model("m2"), "--data", photos, "--out", str(tmp_path / "c.csv")])
+    found, probabilities = rows(tmp_path / "c.csv"), jv.load(model("m2")).classify(images.x)
+    assert [row["class"] for row in found] == [SPEC.classes[i] for i in probabilities.argmax(1)]
+    assert list(found[0]) == ["path", "class", "p(left)", "p(middle)", "p(right)"]
+    wrong = (probabilities.argmax(1) != images.labels).sum()
+    assert f"{wrong} of 6 images of a known class are in another one" in capsys.readouterr().out
+
+
+def test_samples_are_those_of_the_seed_label_and_temperature(model, tmp_path):
+    def drawn(kind, *flags):
+        main(["sample", model(kind), "--num", "5", *flags, "--out", str(tmp_path / "a.npz"), "--overwrite"])
+        return read_npz(tmp_path / "a.npz")["images"]
+
+    trained = jv.load(model("vae"))
+    for flags, options in (
+        (["--seed", "1"], {"seed": 1}),
+        (["--means", "--temperature", "0.5"], {"means": True, "temperature": 0.5}),
+    ):
+        np.testing.assert_array_equal(drawn("vae", *flags), np.rint(255 * trained.sample(5, **options)))
+    of_class = np.rint(255 * jv.load(model("classes")).sample(5, label=2))
+    np.testing.assert_array_equal(drawn("classes", "--label", "2"), of_class)
+    np.testing.assert_array_equal(drawn("classes", "--label", "right"), of_class)
+
+
+def test_rows_of_data_are_images_too(model, photos, tmp_path):
+    out = str(tmp_path / "a.npz")
+    main(["interpolate", model("vae"), "1", "4", "--data", photos, "--num", "3", "--out", out])
+    images = jv.data.load_for(SPEC, photos).x
+    expected = jv.load(model("vae")).interpolate(images[1], images[4], 3)
+    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["images"], np.rint(255 * expected))
+    for number in ("6", "-1", "x"):
+        with pytest.raises(SystemExit, match="expected a number from 0 to 5|Missing|2"):
+            main(["interpolate", model("vae"), "1", number, "--data", photos, "--out", str(tmp_path / "b.npz")])
+
+
+def test_noisy_images_need_no_noise_and_masks_may_be_grey(model, photos, tmp_path):
+    main(["denoise", model("vae"), "--data", photos, "--num-samples", "2", "--out", str(tmp_path / "a.npz")])
+    images = jv.data.load_for(SPEC, photos).x
+    expected = jv.load(model("vae")).denoise(images / np.float32(255), num_samples=2)
+    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["images"], np.rint(255 * expected))
+    with pytest.raises(SystemExit, match="--noise and --level belong together"):
+        main(["denoise", model("vae"), "--data", photos, "--noise", "masking", "--out", str(tmp_path / "b.npz")])
