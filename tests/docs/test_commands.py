@@ -1,5 +1,6 @@
 """Commands of the pages: every experiment understands its own, and those beside a result are of its record."""
 
+import importlib
 import json
 import re
 import runpy
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pictures
+from jaxvae.commands.flags import parse
 from jaxvae.studies import cli
 from jaxvae.studies.experiment import Experiment
 
@@ -25,7 +27,8 @@ def commands(text):
     blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M))
     lines = [line for line in blocks.splitlines() if line.strip() and not line.startswith("#")]
     sentences = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
-    return lines + [code for code in re.findall(r"`([^`\n]+)`", sentences) if "-m experiments." in code]
+    inline = re.findall(r"`([^`\n]+)`", sentences)
+    return lines + [code for code in inline if "-m experiments." in code or "-m jaxvae " in code]
 
 
 def pages(root):
@@ -79,8 +82,21 @@ def test_experiment_understands_the_command(page, command, parsed):
     assert f"experiments.{experiment.name}" in command
 
 
+def test_verbs_understand_their_commands(request):
+    found = [
+        words
+        for path in pages(request.config.rootpath)
+        for command in commands(path.read_text())
+        if "-m jaxvae" in command and not {"VERB", "--help"} & set(words := shlex.split(command)[3:])
+    ]
+    assert len(found) > 10
+    for verb, *words in found:
+        module = importlib.import_module(f"jaxvae.commands.{verb}")
+        parse(module.Flags, verb, "", words)
+
+
 def test_pages_have_no_other_commands(request):
-    known = ("-m experiments", "-m pytest", *OTHER)
+    known = ("-m experiments", "-m jaxvae", "-m pytest", *OTHER)
     for path in pages(request.config.rootpath):
         for command in commands(path.read_text()):
             assert any(part in command for part in known), f"{path.name}: {command}"

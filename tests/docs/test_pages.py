@@ -43,6 +43,7 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("pages")
     splits, spec = jv.data.load("digits")
     np.save(place / "images.npy", splits.train.x[:200])
+    (place / "codes.csv").write_text("path,z0\na.png,0.5\n")
     (place / "photos").mkdir()
     for i, image in enumerate(splits.train.x[:40, :, :, 0]):
         Image.fromarray(image).save(place / "photos" / f"{i}.png")
