@@ -15,6 +15,7 @@ from typing import Any
 from jaxvae import data
 from jaxvae.errors import UserError
 from jaxvae.evaluation import principal_components
+from jaxvae.evaluation.needs import check_probes
 from jaxvae.progress import progress_bar
 from jaxvae.reports.representations import PROBES, pixel_features, probe_features, stored_features
 from jaxvae.reports.summary import with_earlier, write_summary
@@ -59,6 +60,7 @@ def run(config: Config, options: Options) -> Path:
     splits, spec = data.load(config.data, image_size=config.image_size)
     if any(part.labels is None for part in splits):
         raise UserError("Probes need labels, which these data do not have: choose another --data.")
+    check_probes(splits)
     most = min(len(splits.train.x), math.prod(spec.shape))
     require("pca_dim", config.pca_dim, config.pca_dim <= most, f"at most {most}")
     models = load_coders(config.runs, spec)

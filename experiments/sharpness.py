@@ -136,11 +136,17 @@ def num_params(system: System) -> int:
     return sum(leaf.size for leaf in [*jax.tree.leaves(params), *embeddings])
 
 
+def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:
+    """Raise a `UserError` for a model that cannot be, before the others are trained."""
+    refuse(options, "a comparison of models", "init_from")
+    for config in configs:
+        build(config, spec)
+
+
 def train_models(
     configs: Sequence[Config], folders: Sequence[Path], options: Options, splits: Splits, spec: DataSpec
 ) -> list[dict[str, Any]]:
     """Train models one after another, report them, and measure the sharpness of their images."""
-    refuse(options, "a comparison of models", "init_from")
     rows = []
     for config, folder in zip(configs, folders, strict=True):
         started = of_part(folder, options)
@@ -170,4 +176,4 @@ def _shared(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(Config, build, __doc__, sweep=SWEEP, quick_sweep=SWEEP, members=train_models, draw=draw_sharpness)
+    main(Config, build, __doc__, sweep=SWEEP, quick_sweep=SWEEP, members=train_models, check=check, draw=draw_sharpness)

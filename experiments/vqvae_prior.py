@@ -20,7 +20,7 @@ from jaxvae.likelihoods import categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext
 from jaxvae.reports.code_prior import report_code_prior
 from jaxvae.runs.config import ImageConfig, at_least, require
-from jaxvae.runs.load import load
+from jaxvae.runs.load import load, require_images
 from jaxvae.runs.options import Options, refuse
 from jaxvae.runs.trained import Trained
 from jaxvae.studies.cli import main, run_folder
@@ -149,8 +149,7 @@ def _given_codec(config: Config, spec: DataSpec) -> Trained:
     codec, place = load(config.codec), config.codec
     if find(codec.system, Codes) is None:
         raise UserError(f"--codec {place} is a run of {codec.system.name}, expected one of vqvae.")
-    if codec.spec != spec:
-        raise UserError(f"--codec {place} is of images {codec.spec}, the data are {spec}: choose its --data.")
+    require_images(f"--codec {place}", codec.system, spec, classes=True)
     return codec
 
 

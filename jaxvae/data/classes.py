@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxvae.data.limits import MAX_CLASSES
 from jaxvae.data.notices import counted, listed, notice
+from jaxvae.data.part_names import SETS
 from jaxvae.errors import UserError
 
 UNKNOWN = -1  # the label of an image whose class is not known
@@ -51,7 +52,7 @@ def count_classes(labels: Mapping[str, np.ndarray | None], name: str, classes: S
     given = {part: y for part, y in labels.items() if y is not None}
     if not given:
         return 0
-    if missing := [part for part in labels if part not in given]:
+    if missing := [SETS[part] for part in labels if part not in given]:
         notice(f"{name}: {' and '.join(missing)} images have no labels: the data count as without classes.")
         return 0
     unknown = sum(int((y == UNKNOWN).sum()) for y in given.values())

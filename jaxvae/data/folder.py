@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxvae.data.files import NAMES, find_files
 from jaxvae.data.notices import counted, listed, notice
-from jaxvae.data.part_names import part_of
+from jaxvae.data.part_names import SETS, part_of
 from jaxvae.data.parts import PARTS
 from jaxvae.data.places import located
 from jaxvae.data.resize import resize
@@ -114,7 +114,7 @@ def _parts(folder: Path, images: list[Path], *, whole: bool) -> dict[str, _Part]
     for part in PARTS:
         names = [name for name in sorted(inside) if part_of(name) == part]
         if len(names) > 1:
-            raise UserError(f"{root} has two folders for {part} images, {names[0]} and {names[1]}: keep one.")
+            raise UserError(f"{root} has two folders for {SETS[part]} images, {names[0]} and {names[1]}: keep one.")
         if names:
             found[part] = names[0]
     _check_empty_folders(root, inside)

@@ -44,7 +44,7 @@ def load(folder: str | Path) -> dict[str, Dataset]:
     train, test = _pair(folder, "train"), _pair(folder, "t10k")
     num = len(train.x)
     if num < 2:
-        raise UserError(f"idx:{folder} has {num} training images, at least 2 are needed to cut a validation part.")
+        raise UserError(f"idx:{folder} has {num} training images, at least 2 are needed to cut a validation set.")
     cut = num - max(1, round(num / 150))
     return {"train": take(train, slice(0, cut)), "valid": take(train, slice(cut, None)), "test": test}
 

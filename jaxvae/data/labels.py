@@ -33,13 +33,13 @@ def known_rows(splits: Splits, marker: int | None) -> np.ndarray:
     for name, part in parts.items():
         if np.any(part.labels == UNKNOWN) and not (name == "training" and marker == UNKNOWN):
             expected = "a class for each" if marker == UNKNOWN or name != "training" else "--unlabelled -1 for these"
-            raise UserError(f"Images of the {name} part have the label -1, that of no class: expected {expected}.")
+            raise UserError(f"Images of the {name} set have the label -1, that of no class: expected {expected}.")
     if marker is None:
         return np.arange(len(splits.train.labels))
     for name, part in list(parts.items())[1:]:
         if np.any(part.labels == marker):
             raise UserError(
-                f"--unlabelled is {marker}, which is a class of the {name} part: expected a label that no class has."
+                f"--unlabelled is {marker}, which is a class of the {name} set: expected a label that no class has."
             )
     return np.flatnonzero(splits.train.labels != marker)
 

@@ -5,6 +5,7 @@ PART_NAMES = {
     "valid": ("valid", "val", "validation", "dev"),
     "test": ("test", "testing"),
 }
+SETS = {"train": "training", "valid": "validation", "test": "test"}  # what messages say before "set" or "images"
 
 
 def part_of(name: str) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxvae.data.classes import UNKNOWN, check_labels, count_classes
 from jaxvae.data.limits import check_sides
 from jaxvae.data.notices import notice
+from jaxvae.data.part_names import SETS
 from jaxvae.data.values import settle, warn_of_equal_images
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
@@ -37,19 +38,19 @@ def finish(parts: Mapping[str, Dataset], name: str, classes: tuple[str, ...] = (
     Raises:
       UserError: if images or labels are not what is described above, or too few to be cut.
     """
-    parts = cut_missing({part: check_part(data, f"{name}: {part}") for part, data in parts.items()}, name)
+    parts = cut_missing({part: check_part(data, f"{name}: {SETS[part]}") for part, data in parts.items()}, name)
     shapes = {part: parts[part].x.shape[1:] for part in PARTS}
     for part, shape in shapes.items():
         if shape != shapes["train"]:
             raise UserError(
-                f"{name}: {part} images have shape {list(shape)} and train images {list(shapes['train'])}; "
-                "all parts must have one shape."
+                f"{name}: {SETS[part]} images have shape {list(shape)} and training images {list(shapes['train'])}; "
+                "all must have one shape."
             )
     images, num_values = settle({part: parts[part].x for part in PARTS}, name)
     warn_of_equal_images(images, name)
     labels = {part: parts[part].labels for part in PARTS}
     if labels["train"] is None:
-        if labelled := [part for part, y in labels.items() if y is not None]:
+        if labelled := [SETS[part] for part, y in labels.items() if y is not None]:
             notice(f"{name}: {' and '.join(labelled)} images have labels, training images none: they are not used.")
         labels = dict.fromkeys(PARTS)
     num_classes = count_classes(labels, name, classes)
@@ -75,7 +76,7 @@ def cut_missing(parts: Mapping[str, Dataset], name: str) -> dict[str, Dataset]:
         with_class = " with a class" if num < len(train.x) else ""
         raise UserError(
             f"{name} has {num} training image{'s' * (num != 1)}{with_class}, at least {len(missing) + 1} are needed to "
-            f"cut {' and '.join(missing)} from them."
+            f"cut {' and '.join(SETS[part] for part in missing)} images from them."
         )
     size = max(1, round(num / 10))
     size = min(size, (num - 1) // len(missing))

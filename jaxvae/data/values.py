@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxvae.data.colours import FEW, distinct
 from jaxvae.data.notices import counted, notice
+from jaxvae.data.part_names import SETS
 from jaxvae.errors import UserError
 
 FIRST = 16  # images that decide in most cases, so that grey data are not read in full
@@ -39,7 +40,8 @@ def settle(images: Mapping[str, np.ndarray], name: str) -> tuple[list[np.ndarray
         if value == 1:
             other = max(largest, key=largest.__getitem__)
             raise UserError(
-                f"{name}: {part} images have the values 0 and 1, {other} images 0 to {most}: store all alike."
+                f"{name}: {SETS[part]} images have the values 0 and 1, {SETS[other]} images 0 to {most}: store all "
+                "alike."
             )
     _say_what_is_dark(settled, most)
     return settled, 256

@@ -7,6 +7,8 @@ import numpy as np
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, Splits
 
+NEIGHBOURS = (1, 3, 5, 10)  # that a vote is tried with
+
 
 def check_training(probe: str, part: Dataset, *, examples: int = 1, each: int = 1) -> None:
     """Raise unless a probe can be fitted to a training set.
@@ -32,7 +34,7 @@ def check_training(probe: str, part: Dataset, *, examples: int = 1, each: int = 
             "take more of them, or leave the class out."
         )
     if len(part.x) < examples:
-        raise UserError(f"{probe} needs {examples} examples, the training part has {len(part.x)}: take more images.")
+        raise UserError(f"{probe} needs {examples} examples, the training set has {len(part.x)}: take more images.")
 
 
 def check_features(probe: str, part: Dataset) -> None:
@@ -40,7 +42,7 @@ def check_features(probe: str, part: Dataset) -> None:
     if part.labels is None:
         raise UserError(f"{probe} needs labels, which these data do not have: choose another --data.")
     if not len(part.x):
-        raise UserError(f"{probe} needs examples in every part of the data, there are none in one: take more images.")
+        raise UserError(f"{probe} needs training, validation and test images, of one there are none: take more.")
     if np.any(np.asarray(part.labels) < 0):
         raise UserError(f"{probe} needs a class of every example, some have {np.min(part.labels)}: leave these out.")
     check_finite(probe, part.x)
@@ -57,3 +59,40 @@ def check_parts(probe: str, splits: Splits, *, examples: int = 1, each: int = 1)
     check_training(probe, splits.train, examples=examples, each=each)
     for part in (splits.valid, splits.test):
         check_features(probe, part)
+
+
+def check_probes(splits: Splits) -> None:
+    """Raise unless all probes can be fitted, chosen and scored: linear, k-NN, MLP, and a clustering of the test set.
+
+    Args:
+      splits: features or images [N, ...], and labels.
+
+    Raises:
+      UserError: as each of them does; it says which needs what.
+    """
+    for check in (check_linear, check_knn, check_mlp):
+        check(splits)
+    check_clusters(splits.test)
+
+
+def check_linear(splits: Splits) -> None:
+    """Raise a `UserError` unless a logistic regression can be fitted."""
+    check_parts("A logistic regression", splits)
+
+
+def check_knn(splits: Splits) -> None:
+    """Raise a `UserError` unless there are as many examples as neighbours."""
+    check_parts(f"A vote of {NEIGHBOURS[-1]} neighbours", splits, examples=NEIGHBOURS[-1])
+
+
+def check_mlp(splits: Splits) -> None:
+    """Raise a `UserError` unless a tenth of the training set can be held out, in which every class has a place."""
+    probe = "A network that stops early"
+    check_features(probe, splits.train)
+    held_out = max(2, len(np.unique(splits.train.labels)))
+    check_parts(probe, splits, examples=10 * (held_out - 1) + 1, each=2)
+
+
+def check_clusters(part: Dataset) -> None:
+    """Raise a `UserError` unless there are two classes, which clusters can agree with."""
+    check_training("A clustering by classes", part)

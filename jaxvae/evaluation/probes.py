@@ -13,11 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.errors import UserError
-from jaxvae.evaluation.needs import check_features, check_finite, check_parts, check_training
+from jaxvae.evaluation.needs import (
+    NEIGHBOURS,
+    check_clusters,
+    check_features,
+    check_finite,
+    check_knn,
+    check_linear,
+    check_mlp,
+    check_training,
+)
 from jaxvae.types import Dataset, Splits
 
 INVERSE_PENALTIES = (0.01, 0.1, 1.0)  # C of the logistic regression
-NEIGHBOURS = (1, 3, 5, 10)
 HIDDEN = (128, 256)  # units of the network
 NUM_SPREAD = 20_000  # examples without a class of their own that support vectors are chosen of
 
@@ -60,7 +68,7 @@ def linear_probe(splits: Splits) -> Probe:
         scikit-learn is not installed.
     """
     linear = _sklearn("linear_model")
-    check_parts("A logistic regression", splits)
+    check_linear(splits)
     return _best(standardized(splits), INVERSE_PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
 
 
@@ -74,7 +82,7 @@ def knn_probe(splits: Splits) -> Probe:
       The accuracy on the test set, and the number of neighbours.
     """
     neighbors = _sklearn("neighbors")
-    check_parts(f"A vote of {NEIGHBOURS[-1]} neighbours", splits, examples=NEIGHBOURS[-1])
+    check_knn(splits)
     return _best(splits, NEIGHBOURS, lambda k: neighbors.KNeighborsClassifier(k, algorithm="brute", n_jobs=-1))
 
 
@@ -92,9 +100,7 @@ def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
       The accuracy on the test set, and the number of units.
     """
     network = _sklearn("neural_network")
-    check_features(_NETWORK, splits.train)
-    held_out = max(2, len(np.unique(splits.train.labels)))
-    check_parts(_NETWORK, splits, examples=10 * (held_out - 1) + 1, each=2)
+    check_mlp(splits)
 
     def make(units: int) -> Any:
         return network.MLPClassifier((units,), early_stopping=True, n_iter_no_change=5, max_iter=60, random_state=seed)
@@ -236,7 +242,7 @@ def clustering_scores(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
     from scipy.optimize import linear_sum_assignment
 
     cluster, metrics = _sklearn("cluster"), _sklearn("metrics")
-    check_training("A clustering by classes", Dataset(features, labels))
+    check_clusters(Dataset(features, labels))
     classes, labels = np.unique(labels, return_inverse=True)
     found = cluster.KMeans(len(classes), n_init=10, random_state=seed).fit_predict(features)
     counts = np.zeros((len(classes), len(classes)), np.int64)
@@ -270,8 +276,6 @@ def principal_components(splits: Splits, num: int) -> Splits:
 
 
 # ---------- private
-
-_NETWORK = "A network that stops early"
 
 
 def _best(splits: Splits, settings: Iterable[float], make: Callable[[Any], Any]) -> Probe:

@@ -9,7 +9,8 @@ from jaxvae.errors import UserError
 
 # Of `config.json`, in the order in which a difference is said.
 COMPARED = ("experiment", "config", "spec", "num_train", "data", "init_from", "stage", "system")
-UNLIKE = frozenset({"format", "jaxvae", "latents", "reason"})  # entries at any depth that say nothing of the result
+# Entries at any depth that say nothing of the result.
+UNLIKE = frozenset({"format", "jaxvae", "latents", "reason", "classes"})
 NAMES = {"experiment": "the experiment", "num_train": "training images numbering", "init_from": "init_from"}
 SHOWN = 60  # characters of a value in a message
 

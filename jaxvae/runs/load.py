@@ -158,9 +158,13 @@ def require_codes(name: str, system: System) -> None:
         raise UserError(f"{name} is a run of {system.name}, which has no codes: expected a VAE, VQ-VAE or autoencoder.")
 
 
-def require_images(name: str, system: System, spec: DataSpec) -> None:
-    """Raise a `UserError` unless a model is of images of the data's shape and values."""
-    of, expected = (f"images {list(one.shape)} of {one.num_values} values" for one in (system.spec, spec))
+def require_images(name: str, system: System, spec: DataSpec, *, classes: bool = False) -> None:
+    """Raise a `UserError` unless a model is of images of the data's shape and values, and of as many classes."""
+
+    def said(one: DataSpec) -> str:
+        return f"images {list(one.shape)} of {one.num_values} values{f', {one.num_classes} classes' * classes}"
+
+    of, expected = said(system.spec), said(spec)
     if of != expected:
         raise UserError(f"{name} is of {of}, the data are {expected}: choose its --data.")
 

@@ -23,7 +23,7 @@ from jaxvae.runs.train import Build, train
 from jaxvae.studies import flags
 from jaxvae.studies.axes import NONE, Axes, parse_axes
 from jaxvae.studies.experiment import Experiment, Selection, load_data, quick_axes
-from jaxvae.studies.study import run_study
+from jaxvae.studies.study import print_next, run_study
 from jaxvae.training import distributed
 
 
@@ -90,6 +90,8 @@ def run_experiment(experiment: Experiment, config: Any, options: Options, axes: 
         (row,) = experiment.members([config], [folder], options, splits, spec)
         if "failure" in row:
             raise Diverged(row["failure"])
+        if distributed.is_primary():
+            print_next(folder, folder)
         return folder
     chosen = experiment.select(config, splits) if experiment.select else Selection(splits)
     trained = train(config, experiment.build, chosen.trained_on(), spec, folder, options)

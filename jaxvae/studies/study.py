@@ -181,12 +181,20 @@ def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) 
     print_study(experiment.name, folder, rows, variants, units)
     if best:
         print(f"Best run by its {best[1].replace('_', ' ')} on the validation set: {name}")
-        if (folder / str(name) / "checkpoints").exists() and (
-            command := next_command(load(folder / str(name)), folder)
-        ):
-            print(f"Use it:   {command}")
+        print_next(folder / str(name), folder)
     else:
         print("No run is the best one: their validation numbers are of different things.")
+
+
+def print_next(run: Path, place: Path) -> None:
+    """Print a command that uses a run which a comparison has trained, unless nothing of it can be loaded.
+
+    Args:
+      run: its folder.
+      place: the folder that stands for it, itself or that of its study.
+    """
+    if (run / "checkpoints").exists() and (command := next_command(load(run), place)):
+        print(f"Use it:   {command}")
 
 
 # ---------- private

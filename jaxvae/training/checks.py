@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.data.part_names import SETS
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
 
@@ -28,7 +29,7 @@ def check_splits(splits: Any, spec: DataSpec) -> None:
             "jaxvae.data.load makes them of arrays."
         )
     for part, dataset in splits._asdict().items():
-        check_dataset(dataset, spec, part)
+        check_dataset(dataset, spec, SETS[part])
 
 
 def check_dataset(dataset: Any, spec: DataSpec, name: str) -> None:
@@ -37,24 +38,24 @@ def check_dataset(dataset: Any, spec: DataSpec, name: str) -> None:
     Args:
       dataset: the part.
       spec: of the system.
-      name: of the part, for the message.
+      name: of the set, for the message: training, validation, test.
 
     Raises:
       UserError: if it is no `Dataset`, its images have another shape, or there are not as many labels as examples.
     """
     if not isinstance(dataset, Dataset):
-        raise UserError(f"The {name} part is {_kind(dataset)}, expected Dataset(x, labels); labels may be None.")
+        raise UserError(f"The {name} set is {_kind(dataset)}, expected Dataset(x, labels); labels may be None.")
     shape = getattr(dataset.x, "shape", None)
     # Draws of several densities at once are no images, and have axes that their spec does not know of.
     if shape is not None and len(spec.shape) == 3 and tuple(shape[1:]) != tuple(spec.shape):
         lacks = " (an axis of channels is missing: x[..., None])" if (*shape[1:], 1) == tuple(spec.shape) else ""
         raise UserError(
-            f"The {name} part has images of shape {list(shape[1:])}, expected {list(spec.shape)}, that of the system's "
+            f"The {name} set has images of shape {list(shape[1:])}, expected {list(spec.shape)}, that of the system's "
             f"spec{lacks}: reshape them, or build the system with another spec."
         )
     num = len(jax.tree.leaves(dataset.x)[0])
     if dataset.labels is not None and len(dataset.labels) != num:
-        raise UserError(f"The {name} part has {num} examples and {len(dataset.labels)} labels: give one for each.")
+        raise UserError(f"The {name} set has {num} examples and {len(dataset.labels)} labels: give one for each.")
 
 
 def check_evaluated(values: Any, num: int) -> None:

@@ -52,7 +52,7 @@ def save_study(
     if any(curves.values()):
         axes.legend(frameon=False, fontsize=8)
 
-    axes = styled(panels[1], "Test part, every run and the mean", axis, metric)
+    axes = styled(panels[1], "Test set, every run and the mean", axis, metric)
     for place, (name, numbers) in enumerate(values.items()):
         sound = np.array([number for number in numbers if np.isfinite(number)])
         axes.plot(np.full(len(sound), place), sound, "o", color=colors[name], markersize=5, alpha=0.7)

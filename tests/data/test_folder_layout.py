@@ -46,7 +46,7 @@ def test_parts_have_many_names_and_may_lie_deeper(fill, train, test, valid, arou
 
 
 def test_two_folders_for_one_part_are_refused(fill):
-    with pytest.raises(UserError, match="has two folders for valid images, val and valid: keep one"):
+    with pytest.raises(UserError, match="has two folders for validation images, val and valid: keep one"):
         load(fill("train", "val", "valid"))
 
 

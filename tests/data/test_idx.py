@@ -24,7 +24,7 @@ def test_load_reads_all_spellings(tmp_path, write_idx, rng, end, dot):
     assert spec.shape == (4, 3, 1)
     assert spec.num_values == 256
     assert spec.num_classes == y.max() + 1
-    np.testing.assert_array_equal(splits.train.x[..., 0], x[:298])  # 300 / 150 = 2 go to the validation part
+    np.testing.assert_array_equal(splits.train.x[..., 0], x[:298])  # 300 / 150 = 2 go to the validation set
     np.testing.assert_array_equal(splits.valid.x[..., 0], x[298:])
     np.testing.assert_array_equal(splits.test.x[..., 0], x[:7])
     np.testing.assert_array_equal(splits.train.labels, y[:298])

@@ -60,7 +60,7 @@ def test_marker_of_images_without_a_class():
     np.testing.assert_array_equal(known_rows(splits, 9), [0, 2, 4])
     np.testing.assert_array_equal(known_rows(splits, None), np.arange(5))
     assert class_spec(splits, DataSpec((1,), 2, 10), 9).num_classes == 3
-    with pytest.raises(UserError, match="--unlabelled is 2, which is a class of the validation part"):
+    with pytest.raises(UserError, match="--unlabelled is 2, which is a class of the validation set"):
         known_rows(splits, 2)
     with pytest.raises(UserError, match="--unlabelled is 9, the label of all training images"):
         class_spec(splits_of([9, 9]), DataSpec((1,), 2, 10), 9)
@@ -73,9 +73,9 @@ def test_minus_one_marks_images_without_a_class():
     spec = class_spec(splits, DataSpec((1,), 2, 0, ("a", "b", "c", "d")), -1)
     assert spec[2:] == (3, ("a", "b", "c"))
     for marker in (None, 9):
-        with pytest.raises(UserError, match="training part have the label -1, .*: expected --unlabelled -1 for these"):
+        with pytest.raises(UserError, match="training set have the label -1, .*: expected --unlabelled -1 for these"):
             known_rows(splits, marker)
-    with pytest.raises(UserError, match="test part have the label -1, .*: expected a class for each"):
+    with pytest.raises(UserError, match="test set have the label -1, .*: expected a class for each"):
         known_rows(splits._replace(test=splits_of([0, 1], (-1, 2)).test), -1)
 
 

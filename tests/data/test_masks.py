@@ -215,7 +215,7 @@ def test_images_of_an_npz_are_binary_one_by_one(save_npz, masks, capsys):
 def test_black_and_white_beside_grey_is_refused(save_npz, masks, rng):
     grey = rng.integers(0, 256, masks.shape).astype(np.uint8)
     with pytest.raises(
-        UserError, match="test images have the values 0 and 1, .*train images 0 to 255: store all alike"
+        UserError, match="test images have the values 0 and 1, .*training images 0 to 255: store all alike"
     ):
         load(save_npz(x_train=grey, x_test=masks))
 

@@ -46,7 +46,7 @@ def test_load_names_the_keys_it_found(save_npz, grey):
 
 
 def test_load_refuses_packed_rows(save_npz):
-    with pytest.raises(UserError, match=r"train images have shape \[9, 98\], expected \[N, H, W\]"):
+    with pytest.raises(UserError, match=r"training images have shape \[9, 98\], expected \[N, H, W\]"):
         load(save_npz(train=np.zeros((9, 98), np.uint8)))
 
 

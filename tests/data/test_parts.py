@@ -99,14 +99,14 @@ def test_finish_refuses_bad_arrays_in_one_sentence(x, labels, message):
     good = Dataset(np.zeros((3, 4, 4), np.uint8), None)
     with pytest.raises(UserError, match=message) as error:
         finish({"train": good, "valid": Dataset(x, labels), "test": good}, "npz:f")
-    assert str(error.value).startswith("npz:f: valid ")
+    assert str(error.value).startswith("npz:f: validation ")
     assert str(error.value).endswith(".")
     assert "\n" not in str(error.value)
 
 
 def test_finish_refuses_parts_of_two_shapes():
     parts = _all_parts(np.zeros((3, 4, 4), np.uint8)) | {"test": Dataset(np.zeros((3, 5, 4), np.uint8), None)}
-    with pytest.raises(UserError, match=r"test images have shape \[5, 4, 1\] and train images \[4, 4, 1\]"):
+    with pytest.raises(UserError, match=r"test images have shape \[5, 4, 1\] and training images \[4, 4, 1\]"):
         finish(parts, "s")
 
 

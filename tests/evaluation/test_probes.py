@@ -168,9 +168,9 @@ def test_a_class_with_one_example_is_none_for_the_others(name):
 @pytest.mark.parametrize(
     ("name", "enough", "message"),
     [
-        ("knn", (5, 5), "A vote of 10 neighbours needs 10 examples, the training part has 9: take more images"),
-        ("mlp", (6, 5), "A network that stops early needs 11 examples, the training part has 10"),
-        ("mlp", (8, 8, 8, 7), "A network that stops early needs 31 examples, the training part has 30"),
+        ("knn", (5, 5), "A vote of 10 neighbours needs 10 examples, the training set has 9: take more images"),
+        ("mlp", (6, 5), "A network that stops early needs 11 examples, the training set has 10"),
+        ("mlp", (8, 8, 8, 7), "A network that stops early needs 31 examples, the training set has 30"),
         ("spread", (3, 3), "graph of 5 neighbours has 5 examples"),
     ],
 )
@@ -182,7 +182,7 @@ def test_fewer_examples_than_needed_are_an_error(name, enough, message):
 
 @pytest.mark.parametrize("name", ["linear", "knn", "mlp"])
 def test_empty_parts_are_an_error(name):
-    with pytest.raises(UserError, match="needs examples in every part of the data, there are none in one"):
+    with pytest.raises(UserError, match="needs training, validation and test images, of one there are none"):
         PROBES[name](of_classes(20, 20, sizes=(10, 0)))
 
 

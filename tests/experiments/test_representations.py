@@ -65,3 +65,23 @@ def test_data_without_labels_are_an_error(images, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="Probes need labels"):
         run(Config(), Options(name="r", out=tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (np.arange(40) % 3 - 1, "A logistic regression needs a class of every example, some have -1"),
+        (np.zeros(40), "A logistic regression needs two classes, all 40 examples are of one"),
+        (np.arange(40) == 5, "A network that stops early needs 2 examples of every class, class 1 has 1"),
+        (np.arange(9) % 3, "A vote of 10 neighbours needs 10 examples, the training set has 9"),
+        (np.arange(11) % 2, "A clustering by classes needs two classes, all 10 examples are of one"),
+    ],
+)
+def test_what_a_probe_lacks_is_said_before_anything_is_done(train, message, images, tmp_path, monkeypatch):
+    labels = np.array(train, np.int32)
+    test = images.test if len(labels) != 11 else images.test._replace(labels=np.zeros(10, np.int32))
+    few = Splits(Dataset(images.train.x[: len(labels)], labels), images.valid, test)
+    monkeypatch.setattr(data, "load", lambda source, **_: (few, SPEC))
+    with pytest.raises(UserError, match=message):
+        run(Config(pca_dim=2), Options(name="r", out=tmp_path))
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Numbers of the test part: what one image cannot tell is absent, and standard errors divide by N - 1."""
+"""Numbers of the test set: what one image cannot tell is absent, and standard errors divide by N - 1."""
 
 import functools
 

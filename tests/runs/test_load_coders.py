@@ -6,7 +6,7 @@ from jaxvae.errors import UserError
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import Autoencoder, DensePair, LadderNetwork
 from jaxvae.runs import load
-from jaxvae.runs.load import load_coders
+from jaxvae.runs.load import load_coders, require_images
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
 from jaxvae.systems.autoencoder import AutoencoderParts
@@ -38,3 +38,13 @@ def test_runs_without_codes_or_of_other_images_are_an_error(monkeypatch):
         load_coders(["1/autoencoder/a"], SPEC._replace(num_values=2))
     with pytest.raises(UserError, match="--runs has two of the name autoencoder_a"):
         load_coders(["1/autoencoder/a", "2/autoencoder/a"], SPEC)
+
+
+def test_names_of_classes_are_no_difference_and_their_number_may_be():
+    system = loaded("autoencoder", PARTS["autoencoder"], {})
+    named = SPEC._replace(classes=tuple("abc")[: SPEC.num_classes])
+    require_images("--codec a", system, named, classes=True)
+    other = SPEC._replace(num_classes=SPEC.num_classes + 1)
+    require_images("--codec a", system, other)
+    with pytest.raises(UserError, match=r"--codec a is of images .* 256 values, 3 classes, the data are .* 4 classes"):
+        require_images("--codec a", system, other, classes=True)

@@ -193,7 +193,7 @@ def test_a_model_of_classes_scores_with_labels_alone(others):
         with pytest.raises(jv.UserError, match=message):
             model.log_likelihood(x, labels=given)
     splits, _ = jv.data.load(IMAGES)
-    with pytest.raises(jv.UserError, match="by_class is conditional on classes, and the train part has no labels"):
+    with pytest.raises(jv.UserError, match="by_class is conditional on classes, and the training set has no labels"):
         jv.train(system, splits, **SIZES)
 
 

@@ -110,19 +110,19 @@ DATA = {
     "a tuple": (lambda s: (s.train, s.valid, s.test), "The data are a tuple of 3, expected Splits"),
     "arrays for parts": (
         lambda s: Splits(*(part.x for part in s)),
-        r"train part is an array of .* expected Dataset\(",
+        r"training set is an array of .* expected Dataset\(",
     ),
     "images without a channel": (
         lambda s: data(s, valid=Dataset(s.valid.x[..., 0], None)),
-        r"valid part has images of shape \[4, 4\], expected \[4, 4, 1\], .* \(an axis of channels is missing: ",
+        r"validation set has images of shape \[4, 4\], expected \[4, 4, 1\], .* \(an axis of channels is missing: ",
     ),
     "images of another size": (
         lambda s: data(s, train=Dataset(s.train.x[:, :3], None)),
-        r"train part has images of shape \[3, 4, 1\], expected \[4, 4, 1\], that of the system's spec: reshape",
+        r"training set has images of shape \[3, 4, 1\], expected \[4, 4, 1\], that of the system's spec: reshape",
     ),
     "labels of others": (
         lambda s: data(s, train=Dataset(s.train.x, np.zeros(7, np.int32))),
-        "train part has 70 examples and 7 labels: give one for each",
+        "training set has 70 examples and 7 labels: give one for each",
     ),
 }
 
@@ -140,5 +140,5 @@ def test_data_that_are_not_as_the_system_wants_them_are_named(splits, name):
 def test_evaluated_images_have_the_shape_of_the_system(splits):
     system = make_system(optax.sgd(0.1))
     params, _ = system.trainable.init(jax.random.key(0), None)
-    with pytest.raises(UserError, match=r"The evaluated part has images of shape \[4, 4\], expected \[4, 4, 1\]"):
+    with pytest.raises(UserError, match=r"The evaluated set has images of shape \[4, 4\], expected \[4, 4, 1\]"):
         make_evaluator(system, 25)(params, {}, Dataset(splits.test.x[..., 0], None))
