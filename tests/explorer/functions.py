@@ -64,6 +64,7 @@ def places(x):
         lax.pad(x, -1.0, ((-1, 1, 0), (2, -3, 0), (-3, -2, 1))),
         lax.pad(x, x[0, 0, 0], ((0, 0, 0), (-2, 3, 1), (-1, -5, 0))),
         lax.stop_gradient(x),
+        jnp.stack([x, jnp.broadcast_to(x[0, 0, 0], x.shape)], -1),
         x.astype(jnp.bfloat16).astype(jnp.float32) * 0 + x,
     )
 
@@ -106,6 +107,12 @@ def convolutions(x, kernel, grouped):
     )
 
 
+def windows(x, index, mode):
+    """x[:, i : i + 2, 1:3] for every index, which may lie outside."""
+    numbers = lax.GatherDimensionNumbers(offset_dims=(0, 2, 3), collapsed_slice_dims=(), start_index_map=(1,))
+    return lax.gather(x[..., 1:3], index[0][:, None], numbers, (2, 2, 2), mode=mode)
+
+
 def gathers(x, y):
     index = jnp.clip(jnp.round(2 * y), 0, 3).astype(int)
     return (
@@ -114,6 +121,7 @@ def gathers(x, y):
         jnp.take(x, index, axis=1, mode="clip"),
         jnp.take(x[0, 0], 3 * index, mode="fill"),
         jnp.take(x[0, 0], 3 * index, mode="clip"),
+        *(windows(x, 3 * index - 2, mode) for mode in ("clip", "fill")),
     )
 
 
