@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.capabilities import Classifies, Codes, Decodes, Encodes, Generates, Scores, ScoresExactly, find
+from jaxvae.capabilities import Classifies, Codes, Decodes, Encodes, Generates, Infers, Scores, ScoresExactly, find
 from jaxvae.commands.flags import ModelFlags, called
 from jaxvae.commands.given import load_model, said
 from jaxvae.reports.console import lines
@@ -35,6 +35,7 @@ VERBS = {
     "decode": Verb(((Codes,), (Encodes, Decodes)), "codes.csv --out DIR"),
     "score": Verb(((Scores,), (ScoresExactly,)), f"{DATA} --out scores.csv"),
     "classify": Verb(((Classifies,),), f"{DATA} --out classes.csv"),
+    "explore": Verb(((Infers, Decodes),), f"{DATA} --out explorer.html"),
     "export": Verb(((),), "--out DIR"),
 }
 

@@ -36,10 +36,11 @@ def flow():
 
 CODED = ("reconstruct", "denoise", "encode", "decode")
 OF_VAES = ("sample", *CODED, "interpolate", "traverse", "score")
+EXPLORED = (*OF_VAES, "explore")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
-    "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), OF_VAES),
-    "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), OF_VAES),
+    "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), EXPLORED),
+    "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
     "groups": (lambda: of_experiment("iwae", num_layers=2), OF_VAES),
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),

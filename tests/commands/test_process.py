@@ -44,6 +44,7 @@ COMMANDS = {
     "encode": ("vae", [*DATA, "--out", "codes.csv"], "codes.csv"),
     "decode": ("vae", ["codes.csv", "--out", "out"], "out/0.png"),
     "score": ("vae", [*DATA, "--num-samples", "2", "--out", "scores.csv"], "scores.csv"),
+    "explore": ("vae", [*DATA, "--out", "explorer.html"], "explorer.html"),
     "classify": ("m2", [*DATA, "--out", "classes.csv"], "classes.csv"),
 }
 

@@ -33,6 +33,8 @@ def words(verb, place, photos, tmp_path, out):
 
 
 def endings(verb, kind):
+    if verb == "explore":
+        return [".html"]
     if verb in ("score", "classify"):
         return [".csv"]
     if verb == "encode":

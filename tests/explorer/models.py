@@ -52,10 +52,10 @@ def vae(spec, net="mlp", *, likelihood=None, latent_dim=3, prior=None):
     )
 
 
-def untrained(system, x, seed=0, noise=0.2):
+def untrained(system, x, seed=0):
     """The system with parameters drawn about those of a new one, of which many would be zero."""
     batch = Batch(jnp.asarray(x[:8]), None, jnp.ones(len(x[:8])))
     params, state = system.trainable.init(jax.random.key(seed), batch)
     random = np.random.default_rng(seed)
-    moved = jax.tree.map(lambda leaf: leaf + noise * random.standard_normal(leaf.shape).astype(np.float32), params)
+    moved = jax.tree.map(lambda leaf: leaf + 0.2 * random.standard_normal(leaf.shape).astype(np.float32), params)
     return jv.Trained(system, moved, state, {"experiment": "tests.small", "config": {}})

@@ -1,0 +1,62 @@
+"""Write a page to play with a VAE: one HTML file in which it runs, without a server and without a network."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags
+from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.output import check_place, writing
+from jaxvae.errors import UserError
+from jaxvae.explorer import explore
+from jaxvae.explorer.parts import functions_of
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, OutFlags):
+    """Which images are on the map of the page."""
+
+    data: str | None = None
+    """images for the map, 500 at most: folder:DIR, npz:FILE, digits, ...; by default those of the training"""
+    part: Literal["train", "valid", "test"] | None = None
+    """one part of the data alone, cut as in training; by default the test part of the images of the training"""
+    resize: bool = False
+    """bring images of another size to that of the model: padded to its proportions, never cut"""
+    out: Path
+    """NAME.html"""
+
+
+def run(flags: Flags) -> None:
+    """Write the page."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".html",), folder=False)
+    trained = load_model(flags)
+    functions_of(trained.system)  # before images are read for a model that cannot be explored
+    dataset = _images(flags, trained)
+    x, labels = (None, None) if dataset is None else (dataset.x, dataset.labels)
+    title = None if trained.folder else flags.run.expanduser().resolve().stem
+    page = explore(trained, x, labels, title=title).encode()
+    with writing(place) as path:
+        path.write_bytes(page)
+    print(f"{trained.system.name} in {place}, {len(page) / 1e6:.1f} MB: open it in a browser.")
+
+
+# ---------- private
+
+
+def _images(flags: Flags, trained: Trained) -> Dataset | None:
+    """The images that are asked for; of a training, those that are still there."""
+    if flags.data is not None:
+        return load_images(ImageFlags(data=flags.data, part=flags.part, resize=flags.resize), trained)
+    source = trained.config.get("data")
+    if not isinstance(source, str):
+        print("note: the page has no map of images: give --data SOURCE for one.", file=sys.stderr)
+        return None
+    try:
+        # They were brought to the size of the model then, too.
+        return load_images(ImageFlags(data=source, part=flags.part or "test", resize=True), trained)
+    except UserError as error:
+        print(f"note: the page has no map of images. {error} Give --data SOURCE for one.", file=sys.stderr)
+        return None
