@@ -16,7 +16,7 @@ from jaxvae.exits import ending, ending_by_signal
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
 VERBS = (
     *("train", "list", "info", "compare", "export"),
-    *("sample", "reconstruct", "interpolate", "traverse", "denoise"),
+    *("sample", "reconstruct", "interpolate", "traverse", "complete", "denoise"),
     *("encode", "decode", "score", "classify"),
 )
 

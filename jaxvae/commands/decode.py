@@ -31,5 +31,5 @@ def run(flags: Flags) -> None:
     shapes = code_shapes(trained.system, trained.params, trained.model_state)
     table = read_codes(flags.codes.expanduser(), shapes)
     images = trained.decode(table.parts if len(table.parts) > 1 else table.parts[0], seed=flags.seed)
-    where = write_pictures(place, images, table.names, lambda path, some: save_grid(path, images[some]))
+    where = write_pictures(place, images, table.names, lambda path, num: save_grid(path, images[:num]))
     print(f"{len(images):,} images in {where}.")

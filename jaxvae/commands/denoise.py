@@ -55,8 +55,8 @@ def run(flags: Flags) -> None:
     if flags.noise is not None:
         rows = {"original": given, **rows}
 
-    def draw(path: Path, some: slice) -> None:
-        del some  # of several rows, fewer images
+    def draw(path: Path, num: int | None) -> None:
+        del num  # of several rows, fewer images
         save_rows(path, {name: row[:SHOWN] for name, row in rows.items()})
 
     print(f"{len(images):,} images in {write_pictures(place, images, dataset.names, draw)}.")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.capabilities import Classifies, Codes, Decodes, Encodes, Generates, Scores, ScoresExactly, find
+from jaxvae.capabilities import Classifies, Codes, Completes, Decodes, Encodes, Generates, Scores, ScoresExactly, find
 from jaxvae.commands.flags import ModelFlags, called
 from jaxvae.commands.given import load_model, said
 from jaxvae.reports.console import lines
@@ -30,6 +30,7 @@ VERBS = {
     "reconstruct": Verb(((Codes,), (Encodes, Decodes)), f"{DATA} --out DIR"),
     "interpolate": Verb(((Encodes, Decodes),), "A.png B.png --out between.png"),
     "traverse": Verb(((Encodes, Decodes),), "--out latents.png"),
+    "complete": Verb(((Completes,),), f"{DATA} --mask MASK.png --out DIR"),
     "denoise": Verb(((Codes,), (Encodes, Decodes)), f"{DATA} --out DIR"),
     "encode": Verb(((Codes,), (Encodes,)), f"{DATA} --out codes.csv"),
     "decode": Verb(((Codes,), (Encodes, Decodes)), "codes.csv --out DIR"),

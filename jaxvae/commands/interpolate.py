@@ -39,8 +39,8 @@ def run(flags: Flags) -> None:
     images = trained.interpolate(first, last, flags.num, path=flags.path, seed=flags.seed)
     title = f"From {Path(flags.first).name} to {Path(flags.last).name}"
 
-    def draw(path: Path, some: slice) -> None:
-        del some  # a path is drawn whole
+    def draw(path: Path, num: int | None) -> None:
+        del num  # a path is drawn whole
         save_interpolations(path, images[np.newaxis], title)
 
     print(f"{len(images):,} images in {write_pictures(place, images, None, draw)}.")

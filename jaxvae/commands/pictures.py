@@ -14,7 +14,7 @@ MOST = 100  # images on a contact sheet
 
 
 def write_pictures(
-    place: Path, images: np.ndarray, names: Sequence[str] | None, draw: Callable[[Path, slice], None]
+    place: Path, images: np.ndarray, names: Sequence[str] | None, draw: Callable[[Path, int | None], None]
 ) -> str:
     """Write images as NAME.npz, as one picture NAME.png, or into a folder with a contact sheet.
 
@@ -22,7 +22,7 @@ def write_pictures(
       place: as `check_place` gives it.
       images: [N, H, W, C] in [0, 1].
       names: of their sources; None of images that have none.
-      draw: (path, which images) draws a picture of some.
+      draw: (path, number) draws a picture of so many of the first images, of all where that is None.
 
     Returns:
       Where they are, for a sentence.
@@ -30,20 +30,19 @@ def write_pictures(
     Raises:
       UserError: if a place cannot be written, or a name is none of a file.
     """
-    num = len(images)
-    files = image_names(names if names is not None else numbered(num))
+    files = image_names(names if names is not None else numbered(len(images)))
     with writing(place) as path:
         if ending(place) == ".npz":
             paths: dict[str, Any] = {} if names is None else {"paths": np.asarray(names)}
             np.savez_compressed(path, images=as_bytes(images), **paths)
         elif ending(place) == ".png":
-            draw(path, slice(None))
+            draw(path, None)
         else:
             write_images(path, files, images)
-            draw(path / SHEET, slice(MOST))
+            draw(path / SHEET, MOST)
     if ending(place) in (".npz", ".png"):
         return str(place)
-    return f"{place}, {SHEET} shows {f'the first {MOST} of them' if num > MOST else 'all'}"
+    return f"{place}, with {SHEET}"
 
 
 def write_images(folder: Path, names: Sequence[str], images: np.ndarray) -> None:

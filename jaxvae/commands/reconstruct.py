@@ -28,7 +28,7 @@ def run(flags: Flags) -> None:
     require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
     dataset = load_images(flags, trained)
     originals, images = in_unit(dataset, trained.spec), trained.reconstruct(dataset.x, seed=flags.seed)
-    draw = lambda path, some: save_reconstructions(path, originals[some], images[some])  # noqa: E731
+    draw = lambda path, num: save_reconstructions(path, originals[:num], images[:num])  # noqa: E731
     where = write_pictures(place, images, dataset.names, draw)
     error = float(np.mean(np.square(images - originals)))
     print(f"{len(images):,} reconstructions in {where}. Mean squared error: {error:.4g} per pixel value.")

@@ -49,7 +49,7 @@ def run(flags: Flags) -> None:
         return
     in_turn = label is None and find(trained.system, GeneratesClasses) is not None
     columns = trained.spec.num_classes if in_turn and trained.spec.num_classes <= MOST_COLUMNS else None
-    where = write_pictures(place, images, None, lambda path, some: save_grid(path, images[some], columns))
+    where = write_pictures(place, images, None, lambda path, num: save_grid(path, images[:num], columns))
     print(f"{what} in {where}.")
 
 

@@ -41,8 +41,8 @@ def run(flags: Flags) -> None:
     width = len(str(num_latents - 1))
     names = [f"z{dim:0{width}}/{number}" for dim in dims for number in numbered(flags.num)]
 
-    def draw(path: Path, some: slice) -> None:
-        del some  # rows are drawn whole
+    def draw(path: Path, num: int | None) -> None:
+        del num  # rows are drawn whole
         save_rows(path, {f"z{dim}": row for dim, row in zip(dims, rows, strict=True)})
 
     where = write_pictures(place, rows.reshape(-1, *rows.shape[2:]), names, draw)

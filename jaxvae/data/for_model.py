@@ -103,7 +103,7 @@ def _values(images: Sequence[np.ndarray], spec: DataSpec, name: str, *, noisy: b
             return [x / np.float32(255) if x.dtype == np.uint8 else x for x in settled]
         if num_values != 2:
             raise UserError(
-                f"{name} has grey images, the model is of black and white ones: store them with two values, as PNG."
+                f"{name} has grey images, expected black and white ones: store them with two values, as PNG."
             )
         return settled
     settled = to_one_type(images)

@@ -21,7 +21,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of six grey images of 8x8 pixels in three classes, as a source of data."""
+    """A folder of six grey images of 8x8 pixels in three classes, as a source of data; `hole.png` is beside it."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -30,4 +30,7 @@ def photos(tmp_path):
         for ending in ("png", "bmp"):
             x = rng.integers(0, 256, (8, 8), np.uint8)
             Image.fromarray(x).save(tmp_path / "photos" / name / f"{number}.{ending}")
+    hole = np.zeros((8, 8), np.uint8)
+    hole[2:5, 3:7] = 255
+    Image.fromarray(hole).save(tmp_path / "hole.png")
     return f"folder:{tmp_path / 'photos'}"

@@ -35,7 +35,8 @@ def flow():
 
 
 CODED = ("reconstruct", "denoise", "encode", "decode")
-OF_VAES = ("sample", *CODED, "interpolate", "traverse", "score")
+OF_VAES = ("sample", *CODED, "interpolate", "traverse", "complete", "score")
+EXACT = ("sample", "complete", "score")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), OF_VAES),
@@ -44,8 +45,11 @@ KINDS = {
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "autoencoder": (lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3), (*CODED, "interpolate")),
-    "autoregressive": (lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2), ("sample", "score")),
-    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), ("sample", "score")),
+    "autoregressive": (
+        lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2),
+        EXACT,
+    ),
+    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), EXACT),
     "m2": (lambda: of_experiment("semi_supervised", method="m2"), ("sample", "classify")),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
     "code_prior": (code_prior, ("sample",)),

@@ -40,6 +40,7 @@ COMMANDS = {
     "reconstruct": ("vae", [*DATA, "--out", "out"], "out/left/0.png.png"),
     "interpolate": ("vae", [*PATHS, "--out", "out.png"], "out.png"),
     "traverse": ("vae", ["--image", PATHS[0], "--out", "out.png"], "out.png"),
+    "complete": ("vae", [*DATA, "--mask", "hole.png", "--out", "out"], "out/left/0.png/0.png"),
     "denoise": ("vae", [*DATA, "--out", "out"], "out/sheet.png"),
     "encode": ("vae", [*DATA, "--out", "codes.csv"], "codes.csv"),
     "decode": ("vae", ["codes.csv", "--out", "out"], "out/0.png"),

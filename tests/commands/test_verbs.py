@@ -25,6 +25,7 @@ def words(verb, place, photos, tmp_path, out):
         "sample": ["--num", "6"],
         "interpolate": [*paths, "--num", "3"],
         "traverse": ["--image", paths[0], "--dims", "1", "0", "--num", "3"],
+        "complete": [*data, "--mask", f"{tmp_path}/hole.png", "--num", "2"],
         "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
         "decode": [str(tmp_path / "codes.npz")],
         "score": [*data, "--num-samples", "3"],
@@ -166,6 +167,59 @@ def test_rows_of_data_are_images_too(model, photos, tmp_path):
     for number in ("6", "-1", "x"):
         with pytest.raises(SystemExit, match="expected a number from 0 to 5|Missing|2"):
             main(["interpolate", model("vae"), "1", number, "--data", photos, "--out", str(tmp_path / "b.npz")])
+
+
+@pytest.mark.parametrize("kind", ["vae", "autoregressive"])
+def test_completions_keep_known_pixels_bit_for_bit(kind, model, photos, tmp_path):
+    command = ["complete", model(kind), "--data", photos, "--mask", str(tmp_path / "hole.png")]
+    main([*command, "--num", "3", "--seed", "1", "--out", str(tmp_path / "out")])
+    main([*command, "--num", "3", "--seed", "1", "--out", str(tmp_path / "a.npz")])
+    images = jv.data.load_for(SPEC, photos).x[..., 0]
+    unknown = np.asarray(Image.open(tmp_path / "hole.png")) > 0
+    of_arrays = read_npz(tmp_path / "a.npz")["images"]
+    for i, name in enumerate(FILES):
+        folder = tmp_path / "out" / name.removesuffix(".png")
+        assert {path.stem for path in folder.iterdir()} == {"0", "1", "2", "mean", "spread"}
+        found = np.stack([np.asarray(Image.open(folder / f"{number}.png")) for number in range(3)])
+        assert (found[:, ~unknown] == images[i][~unknown]).all()
+        np.testing.assert_array_equal(found, of_arrays[i, ..., 0])
+        mean, spread = (np.asarray(Image.open(folder / f"{name}.png"), float) for name in ("mean", "spread"))
+        np.testing.assert_allclose(mean, found.mean(axis=0), atol=1)
+        np.testing.assert_allclose(spread, 2 * found.std(axis=0), atol=2)
+    assert len(np.unique(found[:, unknown], axis=0)) > 1
+
+
+def test_every_image_may_have_a_mask_of_its_own(model, photos, tmp_path):
+    rng, masks = np.random.default_rng(1), tmp_path / "masks"
+    for name in NAMES:
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 2, (8, 8), np.uint8) * 255).save((masks / name).with_suffix(".png"))
+    command = ["complete", model("vae"), "--data", photos, "--num", "1", "--means"]
+    main([*command, "--mask", str(masks), "--out", str(tmp_path / "a.npz")])
+    unknown = np.stack([np.asarray(Image.open((masks / name).with_suffix(".png"))) > 0 for name in NAMES])
+    images = jv.data.load_for(SPEC, photos).x
+    expected = jv.load(model("vae")).complete(images, unknown, num=1, drawn=False)
+    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["images"], np.rint(255 * expected))
+    (masks / "left" / "0.png").unlink()
+    with pytest.raises(SystemExit, match="has no mask for left/0.bmp"):
+        main([*command, "--mask", str(masks), "--out", str(tmp_path / "b.npz")])
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (np.zeros((8, 8), np.uint8), "has no white pixels"),
+        (np.full((9, 8), 255, np.uint8), "is 8x9 pixels, the model is of 8x8: pass --resize"),
+        (np.arange(64, dtype=np.uint8).reshape(8, 8), "has grey images, expected black and white ones"),
+    ],
+)
+def test_masks_that_are_none_are_one_sentence(mask, sentence, model, photos, tmp_path):
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    command = ["complete", model("vae"), "--data", photos, "--mask", str(tmp_path / "mask.png")]
+    with pytest.raises(SystemExit, match=sentence):
+        main([*command, "--out", str(tmp_path / "a.npz")])
+    with pytest.raises(SystemExit, match="There is no image"):
+        main([*command[:-1], str(tmp_path / "nowhere.png"), "--out", str(tmp_path / "a.npz")])
 
 
 def test_noisy_images_need_no_noise_and_masks_may_be_grey(model, photos, tmp_path):

@@ -102,7 +102,7 @@ def test_grey_images_are_given_to_a_model_in_colour_and_not_the_other_way_round(
 
 def test_grey_images_are_none_of_a_model_of_masks(tmp_path):
     write(tmp_path, "a.png", grey())
-    with pytest.raises(UserError, match="has grey images, the model is of black and white ones: store them with two"):
+    with pytest.raises(UserError, match="has grey images, expected black and white ones: store them with two"):
         load_for(BINARY, f"folder:{tmp_path}")
 
 

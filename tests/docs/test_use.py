@@ -16,7 +16,7 @@ FASTER = {"train": ["--net", "mlp", "--nll-samples", "5"], "score": ["--num-samp
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder `masks` of discs, most of them small."""
+    """A folder `masks` of discs, most of them small, and `hole.png`, whose upper half is to be filled in."""
     from PIL import Image
 
     place, rng = tmp_path_factory.mktemp("use"), np.random.default_rng(0)
@@ -27,6 +27,7 @@ def place(tmp_path_factory):
         centre, radius = rng.uniform(0.3, 0.7, 2) * (height, width), rng.uniform(0.05, 0.25) * min(height, width)
         disc = (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < radius**2
         Image.fromarray(disc.astype(np.uint8) * 255).save(place / "masks" / f"{number:03}.png")
+    Image.fromarray(np.uint8(255) * (np.mgrid[:28, :28][0] < 14)).save(place / "hole.png")
     return place
 
 

@@ -1,0 +1,95 @@
+"""Fill in a part of images, several times, with the mean and the spread of what is filled in."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from jaxvae.capabilities import Completes, require
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.given import in_unit, load_images, load_model
+from jaxvae.commands.output import check_place, ending, image_names, writing
+from jaxvae.commands.pictures import as_bytes, numbered, write_pictures
+from jaxvae.data.files import find_files
+from jaxvae.data.for_model import load_files
+from jaxvae.errors import UserError
+from jaxvae.types import DataSpec
+from jaxvae.viz import save_rows
+
+SHOWN = 12  # images of the picture
+GREY = 0.5  # of unknown pixels in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is filled in."""
+
+    out: Path
+    """a folder with one of PNG files for every image; NAME.png for a picture of some; NAME.npz for arrays"""
+    mask: Path
+    """a black and white image, white is what is filled in; or a folder of these with the names of the images"""
+    num: int = 4
+    """completions of every image"""
+    means: bool = False
+    """the means of the pixels in place of draws, of a model that has some"""
+
+
+def run(flags: Flags) -> None:
+    """Complete images and write them."""
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
+    trained = load_model(flags)
+    able = require(trained.system, Completes)
+    dataset = load_images(flags, trained)
+    unknown = load_mask(flags.mask.expanduser(), dataset.names, trained.spec, resize=flags.resize)
+    labels = dataset.labels if able.num_classes else None
+    images = trained.complete(dataset.x, unknown, num=flags.num, labels=labels, drawn=not flags.means, seed=flags.seed)
+    given = np.where(unknown[..., None], np.float32(GREY), in_unit(dataset, trained.spec))
+    kinds = {number: images[:, i] for i, number in enumerate(numbered(flags.num))}
+    if flags.num > 1:  # of values in [0, 1] a standard deviation is 0.5 at most
+        kinds |= {"mean": images.mean(axis=1), "spread": 2 * images.std(axis=1)}
+    what = f"{flags.num} completions of {len(images):,} images"
+    if ending(place) == ".npz":
+        with writing(place) as path:
+            np.savez_compressed(path, images=as_bytes(images), paths=np.asarray(dataset.names))
+        print(f"{what} in {place}.")
+        return
+
+    def draw(path: Path, num: int | None) -> None:
+        del num  # of several rows, fewer images
+        save_rows(path, {name: row[:SHOWN] for name, row in {"given": given, **kinds}.items()})
+
+    names = [f"{name.removesuffix('.png')}/{kind}" for name in image_names(dataset.names) for kind in kinds]
+    rows = np.stack(list(kinds.values()), axis=1)
+    print(f"{what} in {write_pictures(place, rows.reshape(-1, *rows.shape[2:]), names, draw)}.")
+
+
+def load_mask(mask: Path, names: np.ndarray, spec: DataSpec, *, resize: bool) -> np.ndarray:
+    """Return which pixels are filled in, [H, W], or [N, H, W] of a mask for every image.
+
+    Args:
+      mask: an image, or a folder of images with the names of the others, whatever these end in.
+      names: of the images.
+      spec: of the images.
+      resize: whether a mask of another size is brought to theirs.
+
+    Raises:
+      UserError: if a mask is missing, grey, of another size, or has nothing that is white.
+    """
+    binary = DataSpec((*spec.shape[:2], 1), 2, 0)
+    if mask.is_dir():
+        there = {_without_ending(path.relative_to(mask).as_posix()): path for path in find_files(mask).images}
+        if missing := [name for name in names if _without_ending(name) not in there]:
+            raise UserError(f"{mask} has no mask for {missing[0]}: expected one for each image, of the same name.")
+        x = load_files(binary, [there[_without_ending(name)] for name in names], resize=resize).x[..., 0]
+    else:
+        x = load_files(binary, [mask], resize=resize).x[0, ..., 0]
+    if not x.any():
+        raise UserError(f"{mask} has no white pixels, which are those that are filled in.")
+    return x.astype(bool)
+
+
+# ---------- private
+
+
+def _without_ending(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
