@@ -81,6 +81,8 @@ def build(
     codec_variables: tuple[Params, ModelState] | None = None,
 ) -> System:
     """Build the system: log p(codes) = sum_l log p(grid_l | grid_{l-1}), each grid code by code, is maximised."""
+    if min(codec.num_codes) < 2:
+        raise UserError("A prior is over two codes at least, the VQ-VAE has one: train it with more --num-codes.")
     if config.class_conditional and not spec.num_classes:
         raise UserError("--class-conditional needs labels, which these data do not have: choose another --data.")
     shapes, dtype = grid_shapes(codec), network_dtype(config.precision)

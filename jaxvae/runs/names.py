@@ -147,6 +147,8 @@ def import_listed(imports: Sequence[str]) -> None:
       UserError: if one cannot be imported.
     """
     for name in imports:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UserError(f"The module {shortened(name)} of `imports` is no name of one: expected it as my.module.")
         try:
             if _loaded(name) is None:
                 importlib.import_module(name)

@@ -32,7 +32,7 @@ def divergence(values: dict[str, np.ndarray], in_row: np.ndarray, done: int, mos
 
 
 def means_of_taken(values: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return the means of metrics over the steps that were taken."""
+    """Return the means of metrics over the steps that were taken, NaN where all were skipped."""
     taken = values["skipped"] == 0
     shown = {name: value for name, value in values.items() if name not in ("finite", "skipped") and value.ndim == 1}
-    return {name: float(np.mean(value[taken])) for name, value in shown.items()}
+    return {name: float(np.mean(value[taken])) if taken.any() else float("nan") for name, value in shown.items()}

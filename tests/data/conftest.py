@@ -79,15 +79,15 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 @pytest.fixture
 def resources() -> Callable[..., contextlib.AbstractContextManager]:
-    """Asserts that what is done in it takes less than a second and 300 MB."""
+    """Asserts that what is done in it takes less than a second of the processor and 300 MB."""
 
     @contextlib.contextmanager
     def within(seconds: float = 1.0, megabytes: int = 300) -> Iterator[None]:
-        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             yield
         finally:
-            assert time.monotonic() - start < seconds
+            assert time.process_time() - start < seconds  # others may be busy beside this
             assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000 < megabytes
 
     return within

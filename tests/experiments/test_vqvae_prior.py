@@ -113,3 +113,6 @@ def test_what_is_no_codec_is_named(tmp_path):
     config = module_and_config("vqvae_prior", class_conditional=True)[1]
     with pytest.raises(UserError, match="--class-conditional needs labels"):
         module.build(config, DataSpec((9,), 32, 0), codec)
+    codec = vqvae.build(module_and_config("vqvae", num_codes=1)[1], SPEC).parts
+    with pytest.raises(UserError, match="A prior is over two codes at least, the VQ-VAE has one"):
+        module.build(replace(config, class_conditional=False), DataSpec((9,), 1, 0), codec)

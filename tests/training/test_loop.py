@@ -6,6 +6,7 @@ import pytest
 
 from jaxvae.errors import UserError
 from jaxvae.training import Checkpoints, Saved, Settings, evaluated_params, fit, make_evaluator, make_layout
+from jaxvae.training.divergence import means_of_taken
 from tests.training.conftest import make_system
 
 SETTINGS = Settings(steps=12, batch_size=16, eval_every=4, log_every=2, ema_decay=0.8)
@@ -109,6 +110,12 @@ def test_one_skipped_step_ends_nothing_however_often_is_reported(splits):
     system = make_system(optax.adam(1e-3), poison_at=6)
     found = [trained(system, splits, SETTINGS._replace(skip_norm=1e6, log_every=every)) for every in (1, 4)]
     chex.assert_trees_all_close(without_key(found[0].state), without_key(found[1].state), rtol=1e-6)
+
+
+def test_steps_that_are_all_skipped_have_no_mean():
+    values = {"loss": np.array([3.0, 5.0, 9.0]), "skipped": np.array([0, 1, 0]), "finite": np.ones(3)}
+    assert means_of_taken(values) == {"loss": 6.0}
+    assert np.isnan(means_of_taken({**values, "skipped": np.ones(3)})["loss"])  # and no warning of NumPy's
 
 
 def test_fit_ends_when_every_step_is_skipped(system, splits):
