@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from jaxvae.explorer import places
 from jaxvae.explorer.builder import Builder, Program, View
 from jaxvae.explorer.primitives import apply
 from jaxvae.types import Params
 
-LOOPS = ("scan", "while", "cond")
+LOOPS = ("scan", "while", "cond")  # of which a scan, whose length is known, is unrolled
 
 
 def program_of(function: Callable[..., Any], params: Params, *inputs: Any) -> Program:
@@ -58,12 +59,40 @@ def _run(builder: Builder, closed: Any, arguments: list[View]) -> list[View]:
         name, operands = eqn.primitive.name, [view(atom) for atom in eqn.invars]
         first: Any = eqn.outvars[0].aval
         inner = next(_inner(eqn.params), None) if name not in LOOPS else None
-        if inner is not None:
+        if name == "scan":
+            results = _unrolled(builder, operands, **eqn.params)
+        elif inner is not None:
             results = _run(builder, inner, operands)
         else:
             results = apply(builder, name, eqn.params, operands, first.shape, _kind(first.dtype))
         known.update(zip(eqn.outvars, results, strict=True))
     return [view(atom) for atom in jaxpr.outvars]
+
+
+def _unrolled(
+    builder: Builder,
+    operands: list[View],
+    *,
+    jaxpr: ClosedJaxpr,
+    length: int,
+    reverse: bool,
+    num_consts: int,
+    num_carry: int,
+    **_: Any,
+) -> list[View]:
+    """Add the equations of a scan once for every step, as of the flows of a prior."""
+    consts, carry = operands[:num_consts], operands[num_consts : num_consts + num_carry]
+    stacked = operands[num_consts + num_carry :]
+    collected: dict[int, list[View]] = {}
+    for i in reversed(range(length)) if reverse else range(length):
+        rows = [view._replace(layout=view.layout[i, ...]) for view in stacked]
+        results = _run(builder, jaxpr, [*consts, *carry, *rows])
+        carry, collected[i] = results[:num_carry], results[num_carry:]
+    found = list(carry)
+    for column in zip(*(collected[i] for i in range(length)), strict=True):
+        shape = (length, *column[0].shape)
+        found.append(places.stack(builder, *column, axis=0, shape=shape, kind=column[0].kind))
+    return found
 
 
 def _inner(params: dict[str, Any]) -> Iterator[Any]:

@@ -125,7 +125,25 @@ def gathers(x, y):
     )
 
 
+def scans(x, w):
+    def one(carry, row):
+        return jnp.tanh((carry @ row)[:, None] * row[None]) + 0.1, None
+
+    def summed(carry, row):
+        carry = carry + x[:, 0] * row[0]
+        return carry, (carry, row[1] * 2)
+
+    return (
+        lax.scan(one, x, w)[0],  # as of flows
+        lax.scan(one, x, w, reverse=True)[0],
+        *lax.scan(summed, x[:, 1], w)[1],
+        *lax.scan(summed, x[:, 1], w, reverse=True)[1],
+        lax.fori_loop(0, 3, lambda i, y: 0.5 * y + 1, x),
+    )
+
+
 CASES = {
+    "scans": Case(scans, ((2, 4), (3, 4)), 0.7, atol=1e-5),
     "unary": Case(unary, ((4, 30),), 1.5, atol=2e-5),
     "positive": Case(lambda x: (jnp.log(x), jnp.log1p(x), jnp.sqrt(x), lax.rsqrt(x), x**0.3), ((50,),), positive=True),
     "binary": Case(binary, ((5, 7), (5, 7)), atol=1e-5),
