@@ -3,13 +3,14 @@
 import math
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import jax
 
 from jaxvae.commands.given import said
+from jaxvae.reports.next_command import own_modules
 from jaxvae.runs.measures import MAIN, main_numbers
 from jaxvae.runs.state import state_of
 from jaxvae.runs.trained import Trained
@@ -51,7 +52,9 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
     }
     table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
     lines = [f"# {name}", "", *([f"![samples]({samples})", ""] if samples else []), "| | |", "| --- | --- |", *table]
-    return "\n".join([*lines, *numbers(summary), *usage(name)]) + "\n"
+    return (
+        "\n".join([*lines, *numbers(summary), *usage(name, sorted(set(own_modules(record.get("system", {})))))]) + "\n"
+    )
 
 
 def numbers(summary: Mapping[str, Any]) -> list[str]:
@@ -88,10 +91,11 @@ def versions(record: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in known.items())
 
 
-def usage(name: str) -> list[str]:
-    """Return how the model is used, in Python and from a shell."""
-    python = ["```python", "import jaxvae as jv", "", f"model = jv.load({name!r})  # this folder", "```"]
-    shell = ["```sh", f"python -m jaxvae info {shlex.quote(name)}", "```"]
+def usage(name: str, modules: Sequence[str]) -> list[str]:
+    """Return how the model is used, in Python and from a shell, with the modules that define parts of it."""
+    imports, flags = (f", imports={list(modules)}", f" --import {' '.join(modules)}") if modules else ("", "")
+    python = ["```python", "import jaxvae as jv", "", f"model = jv.load({name!r}{imports})  # this folder", "```"]
+    shell = ["```sh", f"python -m jaxvae info {shlex.quote(name)}{flags}", "```"]
     return ["", "## Use it", "", *python, "", *shell]
 
 

@@ -31,7 +31,7 @@ def next_command(trained: Trained, place: Path | None = None) -> str | None:
       One line; None of a run that `load` cannot rebuild from its folder alone.
     """
     place = place or trained.folder
-    modules = sorted(set(_own_modules(trained.record.get("system", {}))))
+    modules = sorted(set(own_modules(trained.record.get("system", {}))))
     if place is None or "parts" not in trained.record.get("system", {}) or "__main__" in modules:
         return None
     verb, *flags = _shown(trained)
@@ -45,6 +45,19 @@ def python_command() -> str:
     if found and Path(found).parent == here.parent:
         return "python"
     return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
+
+
+def own_modules(described: Any) -> Iterator[str]:
+    """Yield the modules outside this library and those it is built on that a description names: `load` needs them."""
+    if isinstance(described, dict):
+        for tag in ("class", "call", "function", "type"):
+            name = described.get(tag)
+            if isinstance(name, str) and "." in name and name.partition(".")[0] not in LIBRARIES:
+                yield name.rpartition(".")[0]
+        described = list(described.values())
+    if isinstance(described, list):
+        for item in described:
+            yield from own_modules(item)
 
 
 # ---------- private
@@ -76,16 +89,3 @@ def _shown(trained: Trained) -> list[str]:
 def _is_resized(trained: Trained) -> bool:
     """Whether images were, or may have been, brought to another size for the training."""
     return bool(trained.config.get("image_size")) or trained.config["data"].partition(":")[0] == "folder"
-
-
-def _own_modules(described: Any) -> Iterator[str]:
-    """Modules outside this library and those it is built on that a description names: `load` has to be given them."""
-    if isinstance(described, dict):
-        for tag in ("class", "call", "function", "type"):
-            name = described.get(tag)
-            if isinstance(name, str) and "." in name and name.partition(".")[0] not in LIBRARIES:
-                yield name.rpartition(".")[0]
-        described = list(described.values())
-    if isinstance(described, list):
-        for item in described:
-            yield from _own_modules(item)

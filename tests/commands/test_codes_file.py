@@ -33,6 +33,7 @@ def test_codes_come_back_bit_for_bit(kind, ending, tmp_path):
     found = read_codes(path, shapes(table))
     assert list(found.names) == (["0", "1", "2"] if ending == ".npy" else NAMES)
     assert len(found.parts) == len(table.parts)
+    assert found.discrete == (table.discrete and ending != ".npy")  # which a file of one array does not say
     for a, b in zip(found.parts, table.parts, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -72,6 +72,11 @@ def rows(capsys):
 
 
 def test_compare_shows_what_differs_and_all_numbers(runs, capsys):
+    for name, every in (("a", 10), ("study/beta=1", 20)):  # how often things are written is no difference
+        path = runs / name / "config.json"
+        written = json.loads(path.read_text())
+        written["config"]["eval_every"] = every
+        path.write_text(json.dumps(written))
     main(["compare", str(runs / "a"), str(runs / "study" / "beta=1")])
     table, notes = rows(capsys)
     assert table["data"] == ["folder:photos", "digits"]
@@ -79,7 +84,7 @@ def test_compare_shows_what_differs_and_all_numbers(runs, capsys):
     assert table["valid loss"] == ["3", "1"]
     assert table["nll"][-1] == "95.414"
     assert "steps" not in table  # the same in both
-    assert "width" not in table
+    assert not {"width", "eval_every"} & set(table)
     assert notes == ""
 
 

@@ -15,7 +15,7 @@ def checked(place, *, overwrite=False, folder=True, endings=(".png",), own=()):
 
 
 def test_names_are_those_of_the_sources():
-    assert image_names(["a.jpg", "cats/b.PNG", "07", "scan.001"]) == ["a.png", "cats/b.png", "07.png", "scan.001.png"]
+    assert image_names(["A.jpg", "cats/b.PNG", "07", "scan.001"]) == ["A.png", "cats/b.png", "07.png", "scan.001.png"]
 
 
 def test_names_that_would_be_the_same_keep_their_endings():

@@ -47,6 +47,7 @@ def test_a_run_is_finished_at_its_last_step_or_where_its_summary_says_so(tmp_pat
         ([5, 3, 4, 4], 2, "finished"),
         ([5, 3, 4, 2], 2, "unfinished"),
         ([5, 3, 4], 2, "unfinished"),
+        ([5, 6], 2, "unfinished"),
         ([5, 3, 4, 4], 0, "unfinished"),
     ],
 )
