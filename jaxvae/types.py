@@ -252,8 +252,8 @@ class Posterior(Protocol):
 class Samples(NamedTuple):
     """Generated images."""
 
-    x: Array  # [N, H, W, C], drawn from p(x | z), or the means where a system gives these alone
-    mean: Array | None  # [N, H, W, C], E[x | z] of the same z, where the decoder has one
+    x: Any  # [N, H, W, C], drawn from p(x | z), or the means where a system gives these alone; None if not wanted
+    mean: Any  # [N, H, W, C], E[x | z] of the same z, where the decoder has one; None elsewhere
 
 
 Prepare = Callable[[PRNGKey, Array], Array]  # (keys [B], x of a Batch) -> the x that is modelled: binarised, scaled

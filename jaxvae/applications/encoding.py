@@ -38,7 +38,7 @@ def encode(
     size = program_batch_size(len(dataset.x), evaluation_batch_size(spec))
 
     def one(start: int, batch: Batch) -> Any:
-        return _encode(function, params, model_state, evaluation_keys(start, size, key), batch.x, spec.num_values)
+        return _encode(function, params, model_state, key, np.int32(start), batch.x, spec.num_values)
 
     return in_batches(one, dataset._replace(labels=None), size)
 
@@ -79,10 +79,9 @@ def decode(
     size = program_batch_size(num_examples(given), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
-        keys = evaluation_keys(0, 1, key) if same_noise else evaluation_keys(start, size, key)
-        return _decode(function, params, model_state, jnp.broadcast_to(keys, (size,)), batch.x)
+        return _decode(function, params, model_state, key, np.int32(start), batch.x, same_noise)
 
-    return np.clip(in_batches(one, given, size), 0, 1)
+    return in_batches(one, given, size)
 
 
 def code_shapes(system: System, params: Params, model_state: ModelState) -> tuple[tuple[int, ...], ...]:
@@ -98,7 +97,7 @@ def code_shapes(system: System, params: Params, model_state: ModelState) -> tupl
     """
     function, spec = _encoder(system), system.spec
     x = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
-    codes = _encode.eval_shape(function, params, model_state, evaluation_keys(0, 1), x, spec.num_values)
+    codes = _encode.eval_shape(function, params, model_state, None, np.int32(0), x, spec.num_values)
     return tuple(code.shape[1:] for code in codes)
 
 
@@ -121,13 +120,32 @@ def _of_grids(decode_grids: Callable) -> Callable:
     return lambda params, state, keys, codes: decode_grids(params, state, codes)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 5))
+# Keys are made within the programs, which leave out those that nothing is drawn with.
+
+
+@functools.partial(jax.jit, static_argnums=(0, 6))
 def _encode(
-    encode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, num_values: int
+    encode: Callable,
+    params: Params,
+    model_state: ModelState,
+    key: PRNGKey | None,
+    start: Array,
+    x: Array,
+    num_values: int,
 ) -> tuple[Array, ...]:
-    return encode(params, model_state, keys, to_unit(jnp.asarray(x), num_values))
+    return encode(params, model_state, evaluation_keys(start, len(x), key), to_unit(jnp.asarray(x), num_values))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _decode(decode: Callable, params: Params, model_state: ModelState, keys: PRNGKey, codes: Any) -> Array:
-    return decode(params, model_state, keys, codes)
+@functools.partial(jax.jit, static_argnums=(0, 6))
+def _decode(
+    decode: Callable,
+    params: Params,
+    model_state: ModelState,
+    key: PRNGKey | None,
+    start: Array,
+    codes: Any,
+    same_noise: bool,
+) -> Array:
+    num = len(jax.tree.leaves(codes)[0])
+    keys = jnp.broadcast_to(evaluation_keys(0, 1, key), (num,)) if same_noise else evaluation_keys(start, num, key)
+    return jnp.clip(decode(params, model_state, keys, codes), 0.0, 1.0)

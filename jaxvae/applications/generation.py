@@ -3,9 +3,10 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.capabilities import Generates, GeneratesClasses, GeneratesTempered, find, require
@@ -13,11 +14,15 @@ from jaxvae.data.arrays import as_array
 from jaxvae.data.limits import check_memory
 from jaxvae.errors import UserError, whole_number
 from jaxvae.progress import progress
-from jaxvae.training import evaluation_batch_size
+from jaxvae.training.evaluate import examples_of
 from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples, System
+
+Kind = Literal["number", "classes", "tempered"]  # what draws samples is given
+Only = Literal["x", "mean"]
 
 BATCH = 100  # images that are drawn at a time
 NUMBERS = 10_000  # or so many numbers, of what is smaller than images
+MOST_NUMBERS = 392_000  # of a batch; the same everywhere, as what is drawn depends on it
 
 
 def sample(
@@ -29,6 +34,7 @@ def sample(
     *,
     label: Any = None,
     temperature: float = 1.0,
+    only: Only | None = None,
 ) -> Samples:
     """Sample new images.
 
@@ -45,26 +51,33 @@ def sample(
         them in turn.
       temperature: above 0, with which the standard deviation of a prior N(0, I) is multiplied, and by which the
         log-probabilities of an autoregressive model are divided: below 1 images are more likely and less various.
+      only: what is wanted, draws or means; by default both, where there are means.
 
     Returns:
       Images [num, H, W, C] in [0, 1] as numpy arrays, and their means where there are any; points of a flow in the
-      plane, [num, 2], as they are.
+      plane, [num, 2], as they are. What is not wanted is None.
 
     Raises:
       UserError: if the system cannot draw images, or not so, an argument makes no sense, or there is no room for them.
     """
-    num, size = whole_number("num", num), batch_size(system.spec)
-    check_memory(2 * 4 * num * math.prod(system.spec.shape), f"{num:,} samples with their means")
-    draw = _draw_of(system, label is not None, _positive("temperature", temperature))
+    num, size, temperature = whole_number("num", num), batch_size(system.spec), _positive("temperature", temperature)
+    draw, kind = _draw_of(system, label is not None, temperature)
+    wanted = " with their means" if only is None else ""
+    check_memory((1 + bool(wanted)) * 4 * num * math.prod(system.spec.shape), f"{num:,} samples{wanted}")
     num_batches = -(-num // size)
     labels = labels_of(system, label, num, num_batches * size)
-    parts = [
-        jax.tree.map(np.asarray, draw(jax.random.fold_in(key, i), params, model_state, labels[i * size :][:size]))
-        for i in progress(range(num_batches), "samples")
-    ]
-    drawn = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
-    # What is drawn tells images, which codes may stand for, from points.
-    return jax.tree.map(lambda x: np.clip(x, 0, 1), drawn) if drawn.x.ndim == 4 else drawn
+
+    def given(index: int) -> tuple[Any, ...]:
+        some = labels[index * size :][:size]
+        return draw, kind, only, key, np.int32(index), params, model_state, some, np.float32(temperature)
+
+    if only == "mean" and _batch.eval_shape(*given(0)).mean is None:
+        raise UserError(
+            f"{system.name} has no means of its samples: expected a VAE whose pixels are independent, M2 or a prior "
+            "over codes; leave means out."
+        )
+    parts = [jax.tree.map(np.asarray, _batch(*given(index))) for index in progress(range(num_batches), "samples")]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
 
 
 def labels_of(system: System, label: Any, num: int, most: int) -> np.ndarray:
@@ -99,7 +112,7 @@ def labels_of(system: System, label: Any, num: int, most: int) -> np.ndarray:
 def batch_size(spec: DataSpec) -> int:
     """Return how many examples are drawn at a time; of classes in turn, as many of every class."""
     most = max(BATCH, NUMBERS // math.prod(spec.shape))
-    size, classes = min(most, evaluation_batch_size(spec)), max(1, spec.num_classes)
+    size, classes = min(most, examples_of(spec, MOST_NUMBERS)), max(1, spec.num_classes)
     return classes * max(1, size // classes)
 
 
@@ -116,32 +129,30 @@ def _positive(name: str, value: Any) -> float:
     return number
 
 
-def _draw_of(system: System, by_class: bool, temperature: float) -> Callable[..., Samples]:
-    """(key, params, model_state, classes [N]) -> a batch of samples."""
+def _draw_of(system: System, by_class: bool, temperature: float) -> tuple[Callable[..., Samples], Kind]:
+    """What draws a batch, and what it is given."""
     plain = require(system, Generates).sample
-    if by_class:
-        require(system, GeneratesClasses)
+    of_classes = require(system, GeneratesClasses).sample if by_class else None
     if temperature != 1.0:
-        return functools.partial(_tempered, require(system, GeneratesTempered).sample, np.float32(temperature))
-    if by_class:
-        return functools.partial(_of_classes, require(system, GeneratesClasses).sample)
-    return lambda key, params, model_state, labels: _sample(plain, key, params, model_state, len(labels))
+        return require(system, GeneratesTempered).sample, "tempered"
+    return (plain, "number") if of_classes is None else (of_classes, "classes")
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _sample(draw: Callable[..., Any], key: Array, params: Params, model_state: ModelState, num: int) -> Samples:
-    return draw(key, params, model_state, num)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _of_classes(
-    draw: Callable[..., Any], key: Array, params: Params, model_state: ModelState, labels: Array
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _batch(
+    draw: Callable[..., Samples],
+    kind: Kind,
+    only: Only | None,
+    key: PRNGKey,
+    index: Array,
+    params: Params,
+    model_state: ModelState,
+    labels: Array,
+    temperature: Array,
 ) -> Samples:
-    return draw(key, params, model_state, labels)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _tempered(
-    draw: Callable[..., Any], temperature: Array, key: Array, params: Params, model_state: ModelState, labels: Array
-) -> Samples:
-    return draw(key, params, model_state, labels, temperature)
+    """A batch of samples; what is not wanted is not computed."""
+    given = {"number": (len(labels),), "classes": (labels,), "tempered": (labels, temperature)}[kind]
+    drawn = draw(jax.random.fold_in(key, index), params, model_state, *given)
+    # What is drawn tells images, which codes may stand for, from points.
+    drawn = jax.tree.map(lambda x: jnp.clip(x, 0.0, 1.0), drawn) if drawn.x.ndim == 4 else drawn
+    return drawn if only is None else Samples(**{"x": None, "mean": None, only: getattr(drawn, only)})

@@ -55,13 +55,8 @@ class Trained(TrainedModel):
         Raises:
           UserError: if this kind of system cannot draw images, or not so, or an argument makes no sense.
         """
-        options = {"label": label, "temperature": temperature}
+        options: dict[str, Any] = {"label": label, "temperature": temperature, "only": "mean" if means else "x"}
         drawn = generation.sample(*self._model, _key(seed, SAMPLING), num, **options)
-        if means and drawn.mean is None:
-            raise UserError(
-                f"{self.system.name} has no means of its samples: expected a VAE whose pixels are independent, M2 or a "
-                "prior over codes; leave means out."
-            )
         return np.asarray(drawn.mean if means else drawn.x)
 
     def encode(self, images: Any, *, seed: int = 0) -> Any:

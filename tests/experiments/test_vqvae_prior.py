@@ -80,11 +80,13 @@ def test_all_stages_leave_a_folder_that_loads_samples_and_resumes(tmp_path, imag
         load_start(folder / "codec", other)
 
 
-def test_evaluation_takes_fewer_grids_of_more_codes():
+@pytest.mark.parametrize(("backend", "expected"), [("cpu", [100, 100, 6]), ("gpu", [500, 500, 31])])
+def test_evaluation_takes_fewer_grids_of_more_codes(monkeypatch, backend, expected):
+    monkeypatch.setattr("jax.default_backend", lambda: backend)
     sizes = [
         evaluation_batch_size(DataSpec(*of)) for of in (((28, 28, 1), 256, 10), ((49,), 512, 10), ((49,), 8192, 10))
     ]
-    assert sizes == [500, 500, 31]
+    assert sizes == expected
 
 
 @pytest.mark.parametrize(

@@ -213,9 +213,9 @@ def test_fewer_samples_are_the_first_ones_of_more(trained, monkeypatch):
         for num in (1, 4, 7):
             np.testing.assert_array_equal(trained[name].sample(num), some[:num])
         assert (some[:4] != some[4:8]).any()
-    traces = generation._sample._cache_size()
+    traces = generation._batch._cache_size()
     trained["vae"].sample(23)  # one program for any number
-    assert generation._sample._cache_size() == traces
+    assert generation._batch._cache_size() == traces
 
 
 @pytest.mark.parametrize(("spec", "size"), [
