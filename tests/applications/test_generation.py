@@ -112,3 +112,12 @@ def test_tempered_pixels_have_the_probabilities_to_the_power_of_its_inverse(like
 def test_pixels_without_probabilities_have_no_temperature():
     with pytest.raises(ValueError, match="expected a likelihood of these"):
         sampling.tempered_draw(logistic_mixture(2), 0.5)
+
+
+def test_what_is_not_wanted_is_not_given(small_batches):
+    system = system_of_classes()
+    both = sample(system, {}, {}, KEY, 5)
+    for wanted, other in (("x", "mean"), ("mean", "x")):
+        found = sample(system, {}, {}, KEY, 5, only=wanted)
+        np.testing.assert_array_equal(getattr(found, wanted), getattr(both, wanted))
+        assert getattr(found, other) is None

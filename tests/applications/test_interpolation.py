@@ -7,6 +7,7 @@ import pytest
 from jaxvae import UserError
 from jaxvae.applications import encoding
 from jaxvae.applications.interpolation import interpolate
+from jaxvae.capabilities import Decodes
 from tests.linear import SHAPE, B, W, linear_system
 
 START, END = np.array([0.6, 0.0], np.float32), np.array([0.0, 0.8], np.float32)
@@ -44,3 +45,17 @@ def test_what_makes_no_sense_is_refused(change, message):
     system, params = linear_system()
     with pytest.raises(UserError, match=message):
         interpolate(system, params, {}, jax.random.key(0), **{"start": START, "end": END} | change)
+
+
+def test_all_points_are_drawn_with_the_same_noise():
+    """By a decoder that adds noise, as one whose pixels depend on each other."""
+    system, params = linear_system()
+
+    def noisy(params, model_state, keys, z):
+        return jax.vmap(lambda key: jax.random.uniform(key, SHAPE))(keys)
+
+    use = tuple(Decodes(noisy) if isinstance(one, Decodes) else one for one in system.use)
+    images = interpolate(system._replace(use=use), params, {}, jax.random.key(0), START, END, 5)
+    np.testing.assert_array_equal(images, np.tile(images[:1], (5, 1, 1, 1)))
+    different = encoding.decode(system._replace(use=use), params, {}, np.stack([START, END]), jax.random.key(0))
+    assert (different[0] != different[1]).all()
