@@ -45,7 +45,7 @@ def estimate_likelihood(
       UserError: if the system has no bound of log p(x), or there are no samples.
     """
     num_samples, pixels = whole_number("num_samples", num_samples), math.prod(system.spec.shape)
-    size = max(1, min(BATCH, len(dataset.x), PIXELS // pixels))
+    size = program_batch_size(len(dataset.x), max(1, min(BATCH, PIXELS // pixels)))
     estimate = likelihood_estimator(system, num_samples, max(1, PIXELS // (pixels * size)))
     with progress_bar(total=len(dataset.x), unit="image", desc=f"NLL with {num_samples} samples") as bar:
 
@@ -138,7 +138,7 @@ def likelihood_estimator(
 # ---------- private
 
 
-@functools.lru_cache(maxsize=1)  # members of a sweep that are evaluated one after another share the program
+@functools.lru_cache(maxsize=4)  # members of a sweep share the program, and a few numbers of images have one each
 def _estimator(terms: Callable[..., ELBOTerms], prepare: Prepare, num_samples: int, chunk_size: int) -> Callable:
     @jit_estimate
     def estimate(params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> LikelihoodEstimate:
