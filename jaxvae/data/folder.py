@@ -125,7 +125,7 @@ def _parts(folder: Path, images: list[Path], *, whole: bool) -> dict[str, _Part]
         named = next(iter(found.values()))
         raise UserError(
             f"{root} has the folders {listed(others)} beside {' and '.join(found.values())}: if these are classes, "
-            f"rename {named}; if they are parts, leave train, valid and test alone there."
+            f"rename {named}; if they are parts, keep nothing but train, valid and test there."
         )
     if whole and "train" not in found:
         raise UserError(f"{root} has images in {' and '.join(found.values())} and none in train, which it needs.")

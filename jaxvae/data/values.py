@@ -99,7 +99,13 @@ def _binary(images: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         for some in (x[:FIRST], x[FIRST:]):
             if low == high or not ((some == low) | (some == high)).all():
                 return None
-    notice(f"all pixels are {low:g} or {high:g}: read as black and white.")
+    if images[0].shape[-1] == 1:
+        notice(f"all pixels are {low:g} or {high:g}: read as black and white.")
+    else:
+        notice(
+            f"red, green and blue are {low:g} or {high:g} everywhere: each is read as 0 or 1; of labels of regions, "
+            "make one black and white image each."
+        )
     return [(x == high).astype(np.uint8) for x in images]
 
 

@@ -117,5 +117,9 @@ def _name(path: Any) -> str:
 
 
 def _entries(tree: Any) -> str:
+    if type(tree) in (tuple, list):
+        return f"a {type(tree).__name__} of {len(tree)}"
     names = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    if not names:
+        return "nothing"
     return f"a {type(tree).__name__} of {', '.join(names)}" if any(names) else "one array"

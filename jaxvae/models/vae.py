@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxvae import sampling
-from jaxvae.errors import check_shape
+from jaxvae.errors import UserError, check_shape
 from jaxvae.keys import check_keys
 from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.nets import AutoregressiveDecoder
@@ -167,10 +167,13 @@ def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) 
       The parameters, all others as they were.
 
     Raises:
-      ValueError: if the decoder has no such bias.
+      UserError: if the decoder has no such bias.
     """
     if likelihood.init_bias is None:
         return params
     if "bias" not in params["decoder"]:
-        raise ValueError(f"The decoder has {', '.join(params['decoder'])} but no bias: expected an ImageDecoder's.")
+        raise UserError(
+            f"The decoder has {', '.join(params['decoder'])} but no bias: expected an ImageDecoder's, as "
+            "ImageDecoder(net, likelihood.param_shapes(spec.shape)) around your net."
+        )
     return {**params, "decoder": {**params["decoder"], "bias": likelihood.init_bias(mean_image)}}

@@ -54,6 +54,7 @@ class Options:
         require("name", name, name is None or re.fullmatch(r"\w[\w.+=-]{0,99}", name) is not None, NAME)
         at_least(self, 1, "keep", "timeout")
         at_least(self, 0, "save_every")
+        require("devices", self.devices, self.devices is None or self.devices >= 1, "at least 1")
         for field in ("coordinator", "num_processes", "process_id"):
             value = getattr(self, field)
             require(field, value, value is None or self.distributed, "none without --distributed")

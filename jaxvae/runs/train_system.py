@@ -80,6 +80,8 @@ def train(
       KeyboardInterrupt: at an interrupt before the first evaluation.
       SystemExit: with status 143, at SIGTERM.
     """
+    if not isinstance(system, System):
+        raise UserError(f"A {type(system).__name__} is no system to train: make one, as jaxvae.systems.vae(spec) does.")
     if resume and folder is None:
         raise UserError("resume=True continues the training in a folder: name it, folder=....")
     whole = {"steps": steps, "batch_size": batch_size, "eval_every": eval_every, "seed": seed, "patience": patience}

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxvae.data.part_names import SETS
 from jaxvae.errors import UserError
@@ -45,6 +46,9 @@ def check_dataset(dataset: Any, spec: DataSpec, name: str) -> None:
     """
     if not isinstance(dataset, Dataset):
         raise UserError(f"The {name} set is {_kind(dataset)}, expected Dataset(x, labels); labels may be None.")
+    leaves = jax.tree.leaves(dataset.x)
+    if not leaves or any(not getattr(leaf, "shape", ()) for leaf in leaves):
+        raise UserError(f"The {name} set has {_kind(dataset.x)} for x, expected an array of examples: np.asarray(x).")
     shape = getattr(dataset.x, "shape", None)
     # Draws of several densities at once are no images, and have axes that their spec does not know of.
     if shape is not None and len(spec.shape) == 3 and tuple(shape[1:]) != tuple(spec.shape):
@@ -53,7 +57,7 @@ def check_dataset(dataset: Any, spec: DataSpec, name: str) -> None:
             f"The {name} set has images of shape {list(shape[1:])}, expected {list(spec.shape)}, that of the system's "
             f"spec{lacks}: reshape them, or build the system with another spec."
         )
-    num = len(jax.tree.leaves(dataset.x)[0])
+    num = len(leaves[0])
     if dataset.labels is not None and len(dataset.labels) != num:
         raise UserError(f"The {name} set has {num} examples and {len(dataset.labels)} labels: give one for each.")
 
@@ -104,6 +108,9 @@ def check_loss(name: str, found: Any) -> None:
         raise UserError(
             f"The loss of {name} has shape {list(jnp.shape(value))}, expected one number: give the mean over the batch."
         )
+    kind = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    if not jnp.issubdtype(kind, jnp.floating):
+        raise UserError(f"The loss of {name} is of type {kind}, expected a float, which has a gradient.")
     for metric, number in rest[1].items():
         if metric in RESERVED:
             raise UserError(

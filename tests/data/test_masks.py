@@ -108,6 +108,18 @@ def test_several_labels_are_stated(tmp_path, masks, dtype, capsys):
     )
 
 
+def test_labels_in_colours_of_two_levels_are_stated(tmp_path, masks, capsys):
+    """As those of PASCAL VOC: black, maroon and green."""
+    for i, mask in enumerate(masks):
+        image = Image.fromarray(mask * np.uint8(1 + i % 2))
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        image.save(tmp_path / f"{i:02}.png")
+    splits, spec = load(f"folder:{tmp_path}")
+    assert (spec.shape[2], spec.num_values) == (3, 2)
+    assert {tuple(colour) for colour in splits.train.x.reshape(-1, 3).tolist()} == {(0, 0, 0), (1, 0, 0), (0, 1, 0)}
+    assert "red, green and blue are 0 or 128 everywhere: each is read as 0 or 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("values", "kind"), [([0, 300, 301], "16 bits"), ([300, 301], "16 bits"), ([0, 0.5, 0.501], "floats")]
 )

@@ -47,7 +47,7 @@ PATHS = (
 )
 DATA = (
     *("", ":", "x:y", "Digits", "digits:", "digits:x", "npz:", "folder:", "idx:", "tfds:", "binarized_mnist:"),
-    *("npz:.", "npz:/dev/zero", "npz:/dev/null", "npz:~nobody/x", "npz:\0", "npz:npz:x", "folder:/dev", "idx:/dev"),
+    *("npz:.", "npz:/dev/zero", "npz:/dev/null", "npz:~not-a-user/x", "npz:\0", "npz:npz:x", "folder:/dev", "idx:/dev"),
     *("folder:" + "a/" * 3000, "npz:" + "a" * 5000, "tfds:../x", "binarized_mnist:/dev/zero", "folder:\udce4"),
 )
 SWEEPS = (

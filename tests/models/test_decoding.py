@@ -39,6 +39,12 @@ class Grid(nn.Module):
         return nn.Dense(64)(z.reshape(len(z), -1)).reshape(self.shape(z.shape))
 
 
+class Nothing(nn.Module):
+    @nn.compact
+    def __call__(self, z, x=None):
+        nn.Dense(64)(z)
+
+
 class WithoutImages(nn.Module):
     @nn.compact
     def __call__(self, z):
@@ -146,10 +152,12 @@ def test_images_without_their_channel_are_refused(name):
 
 
 def test_another_structure_is_named():
-    with pytest.raises(UserError, match=r"gives a tuple of 0, 1, expected a GaussianParams of mean, log_var: return"):
+    with pytest.raises(UserError, match=r"gives a tuple of 2, expected a GaussianParams of mean, log_var: return"):
         trace(vae, Pair(), gaussian_learned_scale())
     with pytest.raises(UserError, match=r"decoder Reshaped gives one array, expected a GaussianParams of mean, log_v"):
         trace(vae, Reshaped(lambda shape: (*shape[:-1], *SHAPE)), gaussian_learned_scale())
+    with pytest.raises(UserError, match=r"The decoder Nothing gives nothing, expected one array"):
+        trace(vae, Nothing())
 
 
 def test_other_mistakes_of_a_decoder_are_its_own():

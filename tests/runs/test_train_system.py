@@ -44,6 +44,24 @@ def test_impossible_arguments_are_refused_by_their_names(changes, message, tmp_p
     assert "--" not in str(error.value)
 
 
+@pytest.mark.parametrize("system", [None, BUILDS["vae"], jv.MLP((3,))])
+def test_what_is_no_system_is_named(system):
+    with pytest.raises(jv.UserError, match=r"is no system to train: make one, as jaxvae\.systems\.vae"):
+        jv.train(system, IMAGES, **SIZES)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "x", None, True, 10**12])
+def test_ready_builds_refuse_numbers_that_cannot_be(number):
+    for build in (
+        lambda: jv.systems.vae(SPEC, latent_dim=number),
+        lambda: jv.systems.vqvae(SPEC, num_codes=number),
+        lambda: jv.systems.vqvae(SPEC, channels=(4, number)),
+        lambda: jv.systems.autoregressive(SPEC, num_layers=number),
+    ):
+        with pytest.raises(jv.UserError, match="expected a whole number of at"):
+            build()
+
+
 GREY = jv.DataSpec((8, 8, 1), 256, 0)
 CODES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
 

@@ -42,6 +42,7 @@ LOSSES = {
         lambda found: (found[0], ({}, {"loss": found[0]})),
         "gives a metric called loss, which a step itself gives: choose another name",
     ),
+    "whole": (lambda found: (jnp.int32(3), found[1]), "loss of tiny is of type int32, expected a float"),
     "a metric called finite": (lambda found: (found[0], ({}, {"finite": found[0]})), "a metric called finite"),
     "a metric of every example": (
         lambda found: (found[0], ({}, {"elbo": jnp.ones(16)})),
@@ -119,6 +120,10 @@ DATA = {
     "images of another size": (
         lambda s: data(s, train=Dataset(s.train.x[:, :3], None)),
         r"training set has images of shape \[3, 4, 1\], expected \[4, 4, 1\], that of the system's spec: reshape",
+    ),
+    "lists": (
+        lambda s: data(s, test=Dataset(s.test.x.tolist(), None)),
+        r"test set has a list of 25 for x, expected an array of examples: np\.asarray",
     ),
     "labels of others": (
         lambda s: data(s, train=Dataset(s.train.x, np.zeros(7, np.int32))),
