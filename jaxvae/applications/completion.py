@@ -35,8 +35,8 @@ def complete(
     """Return completions of images: the known pixels as they are, the others drawn given these.
 
     A VAE draws latents given the known pixels by importance resampling (`jaxvae.sampling.latents_given_pixels`), then
-    the unknown pixels given a latent. An autoregressive model draws every unknown pixel given those before it in
-    reading order: where known pixels come after unknown ones, these do not know of them.
+    the unknown pixels given a latent. An autoregressive model draws a few candidates, every unknown pixel given those
+    before it in reading order, and takes one that suits the known pixels after them.
 
     Args:
       system: one that completes images.

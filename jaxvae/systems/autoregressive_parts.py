@@ -18,7 +18,8 @@ from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import score_images
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.tokens import BlockTokens, Tokens, classes_in_turn
+from jaxvae.systems.autoregressive_completion import complete_images
+from jaxvae.systems.tokens import Tokens, classes_in_turn
 from jaxvae.types import (
     Array,
     Batch,
@@ -122,18 +123,9 @@ class AutoregressiveParts:
         known: Array,
         num: int,
     ) -> Samples:
-        """Sample the unknown pixels: see `capabilities.Completes`."""
-        several = lambda leaf: jnp.broadcast_to(leaf, (num, *leaf.shape)).reshape(-1, *leaf.shape[1:])  # noqa: E731
-        each = jax.vmap(lambda index: jax.vmap(lambda key: jax.random.fold_in(key, index))(keys))(jnp.arange(num))
-        context = None if labels is None else several(labels)
-        if isinstance(self.tokens, BlockTokens):  # a block of known and unknown pixels is one of those that agree
-            given: dict[str, Any] = {"allowed": several(self.tokens.agreeing(x, known))}
-        else:
-            given = {"given": several(self.tokens.encode(x)), "known": several(known)}
-        draw, context = self.likelihood.sample, self._context(context)
-        tokens = sampling.autoregressive(self.decoder, params, each.reshape(-1), draw, context, **given)
-        drawn = self.tokens.decode(tokens)
-        return Samples(drawn.reshape(num, len(x), *drawn.shape[1:]), None)
+        """Draw the unknown pixels: see `capabilities.Completes`."""
+        of_tokens = self.decoder, self.likelihood, self.tokens, params
+        return Samples(complete_images(*of_tokens, keys, x, self._context(labels), known, num), None)
 
     def _sample(self, key: PRNGKey, params: Params, labels: Array, draw: sampling.Draw) -> Samples:
         keys = jax.random.split(key, len(labels))

@@ -111,6 +111,28 @@ def test_completions_have_the_probabilities_of_images_with_the_known_pixels(name
     np.testing.assert_allclose(np.bincount(drawn, minlength=256) / (2 * num), expected, atol=4 * np.sqrt(0.25 / num))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOKENS)
+def test_completions_know_of_known_pixels_that_come_after_them(name, monkeypatch):
+    """The unknown pixels come first: with many candidates they have the probabilities that Bayes gives them."""
+    system, known, num = system_of(TOKENS[name]), ~LAST[name], 2000
+    params, able = random_params(system), require(system, Completes)
+    params = jax.tree.map(lambda leaf: 3 * leaf, params)
+    log_prob = jax.jit(require(system, ScoresExactly).log_prob)
+    p, x = np.exp(log_prob(params, {}, jnp.asarray(EVERY_IMAGE), None)), EVERY_IMAGE[0b10110010]
+    matches = (x == EVERY_IMAGE)[:, known].all(axis=(1, 2))
+    expected = np.where(matches, p, 0) / p[matches].sum()
+    keys, given = jax.random.split(jax.random.key(0), 1), (jnp.asarray(x)[None], None, jnp.asarray(known)[None])
+    distances = []
+    for candidates in (1, 100):
+        monkeypatch.setattr("jaxvae.systems.autoregressive_completion.CANDIDATES", candidates)
+        found = jax.jit(lambda params, keys: able.complete(params, {}, keys, *given, num))(params, keys)  # noqa: B023
+        drawn = np.asarray(found.x).reshape(num, 8).astype(int) @ 2 ** np.arange(8)[::-1]
+        distances.append(0.5 * np.abs(np.bincount(drawn, minlength=256) / num - expected).sum())
+    assert distances[1] < 0.08
+    assert distances[0] > 2 * distances[1]
+
+
 @pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
 def test_completion_keeps_known_pixels_of_every_image_and_draws_others(tokens):
     system = system_of(tokens)
