@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jaxvae.data import subset
-from jaxvae.explorer.measures import SAMPLES, Measured, levels_of, measure
+from jaxvae.explorer.measures import Measured, levels_of, measure
 from jaxvae.explorer.parts import Functions
 from jaxvae.explorer.points import map_images
 from jaxvae.explorer.weights import Weights, in_digits, in_halves, rounded
@@ -14,6 +14,7 @@ from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
 POINTS = 500  # encoded images on the map
+SAMPLES_OF_ONE = 64  # of q(z | x), for the bound of the image of the page
 DRAWN = 64  # images on which the rounding is measured where none are given
 PRIOR_DRAWS = 300  # of a prior that the page cannot draw from
 
@@ -57,7 +58,7 @@ def contents(trained: Trained, functions: Functions, dataset: Dataset | None) ->
         "levels": levels,
         "pixels": "black and white, grey is rounded" if levels == 2 else ("grey" if spec.shape[-1] == 1 else "colour"),
         "discrete": functions.vae.likelihood.discrete,
-        "samples": SAMPLES,
+        "samples": SAMPLES_OF_ONE,
         "num_params": num_params,
         "programs": {name: weights.described(program) for name, program in programs.items()},
         "weights": weights.packed(),

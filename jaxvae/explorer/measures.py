@@ -13,7 +13,7 @@ from jaxvae.explorer.parts import Functions
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
 from jaxvae.types import Array, Batch, Dataset, GaussianParams, Params, PRNGKey, System
 
-SAMPLES = 16  # of q(z | x), for the bound of an image; as many as in the page
+SAMPLES = 16  # of q(z | x), for the bound of each of many images
 
 
 class Measured(NamedTuple):

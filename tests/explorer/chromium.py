@@ -36,7 +36,8 @@ class Browser:
         self._numbers, self._buffer, self._session = itertools.count(1), b"", None
         self.errors = []  # of the page's programs
         self.events = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        # The first tab: one behind another is never drawn.
+        target = self._first_page()
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
@@ -89,7 +90,7 @@ class Browser:
         """Wait until an expression of the page is true."""
         end = time.monotonic() + PATIENCE
         while not self.evaluate(expression):
-            assert time.monotonic() < end, f"never true: {expression}"
+            assert time.monotonic() < end, f"never true: {expression}; errors: {self.errors}"
             time.sleep(0.02)
 
     def settle(self):
@@ -136,6 +137,15 @@ class Browser:
         """Write a picture of the whole page."""
         taken = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(taken["data"]))
+
+    def _first_page(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for target in self.send("Target.getTargets")["targetInfos"]:
+                if target["type"] == "page":
+                    return target["targetId"]
+            time.sleep(0.02)
+        raise AssertionError("the browser opens no page")
 
     def _read(self):
         while b"\0" not in self._buffer:

@@ -25,10 +25,16 @@ function makeScore(app) {
       for (const begin = performance.now(); found.length < data.samples && performance.now() - begin < 12;) {
         found.push(model.bound(x, q, normals(random, model.dim)));
       }
+      report(found);
       if (found.length < data.samples) setTimeout(some);
-      else report(found);
+      else finish();
     }
     some();
+  }
+
+  function finish() {
+    byId("score").classList.remove("working");
+    app.scored = true;
   }
 
   function report(found) {
@@ -37,12 +43,11 @@ function makeScore(app) {
     const elbo = mean(each);
     const error = Math.sqrt(mean(each.map((v) => (v - elbo) ** 2)) / (each.length - 1));
     byId("elbo").textContent = shown(elbo, 1);
-    byId("error").textContent = `± ${shown(error, 1)}`;
+    byId("error").textContent = each.length > 1 ? `± ${shown(error, 1)}` : "";
     byId("likelihood").textContent = `${shown(mean(found.map(({ likelihood }) => likelihood)), 1)} nats`;
     byId("divergence").textContent = `${shown(mean(found.map(({ divergence: kl }) => kl)), 1)} nats`;
     byId("bits").textContent = `${shown(-elbo / Math.LN2 / images.size, 3)}`;
     byId("bits-row").hidden = !data.discrete;
-    byId("score").classList.remove("working");
     compare(elbo, data.images?.elbo ?? []);
     Object.assign(app, { elbo });
   }
