@@ -52,9 +52,8 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
     }
     table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
     lines = [f"# {name}", "", *([f"![samples]({samples})", ""] if samples else []), "| | |", "| --- | --- |", *table]
-    return (
-        "\n".join([*lines, *numbers(summary), *usage(name, sorted(set(own_modules(record.get("system", {})))))]) + "\n"
-    )
+    modules = sorted(set(own_modules(record.get("system", {}))))
+    return "\n".join([*lines, *numbers(summary), *usage(name, modules)]) + "\n"
 
 
 def numbers(summary: Mapping[str, Any]) -> list[str]:
