@@ -8,6 +8,7 @@ from jaxvae.errors import UserError
 MAX_SIDE = 8192  # pixels of an image's longer side: images that are resized are squares of that side first
 MAX_IMAGE_SIZE = 4096  # pixels that images are resized to
 MAX_CLASSES = 1_000_000
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of containers
 MAX_UNPACKED = 2**29  # bytes that may be packed at any ratio
 MAX_RATIO = 500  # unpacked to packed, of what is larger: no set of images, but one of nothing
 
@@ -65,9 +66,10 @@ def machine_memory() -> int:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # no POSIX system
         memory = 16 * 2**30
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    for name in LIMITS:
+        try:
+            limit = Path(name).read_text().strip()
+        except OSError:
+            continue
         memory = min(memory, int(limit)) if limit.isdecimal() else memory
-    except OSError:
-        pass
     return memory

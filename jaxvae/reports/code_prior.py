@@ -10,6 +10,7 @@ from jaxvae.applications.coding import encode_as_codes
 from jaxvae.applications.likelihood import log_likelihood
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Codes, require
+from jaxvae.data.notices import counted
 from jaxvae.evaluation.nearest import nearest_images
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.console import print_line, print_summary
@@ -56,8 +57,8 @@ def introduce(codec: Trained, images: Splits) -> Introduction:
     size = "x".join(map(str, codec.spec.shape))
     source = f" from {codec.config['data']}" if codec.config.get("data") else ""
     return Introduction(
-        f"trained on the codes of {len(images.train.x):,} images of {size}{source}",
-        f"On {len(images.test.x):,} test images",
+        f"trained on the codes of {counted(len(images.train.x), 'image')} of {size}{source}",
+        f"On {counted(len(images.test.x), 'test image')}",
     )
 
 

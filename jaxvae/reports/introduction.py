@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jaxvae.data.notices import counted
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Splits
 
@@ -16,7 +17,7 @@ class Introduction(NamedTuple):
 def introduce_examples(trained: Trained, splits: Splits) -> Introduction:
     """Return the introduction of a model of images, or of codes."""
     shape, num, num_test = trained.spec.shape, len(splits.train.x), len(splits.test.x)
-    examples = f"images of {'x'.join(map(str, shape))}" if len(shape) == 3 else f"rows of {shape[0]} codes"
+    what = "image" if len(shape) == 3 else "row"
+    examples = f"{counted(num, what)} of {'x'.join(map(str, shape)) if len(shape) == 3 else f'{shape[0]} codes'}"
     source = f" from {trained.config['data']}" if trained.config.get("data") else ""
-    what = "images" if len(shape) == 3 else "rows"
-    return Introduction(f"trained on {num:,} {examples}{source}", f"On {num_test:,} test {what}")
+    return Introduction(f"trained on {examples}{source}", f"On {counted(num_test, f'test {what}')}")

@@ -63,7 +63,10 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
     metrics |= foreground_metrics(np.asarray(samples.x), splits.train, trained.spec.num_values)
     active = metrics.get("active_units")
     collapse = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
-    warnings = [" ".join([collapse, *cures(trained)])] if collapse else []
+    if collapse and np.all(splits.train.x == splits.train.x[:1]):
+        warnings = ["All training images are the same: there is nothing to learn from these."]
+    else:
+        warnings = [" ".join([collapse, *cures(trained)])] if collapse else []
     if said := [*warnings, *filter(None, [diagnose_foreground(metrics)])]:
         metrics["warning"] = " ".join(said)
     return metrics, lambda: draw_vae(trained, splits, found, samples, metrics)

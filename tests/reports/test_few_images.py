@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxvae.reports.introduction import introduce_examples
 from jaxvae.reports.report import evaluation_of
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.builds import autoregressive, vae
@@ -36,8 +37,8 @@ def trained(name):
     return Trained(system, params, state, {"config": {"nll_samples": 4}}, None, {})
 
 
-def metrics_of(name, num):
-    model, splits = trained(name), Splits(part(8), part(4), part(num))
+def metrics_of(name, num, train=None):
+    model, splits = trained(name), Splits(train or part(8), part(4), part(num))
     values = make_evaluator(model.system, num)(model.params, model.model_state, splits.test)
     return evaluation_of(model.system).evaluate(model, splits)[0], values
 
@@ -52,6 +53,16 @@ def test_one_image_says_nothing_of_how_images_vary():
     assert absent <= metrics.keys()
     assert (metrics["active_units"], metrics["kl"]) == (0, pytest.approx(0.0, abs=1e-5))
     assert metrics["mutual_information_images"] == 5
+    assert "posterior collapse" in metrics["warning"]
+    equal = part(8)._replace(x=np.repeat(part(8).x[:1], 8, axis=0))
+    assert metrics_of("vae", 5, equal)[0]["warning"].startswith("All training images are the same")
+
+
+def test_one_image_is_no_images():
+    one = introduce_examples(trained("vae"), Splits(part(1), part(4), part(1)))
+    assert one == ("trained on 1 image of 6x6x1", "On 1 test image")
+    several = introduce_examples(trained("vae"), Splits(part(1200), part(4), part(7)))
+    assert several == ("trained on 1,200 images of 6x6x1", "On 7 test images")
 
 
 def test_an_exact_likelihood_has_its_standard_error():

@@ -79,3 +79,12 @@ def test_a_training_that_does_not_fit_is_refused_before_it_is_compiled(system, s
 
 def test_available_memory_is_some_of_the_machine():
     assert 0 < limits.available_memory() <= limits.machine_memory()
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1000000\n", 10**6), ("max\n", None), ("9223372036854771712", None)])
+def test_the_limit_of_a_container_counts(text, expected, tmp_path, monkeypatch):
+    (tmp_path / "limit").write_text(text)
+    whole = limits.machine_memory()
+    monkeypatch.setattr(limits, "LIMITS", (str(tmp_path / "none"), str(tmp_path / "limit")))
+    assert limits.machine_memory() == (expected or whole)
+    assert limits.available_memory() <= (expected or whole)
