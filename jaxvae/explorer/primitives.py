@@ -75,7 +75,7 @@ def apply(
     if name not in RULES or on_bits or (name == "select_n" and len(arguments) != 3):
         raise UserError(
             f"The model has the operation {name}, which the page of `explore` does not have: expected dense layers, "
-            "convolutions and functions of single numbers, without loops."
+            "convolutions and functions of single numbers, without long loops."
         )
     made = RULES[name](builder, *arguments, **(params | {"shape": shape, "kind": kind}))
     return made if isinstance(made, list) else [made]

@@ -13,7 +13,8 @@ from jaxvae.explorer.builder import Builder, Program, View
 from jaxvae.explorer.primitives import apply
 from jaxvae.types import Params
 
-LOOPS = ("scan", "while", "cond")  # of which a scan, whose length is known, is unrolled
+LOOPS = ("scan", "while", "cond")  # of which short scans are unrolled
+LONGEST_SCAN = 100  # steps; longer ones would make a page of loops, too slow to play with
 
 
 def program_of(function: Callable[..., Any], params: Params, *inputs: Any) -> Program:
@@ -59,7 +60,7 @@ def _run(builder: Builder, closed: Any, arguments: list[View]) -> list[View]:
         name, operands = eqn.primitive.name, [view(atom) for atom in eqn.invars]
         first: Any = eqn.outvars[0].aval
         inner = next(_inner(eqn.params), None) if name not in LOOPS else None
-        if name == "scan":
+        if name == "scan" and eqn.params["length"] <= LONGEST_SCAN:
             results = _unrolled(builder, operands, **eqn.params)
         elif inner is not None:
             results = _run(builder, inner, operands)
