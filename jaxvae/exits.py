@@ -10,6 +10,8 @@ from typing import Any
 
 from jaxvae.errors import UserError, printable, shortened
 
+AGAIN = 0.1  # seconds after which a lost interrupt comes again
+
 
 @contextlib.contextmanager
 def ending(interrupted: str, too_large: str) -> Iterator[None]:
@@ -23,7 +25,8 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
       SystemExit: in place of a `UserError`, an interrupt, a full memory, or a reader of the lines that has gone.
     """
     try:
-        yield
+        with no_interrupt_lost():
+            yield
         print(end="", flush=True)
     except UserError as error:
         sys.exit(f"error: {printable(str(error))}")
@@ -36,6 +39,25 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
         if not is_full(error):
             raise
         sys.exit(f"error: out of memory ({shortened(str(error))}): make {too_large} smaller.")
+
+
+@contextlib.contextmanager
+def no_interrupt_lost() -> Iterator[None]:
+    """Let a Ctrl-C come again that came where no exception can leave, as in a callback of the garbage collector."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            threading.Timer(AGAIN, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        if sys.unraisablehook is hook:  # whoever has wrapped it passes on what this one does
+            sys.unraisablehook = before
 
 
 def is_full(error: Exception) -> bool:
