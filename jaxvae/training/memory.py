@@ -56,7 +56,7 @@ def check_program_fits(compiled: Any, layout: Layout) -> None:
 
 def _available(layout: Layout) -> int:
     """Bytes that are free for one device of a layout; those of a CPU share the host's memory."""
-    stats = layout.mesh.devices.flat[0].memory_stats() or {}
+    stats = layout.mesh.local_devices[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     return available_memory() // layout.mesh.size
