@@ -11,7 +11,7 @@ import jax
 
 from jaxvae.commands.given import said
 from jaxvae.reports.next_command import own_modules
-from jaxvae.runs.measures import MAIN, main_numbers
+from jaxvae.runs.measures import MAIN, main_numbers, written
 from jaxvae.runs.state import state_of
 from jaxvae.runs.trained import Trained
 
@@ -58,15 +58,16 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
 
 def numbers(summary: Mapping[str, Any]) -> list[str]:
     """Return the table of the main numbers of the test set, [] where there are none."""
-    metrics = summary.get("metrics")
-    found = main_numbers(metrics) if isinstance(metrics, Mapping) else {}
+    given = summary.get("metrics")
+    metrics = given if isinstance(given, Mapping) else {}
+    found = main_numbers(metrics)
     if not found:
         return []
     head = ["", "## On the test set", "", "| number | value | unit | |", "| --- | --- | --- | --- |"]
     return head + [
-        f"| {MAIN[key].name} (`{key}`) | {value:,.5g} | {MAIN[key].unit} | "
+        f"| {MAIN[key].name} (`{key}`) | {written(metrics, key)} | {MAIN[key].unit} | "
         f"{f'{MAIN[key].better} is better' if MAIN[key].better else ''} |"
-        for key, value in found.items()
+        for key in found
     ]
 
 

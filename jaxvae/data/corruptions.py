@@ -49,8 +49,7 @@ def masking_noise(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
     Raises:
       ValueError: as `gaussian_noise`.
     """
-    threshold = jnp.round(_checked(keys, x, level, 1.0) * NOISE_LEVELS)
-    return jnp.where(pixel_noise(keys, x.shape) < threshold, 0.0, x).astype(x.dtype)
+    return _replaced(keys, x, level, 0.0)
 
 
 def salt_and_pepper(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
@@ -86,11 +85,16 @@ def flipped_pixels(keys: PRNGKey, x: Array, level: ArrayLike) -> Array:
     Raises:
       ValueError: as `gaussian_noise`.
     """
-    threshold = jnp.round(_checked(keys, x, level, 1.0) * NOISE_LEVELS)
-    return jnp.where(pixel_noise(keys, x.shape) < threshold, 1 - x, x).astype(x.dtype)
+    return _replaced(keys, x, level, 1 - x)
 
 
 # ---------- private
+
+
+def _replaced(keys: PRNGKey, x: Array, level: ArrayLike, other: ArrayLike) -> Array:
+    """Images in which entries are those of another with a probability."""
+    threshold = jnp.round(_checked(keys, x, level, 1.0) * NOISE_LEVELS)
+    return jnp.where(pixel_noise(keys, x.shape) < threshold, other, x).astype(x.dtype)
 
 
 def _checked(keys: PRNGKey, x: Array, level: ArrayLike, highest: float) -> Array:

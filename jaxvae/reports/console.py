@@ -6,10 +6,9 @@ from typing import Any
 from jaxvae.reports.introduction import Introduction
 from jaxvae.reports.next_command import next_command
 from jaxvae.reports.report_page import NAME as REPORT
-from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
+from jaxvae.runs.measures import MAIN, main_numbers, written
 from jaxvae.runs.trained import Trained
 
-BESIDE = {"foreground_of_samples": "foreground"}  # a number of samples, and that of the data
 SHOWN = 7
 
 
@@ -56,14 +55,11 @@ def lines(metrics: Mapping[str, Any]) -> list[str]:
     width = max((len(MAIN[name].name) for name in shown), default=0)
     found = []
     for name in shown:
-        meaning, value = MAIN[name], metrics[name]
-        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-        if f"{name}_stderr" in metrics:
-            text += f" +- {metrics[f'{name}_stderr']:.2g}"
-        if name in OUT_OF and OUT_OF[name] in metrics:
-            text += f" of {metrics[OUT_OF[name]]:,}"
-        if name in BESIDE and BESIDE[name] in metrics:
-            text += f" (data: {metrics[BESIDE[name]]:.4g})"
+        meaning = MAIN[name]
         better = f"({meaning.better} is better)" if meaning.better else ""
-        found.append("  ".join(part for part in (f"  {meaning.name:<{width}}", text, meaning.unit, better) if part))
+        found.append(
+            "  ".join(
+                part for part in (f"  {meaning.name:<{width}}", written(metrics, name), meaning.unit, better) if part
+            )
+        )
     return found

@@ -12,7 +12,7 @@ from typing import Any
 from jaxvae.reports.page_curves import curves_of
 from jaxvae.reports.page_words import FIGURES, NUMBERS
 from jaxvae.runs.files import read_json, write_text
-from jaxvae.runs.measures import MAIN, OUT_OF, main_numbers
+from jaxvae.runs.measures import MAIN, main_numbers, written
 
 NAME = "report.html"
 FIRST = ("study.png", "samples.png", "sample_means.png", "reconstructions.png")  # of the figures
@@ -98,18 +98,13 @@ def _warnings(summary: Mapping[str, Any]) -> str:
 
 def _numbers(metrics: Mapping[str, Any]) -> str:
     rows = []
-    for name, value in main_numbers(metrics).items():
+    for name in main_numbers(metrics):
         meaning = MAIN[name]
-        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-        if f"{name}_stderr" in metrics:
-            text += f" ± {metrics[f'{name}_stderr']:.2g}"
-        if name in OUT_OF and OUT_OF[name] in metrics:
-            text += f" of {metrics[OUT_OF[name]]:,}"
-        if name == "foreground_of_samples" and "foreground" in metrics:
-            text += f" (data: {metrics['foreground']:.4g})"
         better = f" {meaning.better.capitalize()} is better." if meaning.better else ""
         words = f"{NUMBERS.get(name, '')}{better}"
-        rows.append((meaning.name, ("number", text), meaning.unit, ("meaning", words)))
+        rows.append(
+            (meaning.name, ("number", written(metrics, name).replace("+-", "±")), meaning.unit, ("meaning", words))
+        )
     return f'<div class="numbers">{_table(("of the test images", "", "unit", "meaning"), rows)}</div>' if rows else ""
 
 

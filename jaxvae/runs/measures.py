@@ -42,8 +42,22 @@ OUT_OF = {  # a number that is a part of another: 12 of 16
     "used_codes_0": "num_codes_0",
     "used_codes_1": "num_codes_1",
 }
+BESIDE = {"foreground_of_samples": "foreground"}  # a number of samples, and that of the data
 
 
 def main_numbers(metrics: Mapping[str, Any]) -> dict[str, int | float]:
     """Return the numbers of a summary that are main ones, the most telling first."""
     return {name: metrics[name] for name in MAIN if isinstance(metrics.get(name), int | float)}
+
+
+def written(metrics: Mapping[str, Any], name: str) -> str:
+    """Return a main number as a person reads it, with its standard error, what it is a part of, or that of the data."""
+    value = metrics[name]
+    text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if f"{name}_stderr" in metrics:
+        text += f" +- {metrics[f'{name}_stderr']:.2g}"
+    if OUT_OF.get(name) in metrics:
+        text += f" of {metrics[OUT_OF[name]]:,}"
+    if BESIDE.get(name) in metrics:
+        text += f" (data: {metrics[BESIDE[name]]:.4g})"
+    return text

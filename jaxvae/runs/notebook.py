@@ -12,7 +12,7 @@ from jaxvae import viz
 from jaxvae.applications.generation import sample
 from jaxvae.capabilities import Generates, find
 from jaxvae.runs.files import read_json
-from jaxvae.runs.measures import MAIN, main_numbers
+from jaxvae.runs.measures import MAIN, main_numbers, written
 
 NUM_SAMPLES, COLUMNS = 16, 8
 TRAINED = {"best_step": "best step", "seconds": "seconds of training"}  # of `Trained.training`, in words
@@ -28,8 +28,8 @@ def html_of(trained: Any) -> str:
     rows = [("images", f"{record['num_train']:,} of {shape}" if record.get("num_train") else shape)]
     rows += [(name, str(trained.config[name])) for name in ("data", "latent_dim", "steps") if name in trained.config]
     rows += [(words, f"{trained.training[name]:,}") for name, words in TRAINED.items() if name in trained.training]
-    for name, value in main_numbers(_metrics(trained.folder)).items():
-        rows.append((MAIN[name].name, f"{value:.4g} {MAIN[name].unit}".strip()))
+    metrics = _metrics(trained.folder)
+    rows += [(MAIN[name].name, f"{written(metrics, name)} {MAIN[name].unit}".strip()) for name in main_numbers(metrics)]
     cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows)
     return f"<div><b>{html.escape(trained.system.name)}</b><table>{cells}</table>{_samples(trained)}</div>"
 

@@ -1,6 +1,8 @@
 """Optimizers with the learning rate as an array of their state, so that the members of a sweep can differ in it."""
 
-from typing import Literal
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import optax
@@ -22,11 +24,7 @@ def cosine_adam(learning_rate: float, steps: int, eps: float = 1e-8) -> optax.Gr
     Returns:
       The transformation.
     """
-
-    def adam(learning_rate: Array) -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(learning_rate, steps, alpha=FINAL_SHARE), eps=eps)
-
-    return optax.inject_hyperparams(adam)(learning_rate=learning_rate)
+    return _falling(functools.partial(optax.adam, eps=eps), learning_rate, steps)
 
 
 def cosine_optimizer(
@@ -45,16 +43,8 @@ def cosine_optimizer(
     Returns:
       The transformation.
     """
-
-    def optimizer(learning_rate: Array) -> optax.GradientTransformation:
-        schedule = optax.cosine_decay_schedule(learning_rate, steps, alpha=FINAL_SHARE)
-        if name == "muon":
-            return optax.contrib.muon(schedule, weight_decay=weight_decay)
-        scaled = optax.scale_by_adam() if name == "adam" else optax.scale_by_adamax()
-        decayed = optax.add_decayed_weights(weight_decay) if weight_decay else optax.identity()
-        return optax.chain(scaled, decayed, optax.scale_by_learning_rate(schedule))
-
-    return optax.inject_hyperparams(optimizer)(learning_rate=learning_rate)
+    make = {"adam": optax.adamw, "adamax": optax.adamaxw, "muon": optax.contrib.muon}[name]
+    return _falling(functools.partial(make, weight_decay=weight_decay), learning_rate, steps)
 
 
 def injected_learning_rate(optimizer: optax.GradientTransformation) -> float | None:
@@ -62,3 +52,15 @@ def injected_learning_rate(optimizer: optax.GradientTransformation) -> float | N
     state = optimizer.init({"any": jnp.zeros(1)})
     found = optax.tree.get_all_with_path(state, "learning_rate")
     return float(found[0][1]) if found else None
+
+
+# ---------- private
+
+
+def _falling(make: Callable[..., Any], learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """An optimizer whose learning rate falls by half a cosine, from what its state has."""
+
+    def optimizer(learning_rate: Array) -> optax.GradientTransformation:
+        return make(optax.cosine_decay_schedule(learning_rate, steps, alpha=FINAL_SHARE))
+
+    return optax.inject_hyperparams(optimizer)(learning_rate=learning_rate)
