@@ -95,13 +95,14 @@ def flip(keys: PRNGKey, x: Array) -> Array:
     return jnp.where(coins[:, None, None, None], x[:, :, ::-1], x)
 
 
-def shift(keys: PRNGKey, x: Array, most: int) -> Array:
+def shift(keys: PRNGKey, x: Array, most: int, *, edge: bool = False) -> Array:
     """Move each image by up to some pixels down or up and right or left, evenly; zeros come in from outside.
 
     Args:
       keys: one key an example, [B].
       x: images [B, H, W, C].
       most: pixels in each direction, at least 0, no traced value.
+      edge: whether copies of the border come in in place of zeros, as photographs need it.
 
     Returns:
       Images of the same type, [B, H, W, C].
@@ -115,7 +116,7 @@ def shift(keys: PRNGKey, x: Array, most: int) -> Array:
 
     def one(key: PRNGKey, image: Array) -> Array:
         down, right = jax.random.randint(key, (2,), 0, 2 * most + 1)
-        wide = jnp.pad(image, ((most, most), (most, most), (0, 0)))
+        wide = jnp.pad(image, ((most, most), (most, most), (0, 0)), mode="edge" if edge else "constant")
         return jax.lax.dynamic_slice(wide, (down, right, 0), image.shape)
 
     return jax.vmap(one)(keys, x)

@@ -27,8 +27,9 @@ _AUGMENTING = 0x61756765  # folded into an example's key, so that all other draw
 class Augmentation(NamedTuple):
     """What may happen to a training image at every visit."""
 
-    shift: int | None = 0  # pixels that it is moved at most in each direction; what comes in is 0. None: not chosen yet
+    shift: int | None = 0  # pixels that it is moved at most in each direction. None: not chosen yet
     flip: bool = False  # whether it is mirrored left to right every second time
+    edge: bool = False  # whether a shift brings in copies of the border, as of photographs, in place of black
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def augment(keys: PRNGKey, x: Array, augmentation: Augmentation, shifting: Array
     """
     moved, mirrored = split_each(keys)
     if augmentation.shift:
-        x = jnp.where(shifting, shift(moved, x, augmentation.shift), x)
+        x = jnp.where(shifting, shift(moved, x, augmentation.shift, edge=augmentation.edge), x)
     return flip(mirrored, x) if augmentation.flip else x
 
 
@@ -67,7 +68,8 @@ def augmented(system: System, *, shift: int | None = 0, flip: bool = False, step
     Args:
       system: of images, [H, W, C].
       shift: pixels by which a training image is moved at most, down or up and right or left, evenly, in the first nine
-        tenths of the steps; None leaves the choice to `jaxvae.train`, see `default_shift`.
+        tenths of the steps; copies of the border come into images in colour, black into others. None leaves the choice
+        to `jaxvae.train`, see `default_shift`.
       flip: whether training images are mirrored left to right with probability 1/2.
       steps: of the training; `jaxvae.train` sets it to its own.
 
@@ -82,7 +84,7 @@ def augmented(system: System, *, shift: int | None = 0, flip: bool = False, step
     side = min(shape[:2])
     if shift is not None and not 0 <= shift < side:
         raise UserError(f"The shift is {shift} pixels, expected 0 to less than the {side} pixels of an image's side.")
-    trainable, augmentation = system.trainable, Augmentation(shift, flip)
+    trainable, augmentation = system.trainable, Augmentation(shift, flip, edge=shape[-1] > 1)
     players = tuple(player._replace(loss=AugmentedLoss(player.loss, augmentation)) for player in trainable.players)
     hparams = {**trainable.hparams, "augment_steps": ShareOfSteps(SHARE, steps)}
     return system._replace(trainable=trainable._replace(players=players, hparams=hparams))

@@ -54,6 +54,19 @@ def test_images_are_shifted_in_nine_tenths_of_the_steps_and_stay_binary():
     np.testing.assert_array_equal(seen_by(longer, 180), X)
 
 
+def test_what_comes_into_images_in_colour_is_the_colour_of_their_border():
+    loss = lambda params, model_state, inputs: (0.0, (model_state, {"x": inputs.batch.x}))  # noqa: E731
+    keys = step_keys(TrainState(0, {}, (), {}, None, {}, jax.random.key(0)), 50)
+    for channels, seen in ((3, {200}), (1, {0, 200})):
+        x = jnp.full((50, 6, 6, channels), 200, jnp.uint8)
+        system = seeing_system(jv.DataSpec((6, 6, channels), 256, 0))
+        found = augmented(system, shift=2).trainable.players[0].loss
+        assert isinstance(found, AugmentedLoss)
+        inputs = StepInput(Batch(x, None, jnp.ones(50)), keys, jnp.int32(0), {"augment_steps": 5})
+        moved = AugmentedLoss(loss, found.augmentation)({}, {}, inputs)[1][1]["x"]
+        assert set(np.unique(moved).tolist()) == seen
+
+
 def test_images_are_mirrored_until_the_end():
     for step in (0, 99):
         assert places(seen_by(augmented(seeing_system(), flip=True, steps=100), step)) == {(2, 1), (2, 4)}
@@ -112,7 +125,7 @@ def test_a_run_says_how_its_images_are_augmented(tmp_path):
     spec = jv.DataSpec((6, 6, 1), 2, 0)
     system = jv.systems.vae(spec, latent_dim=2, net="mlp", shift=1, flip=True)
     trained = jv.train(system, X, steps=2, batch_size=8, folder=tmp_path / "a")
-    assert trained.record["system"]["augmentation"] == {"shift": 1, "flip": True}
+    assert trained.record["system"]["augmentation"] == {"shift": 1, "flip": True, "edge": False}
     assert trained.record["system"]["hparams"]["augment_steps"] == 2
     other = jv.systems.vae(spec, latent_dim=2, net="mlp", shift=2, flip=True)
     with pytest.raises(UserError, match="augmentation.shift was 1 and is 2 now"):
