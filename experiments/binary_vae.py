@@ -48,8 +48,10 @@ class Config(VAEConfig):
     """probability that a pixel that the encoder sees in training is flipped, against overfitting; the bound holds"""
     shift: int | None = None
     """data augmentation: pixels by which training images are moved at random; by default the more the fewer they are"""
-    num_blocks: int = 1
-    """residual blocks per stage of resnet"""
+    channels: tuple[int, ...] = (32, 64)
+    """channels of conv and resnet, of each halving of the image"""
+    num_blocks: tuple[int, ...] = (1,)
+    """residual blocks per stage of resnet, one number for all stages or one for each"""
     remat: bool = False
     """recompute activations of resnet blocks in the backward pass (rematerialisation): less memory, more time"""
     warmup_steps: int = 200
@@ -69,7 +71,10 @@ class Config(VAEConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "latent_dim", "num_flows", "num_blocks", "warmup_cycles")
+        at_least(self, 1, "latent_dim", "num_flows", "warmup_cycles")
+        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
+        sound = min(self.num_blocks, default=-1) >= 0 and len(self.num_blocks) in (1, len(self.channels))
+        require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
         at_least(self, 0, "warmup_steps", "free_bits", "weight_decay")
         require("encoder_noise", self.encoder_noise, 0 <= self.encoder_noise <= 1, "0 to 1")
 
@@ -87,7 +92,8 @@ def build(config: Config, spec: DataSpec) -> System:
         spec,
         precision=config.precision,
         activation=nn.silu,  # by a nat or two better than relu
-        num_blocks=config.num_blocks,
+        channels=config.channels,
+        num_blocks=config.num_blocks if len(config.num_blocks) > 1 else config.num_blocks[0],
         remat=config.remat,
     )
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from flax.typing import Dtype
 
+from jaxvae.errors import UserError
 from jaxvae.nets.conv import Conv, fan_in_normal
 from jaxvae.nets.image import DenseMap, Double, halved_sizes
 from jaxvae.nets.mlp import Activation, flatten_image
@@ -61,7 +62,7 @@ class ResNetEncoder(nn.Module):
 
     Attributes:
       channels: the width of each stage.
-      num_blocks: in every stage.
+      num_blocks: in every stage, or in each of them.
       activation: elementwise function, before the convolutions of the blocks and at the end.
       gated: whether the blocks have gates.
       dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
@@ -69,7 +70,7 @@ class ResNetEncoder(nn.Module):
     """
 
     channels: Sequence[int] = (32, 64)
-    num_blocks: int = 2
+    num_blocks: int | Sequence[int] = 2
     activation: Activation = nn.silu
     gated: bool = False
     dtype: Dtype | None = None
@@ -79,9 +80,9 @@ class ResNetEncoder(nn.Module):
     def __call__(self, x: Array) -> Array:
         halved_sizes(x.shape[-3:], len(self.channels))
         block, h = _block(self.remat), x
-        for i, width in enumerate(self.channels):
+        for i, (width, num_blocks) in enumerate(_stages(self.channels, self.num_blocks)):
             h = Conv(width, (4, 4), (2, 2), dtype=self.dtype, name=f"conv_{i}")(h)
-            for j in range(self.num_blocks):
+            for j in range(num_blocks):
                 h = block(self.activation, self.gated, self.dtype, name=f"block_{i}_{j}")(h)
         return flatten_image(self.activation(h))
 
@@ -96,7 +97,7 @@ class ResNetDecoder(nn.Module):
     Attributes:
       image_shape: (H, W, ...) of the images to be decoded.
       channels: the width of each stage, the smallest map first.
-      num_blocks: in every stage.
+      num_blocks: in every stage, or in each of them.
       activation: elementwise function, before the convolutions of the blocks and at the end.
       gated: whether the blocks have gates.
       dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
@@ -105,7 +106,7 @@ class ResNetDecoder(nn.Module):
 
     image_shape: Sequence[int]
     channels: Sequence[int] = (64, 32)
-    num_blocks: int = 2
+    num_blocks: int | Sequence[int] = 2
     activation: Activation = nn.silu
     gated: bool = False
     dtype: Dtype | None = None
@@ -116,12 +117,23 @@ class ResNetDecoder(nn.Module):
         _, *sizes = halved_sizes(self.image_shape, len(self.channels))
         block = _block(self.remat)
         h = DenseMap(sizes.pop(), self.channels[0], dtype=self.dtype, name="dense")(z)
-        for i, width in enumerate(self.channels):
+        for i, (width, num_blocks) in enumerate(_stages(self.channels, self.num_blocks)):
             if i > 0:
                 h = Double(width, sizes.pop(), dtype=self.dtype, name=f"conv_{i}")(h)
-            for j in range(self.num_blocks):
+            for j in range(num_blocks):
                 h = block(self.activation, self.gated, self.dtype, name=f"block_{i}_{j}")(h)
         return self.activation(h)
+
+
+def _stages(channels: Sequence[int], num_blocks: int | Sequence[int]) -> list[tuple[int, int]]:
+    """Width and number of blocks of every stage."""
+    numbers = [num_blocks] * len(channels) if isinstance(num_blocks, int) else list(num_blocks)
+    if len(numbers) != len(channels):
+        raise UserError(
+            f"num_blocks has {len(numbers)} numbers for {len(channels)} stages of {', '.join(map(str, channels))} "
+            "channels: expected one for all, or one for each."
+        )
+    return list(zip(channels, numbers, strict=True))
 
 
 def _block(remat: bool) -> type[nn.Module]:

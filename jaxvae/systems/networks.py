@@ -1,5 +1,6 @@
 """Networks by name: the choices of `--net` and `--prior`."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -41,21 +42,23 @@ def gaussian_vae(
     precision: str = "float32",
     activation: Activation = nn.relu,
     hidden: int = 256,
-    num_blocks: int = 1,
+    channels: Sequence[int] = (32, 64),
+    num_blocks: int | Sequence[int] = 1,
     remat: bool = False,
 ) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
 
     Args:
-      net: `mlp`, two layers of 400 units each way; `conv`, 32 and 64 channels with stride 2 and a dense layer, without
-        which samples of the prior fall apart into strokes; `resnet`, residual blocks.
+      net: `mlp`, two layers of 400 units each way; `conv`, a convolution of stride 2 for every width and a dense layer,
+        without which samples of the prior fall apart into strokes; `resnet`, residual blocks at every width.
       latent_dim: D.
       likelihood: of the images.
       spec: of the data.
       precision: of the networks' arithmetic, `float32` or `bf16`.
       activation: of the layers of `mlp`.
       hidden: units of the dense layer of `conv`.
-      num_blocks: residual blocks in every stage of `resnet`.
+      channels: of the maps of `conv` and `resnet`, each of half the size of the one before; the decoder mirrors them.
+      num_blocks: residual blocks in every stage of `resnet`, or in each of them.
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
 
     Returns:
@@ -63,16 +66,18 @@ def gaussian_vae(
     """
     shapes = likelihood.param_shapes(spec.shape)
     dtype = network_dtype(precision)
+    mirrored = tuple(channels)[::-1]
     encoder: nn.Module
     decoder: nn.Module
     if net == "mlp":
         encoder, decoder = MLPEncoder((400, 400), activation, dtype=dtype), MLP((400, 400), activation, dtype=dtype)
     elif net == "conv":
-        encoder = nn.Sequential([ConvEncoder((32, 64), dtype=dtype), MLP((hidden,), dtype=dtype)])
-        decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder((64, 32), spec.shape, dtype=dtype)])
+        encoder = nn.Sequential([ConvEncoder(channels, dtype=dtype), MLP((hidden,), dtype=dtype)])
+        decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder(mirrored, spec.shape, dtype=dtype)])
     else:
-        encoder = ResNetEncoder(num_blocks=num_blocks, dtype=dtype, remat=remat)
-        decoder = ResNetDecoder(spec.shape, num_blocks=num_blocks, dtype=dtype, remat=remat)
+        blocks = num_blocks if isinstance(num_blocks, int) else tuple(num_blocks)[::-1]
+        encoder = ResNetEncoder(channels, num_blocks, dtype=dtype, remat=remat)
+        decoder = ResNetDecoder(spec.shape, mirrored, blocks, dtype=dtype, remat=remat)
     return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("images")
 # Every experiment as it comes, and the networks that are another choice's default.
 AS_THEY_COME = [(name, {}) for name in NAMES]
 NETWORKS = [
-    ("binary_vae", {"net": "resnet", "remat": True}),
+    ("binary_vae", {"net": "resnet", "remat": True, "channels": (4, 6), "num_blocks": (0, 1)}),
     ("binary_vae", {"net": "conv", "precision": "bf16"}),
     ("iwae", {"num_layers": 2, "precision": "bf16"}),
 ]

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxvae.errors import UserError
 from jaxvae.nets import Conv, ResidualBlock, ResNetDecoder, ResNetEncoder
 
 # Maps of 6x4 and 3x2 pixels, of 4 and 8 channels, and the shape of one input.
@@ -99,3 +100,10 @@ def test_signal_keeps_its_scale(random_like):
     variables = jax.jit(encoder.init)(jax.random.key(1), x)
     features = jax.jit(encoder.apply)(variables, x)
     assert 0.5 < np.var(features) < 1.3
+
+
+def test_stages_of_different_numbers_of_blocks():
+    params = jax.eval_shape(ResNetEncoder((4, 6), (0, 2)).init, jax.random.key(0), jnp.zeros((8, 8, 1)))["params"]
+    assert sorted(params) == ["block_1_0", "block_1_1", "conv_0", "conv_1"]
+    with pytest.raises(UserError, match="num_blocks has 3 numbers for 2 stages"):
+        jax.eval_shape(ResNetEncoder((4, 6), (0, 2, 1)).init, jax.random.key(0), jnp.zeros((8, 8, 1)))
