@@ -99,6 +99,16 @@ class Scores(NamedTuple):
     kinds = "VAEs"
 
 
+class HasJoint(NamedTuple):
+    """Has log p(x, z) of any latents."""
+
+    # (params, model_state, prepared x [B], z [S, B, D]) -> log p(x, z), [S, B] nats
+    log_joint: Callable[[Params, ModelState, Array, Array], Array]
+
+    verb = "give log p(x, z)"
+    kinds = "VAEs with one group of latents"
+
+
 class ScoresExactly(NamedTuple):
     """Has an exact log p(x)."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxvae.capabilities import Scores, ScoresExactly, require_any
+from jaxvae.capabilities import HasJoint, Infers, Scores, ScoresExactly, require, require_any
 from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
@@ -22,6 +22,8 @@ class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """NAME.csv: a line an image, in nats but for bits_per_dim"""
     num_samples: int = 500
     """importance samples for every image, of a model without an exact likelihood"""
+    refit: bool = False
+    """whether q(z | x) is also fitted to every image, for the amortisation gap: what the encoder loses of the ELBO"""
 
 
 def run(flags: Flags) -> None:
@@ -29,10 +31,17 @@ def run(flags: Flags) -> None:
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
     trained = load_model(flags)
     able = require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
+    if flags.refit:
+        require(trained.system, HasJoint)
+        require(trained.system, Infers)
     dataset = load_images(flags, trained)
     labels = dataset.labels if getattr(able, "num_classes", 0) else None
     scores = trained.score(dataset.x, labels=labels, num_samples=flags.num_samples, seed=flags.seed)
     columns = {name: values for name, values in scores._asdict().items() if values is not None}
+    if flags.refit:
+        refitted = trained.refit_posterior(dataset.x, seed=flags.seed)
+        columns["refitted_elbo"], gap = refitted.refitted_elbo, refitted.refitted_elbo - refitted.elbo
+        columns["amortization_gap"] = gap
     with writing(place) as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", *columns])
@@ -43,6 +52,8 @@ def run(flags: Flags) -> None:
     kind = "log p(x)" if isinstance(able, ScoresExactly) else f"log p(x) by {flags.num_samples} importance samples"
     print(f"{', '.join(columns)} of {len(nats):,} images in {place}.")
     print(f"Mean {kind}: {nats.mean():.5g}{within} nats.")
+    if flags.refit:
+        print(f"Mean amortisation gap, which q fitted to every image adds to the ELBO: {gap.mean():.3g} nats.")
     if len(nats) > NAMED:
         least = (f"{dataset.names[i]} ({nats[i]:.4g})" for i in np.argsort(nats)[:NAMED])
         print(f"Least likely: {', '.join(least)}.")

@@ -1,5 +1,6 @@
 """Measures of trained models: likelihood, latents, images, features, sharpness."""
 
+from jaxvae.evaluation.classifier import recognition
 from jaxvae.evaluation.images import (
     histogram_nll,
     intensity_histogram,
@@ -52,6 +53,7 @@ __all__ = [
     "pixel_histogram",
     "principal_components",
     "psnr",
+    "recognition",
     "reconstruction_metrics",
     "power_spectrum",
     "label_spreading",

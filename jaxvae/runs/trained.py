@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxvae.applications import (
+    amortization,
     classification,
     completion,
     denoising,
@@ -218,6 +219,19 @@ class Trained(TrainedModel):
           UserError: as `log_likelihood`.
         """
         return scoring.score(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
+
+    def refit_posterior(self, images: Any, *, steps: int = 300, seed: int = 0) -> amortization.Refitted:
+        """Return Gaussian posteriors fitted to each image, and the ELBO before and after: the amortisation gap.
+
+        Args:
+          images: as of `log_likelihood`.
+          steps: of gradient ascent.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system has no Gaussian posterior of one group of latents.
+        """
+        return amortization.refit_posterior(*self._model, self._examples(images), steps, _key(seed, SCORING))
 
     def classify(self, images: Any, *, seed: int = 0) -> np.ndarray:
         """Return the probabilities of the classes of images, [N, K].

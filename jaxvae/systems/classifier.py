@@ -1,4 +1,4 @@
-"""Classifiers as systems: a linear layer on the codes of an encoder, which is pre-trained or not."""
+"""Classifiers as systems: a linear layer on the codes of an encoder, or on the features of a network of their own."""
 
 import functools
 from collections.abc import Mapping
@@ -21,7 +21,6 @@ from jaxvae.types import (
     Metrics,
     ModelState,
     Params,
-    Parts,
     Player,
     Prepare,
     PRNGKey,
@@ -30,12 +29,47 @@ from jaxvae.types import (
 )
 
 
-class EncoderParts(Parts, Protocol):
-    """Parts of a model that encodes images as vectors, such as a VAE or an autoencoder."""
+class EncoderParts(Protocol):
+    """What encodes images as vectors: the parts of a VAE or an autoencoder, or `NetworkParts`."""
+
+    @property
+    def prepare(self) -> Prepare:
+        """The preprocessing of images: binarises or scales them."""
+        ...
+
+    def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        """Return parameters and state to start from."""
+        ...
 
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return vectors of prepared images: see `capabilities.Encodes`."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkParts:
+    """A network that is trained with its classifier alone, in the place of a model that encodes images.
+
+    Attributes:
+      spec: of the data.
+      net: images [B, H, W, C] -> features [B, F].
+      prepare: the preprocessing of images: binarises or scales them.
+    """
+
+    spec: DataSpec
+    net: nn.Module
+    prepare: Prepare
+
+    def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
+        """Return the network's parameters."""
+        params_key, noise = jax.random.split(key)
+        x = self.prepare(jax.random.split(noise, batch.mask.shape[0]), batch.x)
+        return self.net.init(params_key, x)["params"], {}
+
+    def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+        """Return the features of prepared images, ([B, F],)."""
+        features: Any = self.net.apply({"params": params}, x)
+        return (features,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +162,7 @@ def classifier_system(
     Args:
       name: of the system.
       spec: of the data.
-      encoder: parts of an autoencoder or a VAE.
+      encoder: parts of an autoencoder or a VAE, or a network.
       variables: its parameters to start from, and its state; None initialises them.
       optimizer: of the loss.
       corrupt: corruption of the training images.

@@ -117,6 +117,7 @@ class VAEParts:
         able = (
             (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
             (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
+            (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
             (capabilities.GeneratesTempered(self.sample_tempered), _of_standard_normal(self.vae) is not None),
             (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
@@ -173,6 +174,10 @@ class VAEParts:
     def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
         """Return the terms of the bound: see `capabilities.Scores`."""
         return self._apply(params, keys, x)
+
+    def log_joint(self, params: Params, model_state: ModelState, x: Array, z: Array) -> Array:
+        """Return log p(x, z): see `capabilities.HasJoint`."""
+        return self._apply(params, x, z, method="log_joint")
 
     def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
         """Return q(z | x): see `capabilities.Infers`."""

@@ -136,6 +136,12 @@ def test_scores_and_classes_are_those_of_the_model(model, photos, tmp_path, caps
     main(["score", model("classes"), "--data", photos, "--out", str(tmp_path / "b.csv")])
     exact = jv.load(model("classes")).log_likelihood(images.x, labels=images.labels)
     np.testing.assert_allclose(np.float64([r["log_likelihood"] for r in rows(tmp_path / "b.csv")]), exact, rtol=1e-6)
+    main(["score", model("vae"), "--data", photos, "--num-samples", "4", "--refit", "--out", str(tmp_path / "r.csv")])
+    gap = jv.load(model("vae")).refit_posterior(images.x)
+    found = np.float64([row["amortization_gap"] for row in rows(tmp_path / "r.csv")])
+    np.testing.assert_allclose(found, gap.refitted_elbo - gap.elbo, rtol=1e-4, atol=1e-2)
+    assert "amortisation gap" in capsys.readouterr().out
+
     main(["classify", model("m2"), "--data", photos, "--out", str(tmp_path / "c.csv")])
     found, probabilities = rows(tmp_path / "c.csv"), jv.load(model("m2")).classify(images.x)
     assert [row["class"] for row in found] == [SPEC.classes[i] for i in probabilities.argmax(1)]

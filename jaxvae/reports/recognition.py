@@ -1,0 +1,41 @@
+"""Samples and test images judged by a trained classifier, see `jaxvae.evaluation.classifier`."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxvae.applications.classification import classify
+from jaxvae.evaluation import recognition
+from jaxvae.runs.load import load
+from jaxvae.types import Dataset, DataSpec
+
+OF_DIGITS = "digits-classifier"  # shipped with the package
+
+
+def classifier_of(spec: DataSpec, config: Any) -> str | None:
+    """Return where the classifier is that judges samples of a run: one of digits for digits, none for other images."""
+    return OF_DIGITS if config.get("data") == "digits" and spec.shape == (28, 28, 1) else None
+
+
+def recognition_metrics(place: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:
+    """Return how many samples a classifier recognises, and how many of as many test images.
+
+    Args:
+      place: of the classifier, as of `jaxvae.load`.
+      samples: [N, H, W, C] in [0, 1].
+      prepared: test images as the model of the samples has them, binarised or not, [N, H, W, C] in [0, 1].
+    """
+    judge = load(place)
+
+    def of_images(x: np.ndarray) -> dict[str, Any]:
+        values = np.round(x * (judge.spec.num_values - 1)).astype(np.uint8)
+        return recognition(classify(judge.system, judge.params, judge.model_state, Dataset(values, None)))
+
+    of_samples, of_test = of_images(samples), of_images(prepared)
+    return {
+        "recognised_samples": of_samples["recognised"],
+        "recognised_samples_stderr": of_samples.get("recognised_stderr", 0.0),
+        "recognised_images": of_test["recognised"],
+        "classes_of_samples": of_samples["classes"],
+        "classifier": place,
+    }
