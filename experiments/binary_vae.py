@@ -46,6 +46,8 @@ class Config(VAEConfig):
     """coupling layers of the prior realnvp"""
     encoder_noise: float = 0.05
     """probability that a pixel that the encoder sees in training is flipped, against overfitting; the bound holds"""
+    dropout: float = 0.0
+    """probability that a feature of the encoder is dropped in training, against overfitting; the bound holds"""
     shift: int | None = None
     """data augmentation: pixels by which training images are moved at random; by default the more the fewer they are"""
     channels: tuple[int, ...] = (32, 64)
@@ -76,6 +78,7 @@ class Config(VAEConfig):
         sound = min(self.num_blocks, default=-1) >= 0 and len(self.num_blocks) in (1, len(self.channels))
         require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
         at_least(self, 0, "warmup_steps", "free_bits", "weight_decay")
+        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 to below 1")
         require("encoder_noise", self.encoder_noise, 0 <= self.encoder_noise <= 1, "0 to 1")
 
     def quick(self) -> "Config":
@@ -104,7 +107,7 @@ def build(config: Config, spec: DataSpec) -> System:
         """Log p(x) >= E_q(z|s)[log p(x | z)] - KL(q(z | s) || p(z)), whatever s the encoder sees, per image in nats."""
         noise, draw = split_each(keys)
         seen = flipped_pixels(noise, x, config.encoder_noise)
-        terms, q = vae.apply({"params": params}, draw, x, seen=seen, method="terms_and_stats")
+        terms, q = vae.apply({"params": params}, draw, x, seen=seen, dropout=config.dropout, method="terms_and_stats")
         if vae.has_closed_kl:
             kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
         else:

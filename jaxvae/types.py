@@ -146,6 +146,7 @@ class LoopState(NamedTuple):
     seconds: float  # of training, those before a resumption included
     skipped: int  # steps that were skipped for their gradients
     skipped_in_row: int = 0  # of these, the last ones, without any other between
+    cpu_seconds: float = 0.0  # of this process on all its cores in these seconds and while it compiled
     failure: str | None = None  # what made the training diverge; None of a sound one
 
 

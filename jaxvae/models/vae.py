@@ -10,9 +10,12 @@ from jaxvae.errors import UserError, check_shape
 from jaxvae.keys import check_keys
 from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.nets import AutoregressiveDecoder
+from jaxvae.nets import dropout as drop
 from jaxvae.posteriors import GaussianPosterior, MixturePosterior
 from jaxvae.priors import standard_normal
 from jaxvae.types import Array, ELBOTerms, Likelihood, Params, Prior, PRNGKey, Samples
+
+_DROPPING = 0x64726F70  # folded into an example's key, so that the latents' noise is the same without dropout
 
 
 class VAE(nn.Module):
@@ -40,14 +43,18 @@ class VAE(nn.Module):
         return self.terms_and_stats(keys, x, num_samples)[0]
 
     def terms_and_stats(
-        self, keys: PRNGKey, x: Array, num_samples: int = 1, seen: Array | None = None
+        self, keys: PRNGKey, x: Array, num_samples: int = 1, seen: Array | None = None, dropout: float = 0.0
     ) -> tuple[ELBOTerms, Any]:
         """Return the terms of the bound and the posterior's statistics, which a closed KL needs, from one pass.
 
-        The encoder sees x, or `seen`, [B, H, W, C]: with noise, say. log p(x) stays above the bound, whatever it sees.
+        The encoder sees x, or `seen`, [B, H, W, C]: with noise, say; and the posterior its features, of which each is
+        dropped with probability `dropout`. log p(x) stays above the bound, whatever they see.
         """
         check_keys(keys, x.shape[0])
-        z, log_qz, stats = self.posterior(keys, self.encoder(x if seen is None else seen), num_samples)
+        features = self.encoder(x if seen is None else seen)
+        if dropout:
+            features = drop(jax.vmap(lambda key: jax.random.fold_in(key, _DROPPING))(keys), features, dropout)
+        z, log_qz, stats = self.posterior(keys, features, num_samples)
         return ELBOTerms(self._log_px(z, x), self._log_pz(z)[..., None], log_qz[..., None]), stats
 
     def stratified(self, keys: PRNGKey, x: Array, num_samples: int = 1) -> tuple[ELBOTerms, Array]:

@@ -36,7 +36,16 @@ class Evaluation(NamedTuple):
     introduce: Callable[[Trained, Splits], Introduction] = introduce_examples  # (trained, splits)
 
 
-TRAINING = ("steps", "best_step", "seconds", "compile_seconds", "images_per_second", "skipped_steps", "layout")
+TRAINING = (
+    "steps",
+    "best_step",
+    "seconds",
+    "cpu_seconds",
+    "compile_seconds",
+    "images_per_second",
+    "skipped_steps",
+    "layout",
+)
 # What a system is reported as: the first of its capabilities in this order.
 EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
     (capabilities.Classifies, Evaluation(evaluate_classifier)),

@@ -110,6 +110,7 @@ def training_record(result: FitResult, layout: str) -> dict[str, Any]:
         "steps": int(result.state.step),
         "best_step": result.loop.best_step,
         "seconds": round(result.loop.seconds, 2),
+        "cpu_seconds": round(result.loop.cpu_seconds, 2),
         "compile_seconds": round(result.compile_seconds, 2),
         "images_per_second": round(result.images_per_second, 1),
         "skipped_steps": result.loop.skipped,

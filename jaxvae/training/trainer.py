@@ -108,17 +108,22 @@ class Training:
     def run(self) -> None:
         """Train up to the next step at which something is due."""
         until, chunk = self._next or self._fed(self.done)
-        compiling, began = self._program.compile_seconds, time.perf_counter()
+        compiling, began, cpu_began = self._program.compile_seconds, time.perf_counter(), time.process_time()
         self._state, metrics = self._program(self._state, chunk)
         self._next = self._fed(until) if until < self.settings.steps else None
         all_values = self._by_member({name: np.moveaxis(v, 0, -1) for name, v in jax.device_get(metrics).items()})
         seconds = time.perf_counter() - began - (self._program.compile_seconds - compiling)
+        # What other programs take of the cores makes the seconds longer, these not.
+        cpu_seconds = time.process_time() - cpu_began
         rate = (until - self.done) * self.settings.batch_size * len(self.members) / seconds
         for i, (member, values) in enumerate(zip(self.members, all_values, strict=True)):
             loop, skipped = self._loops[i], int(values["skipped"].sum())
             in_row = skipped_in_row(values["skipped"], loop.skipped_in_row)
             self._loops[i] = loop._replace(
-                seconds=loop.seconds + seconds, skipped=loop.skipped + skipped, skipped_in_row=int(in_row[-1])
+                seconds=loop.seconds + seconds,
+                cpu_seconds=loop.cpu_seconds + cpu_seconds,
+                skipped=loop.skipped + skipped,
+                skipped_in_row=int(in_row[-1]),
             )
             self._check(i, divergence(values, in_row, self.done, min(MOST_SKIPPED, self.settings.steps)))
             if member.report and not self._loops[i].failure:

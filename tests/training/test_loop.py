@@ -43,8 +43,10 @@ def test_fit_resumed_equals_uninterrupted_bit_for_bit(system, splits, tmp_path):
         resumed = trained(system, splits, SETTINGS, checkpoints, resume=True)
     chex.assert_trees_all_equal(without_key(resumed.state), without_key(whole.state))
     chex.assert_trees_all_equal(resumed.best, whole.best)
-    assert resumed.loop._replace(seconds=0) == whole.loop._replace(seconds=0)
+    apart = {"seconds": 0, "cpu_seconds": 0}
+    assert resumed.loop._replace(**apart) == whole.loop._replace(**apart)
     assert resumed.loop.seconds > 0
+    assert 0 < resumed.loop.cpu_seconds < 100 * resumed.loop.seconds
 
 
 def test_fit_saves_as_often_as_asked_and_the_best_with_it(system, splits, tmp_path):
