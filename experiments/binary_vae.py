@@ -9,76 +9,46 @@ Images with more than two values are binarised anew at every visit, with their i
 images, not only means.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
 from jaxvae.data import flipped_pixels
-from jaxvae.flows import CouplingFlow
+from jaxvae.data.notices import notice
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
-from jaxvae.priors import FlowPrior
-from jaxvae.runs.config import VAEConfig, at_least, require
+from jaxvae.runs.config import OneGroupConfig, at_least, require
+from jaxvae.runs.options import Options
 from jaxvae.studies.cli import main
 from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
-from jaxvae.systems.networks import Net, gaussian_vae
+from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
 from jaxvae.systems.vae_parts import vae_system
-from jaxvae.training import OptimizerName, cosine_optimizer
-from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
+from jaxvae.training import cosine_optimizer
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
 
 
 @dataclass(frozen=True)
-class Config(VAEConfig):
+class Config(OneGroupConfig):
     """Configuration of a VAE of binary images."""
 
-    net: Net = "mlp"
-    """architecture of encoder and decoder"""
-    latent_dim: int = 32
-    """latent dimensions"""
-    prior: Literal["realnvp", "normal"] = "realnvp"
-    """prior p(z): a normalizing flow that is learned with the rest, or N(0, I)"""
-    num_flows: int = 4
-    """coupling layers of the prior realnvp"""
     encoder_noise: float = 0.05
     """probability that a pixel that the encoder sees in training is flipped, against overfitting; the bound holds"""
-    dropout: float = 0.0
-    """probability that a feature of the encoder is dropped in training, against overfitting; the bound holds"""
-    shift: int | None = None
-    """data augmentation: pixels by which training images are moved at random; by default the more the fewer they are"""
-    channels: tuple[int, ...] = (32, 64)
-    """channels of conv and resnet, of each halving of the image"""
-    num_blocks: tuple[int, ...] = (1,)
-    """residual blocks per stage of resnet, one number for all stages or one for each"""
-    remat: bool = False
-    """recompute activations of resnet blocks in the backward pass (rematerialisation): less memory, more time"""
-    warmup_steps: int = 200
-    """steps of linear KL warm-up from 0 to 1, against posterior collapse"""
     warmup_cycles: int = 1
-    """warm-up cycles within those steps; more than 1 is the cyclical schedule"""
+    """warm-up cycles within the warm-up steps; more than 1 is the cyclical schedule"""
     free_bits: float = 0.0
     """free bits: KL per dimension, in nats, that is not penalised, against posterior collapse"""
-    optimizer: OptimizerName = "adam"
-    """optimizer"""
-    weight_decay: float = 0.0
-    """weight decay, times the learning rate"""
     learning_rate: float = 1.5e-3
-    ema_decay: float = 0.999
     steps: int = 12_000
-    eval_every: int = 1_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "latent_dim", "num_flows", "warmup_cycles")
-        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
-        sound = min(self.num_blocks, default=-1) >= 0 and len(self.num_blocks) in (1, len(self.channels))
-        require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
-        at_least(self, 0, "warmup_steps", "free_bits", "weight_decay")
-        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 to below 1")
+        at_least(self, 1, "warmup_cycles")
+        at_least(self, 0, "free_bits")
         require("encoder_noise", self.encoder_noise, 0 <= self.encoder_noise <= 1, "0 to 1")
 
     def quick(self) -> "Config":
@@ -88,20 +58,8 @@ class Config(VAEConfig):
 
 def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
-    vae = gaussian_vae(
-        config.net,
-        config.latent_dim,
-        bernoulli(),
-        spec,
-        precision=config.precision,
-        activation=nn.silu,  # by a nat or two better than relu
-        channels=config.channels,
-        num_blocks=config.num_blocks if len(config.num_blocks) > 1 else config.num_blocks[0],
-        remat=config.remat,
-    )
-
-    if config.prior == "realnvp":
-        vae = vae.clone(prior=FlowPrior(CouplingFlow(config.latent_dim, config.num_flows, (128, 128))))
+    # silu is better than relu by a nat or two
+    vae = gaussian_vae(likelihood=bernoulli(), spec=spec, activation=nn.silu, **config.networks())
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         """Log p(x) >= E_q(z|s)[log p(x | z)] - KL(q(z | s) || p(z)), whatever s the encoder sees, per image in nats."""
@@ -132,5 +90,14 @@ def build(config: Config, spec: DataSpec) -> System:
     return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
+def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:
+    """Say what becomes of images that are not binary."""
+    if spec.num_values > 2:
+        notice(
+            f"these images have {spec.num_values} values and are binarised anew at every visit, with their intensity "
+            "as the probability of a one; python -m experiments.image_vae models the values themselves."
+        )
+
+
 if __name__ == "__main__":
-    main(Config, build, __doc__)
+    main(Config, build, __doc__, check=check)

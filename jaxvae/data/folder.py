@@ -13,7 +13,7 @@ from jaxvae.data.part_names import SETS, part_of
 from jaxvae.data.parts import PARTS
 from jaxvae.data.places import located
 from jaxvae.data.resize import resize
-from jaxvae.data.survey import Model, Survey, read, survey
+from jaxvae.data.survey import SMALL, Model, Survey, read, survey
 from jaxvae.errors import UserError
 from jaxvae.progress import progress
 from jaxvae.types import Dataset
@@ -25,7 +25,7 @@ class _Part(NamedTuple):
 
 
 def load(
-    folder: str | Path, image_size: int | None = None, model: Model | None = None
+    folder: str | Path, image_size: int | None = None, model: Model | None = None, default_size: int = SMALL
 ) -> tuple[dict[str, Dataset], tuple[str, ...]]:
     """Read PNG, JPEG, TIFF, WebP, BMP, GIF and PNM files, whatever their names end in.
 
@@ -39,7 +39,7 @@ def load(
       directly in the folder have no labels. A single folder around all of this is passed through.
     - **Size.** With `image_size` every image becomes that square, as `jaxvae.data.resize.resize` says: padded with the
       colour of its border, never cut. Without it all must share one size; up to 64 pixels it is kept, larger ones
-      become 28x28.
+      become squares of the default size.
     - **Colour.** Images are grey [N, H, W, 1] if no file has a colour, whatever its mode, else RGB; transparent pixels
       are put on white (`jaxvae.data.decode.pixels`).
     - **Depth.** Images of 16 bits are brought to 8, divided by 257; if none has a value above 255 they are taken as
@@ -52,6 +52,7 @@ def load(
       folder: the folder.
       image_size: side in pixels, or None.
       model: that is to take the images, in place of a size; the training images may then be missing.
+      default_size: side in pixels of images larger than 64.
 
     Returns:
       "train" and, where they have sub-folders, "valid" and "test": images [N, H, W, C] uint8, sorted by path, with the
@@ -72,7 +73,7 @@ def load(
         raise UserError(f"{folder} has no {NAMES} files in it; give a folder of images.")
     parts = _parts(folder, files.images, whole=model is None)
     labels, classes = _labels(parts)
-    found = survey([path for part in parts.values() for path in part.paths], image_size, model)
+    found = survey([path for part in parts.values() for path in part.paths], image_size, model, default_size)
     datasets = {}
     for name, part in parts.items():
         names = np.array([path.relative_to(folder).as_posix() for path in part.paths])

@@ -8,7 +8,7 @@ from jaxvae.data.arrays import load_arrays
 from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
 from jaxvae.data.resize import resize_parts
-from jaxvae.data.survey import Model
+from jaxvae.data.survey import SMALL, Model
 from jaxvae.errors import UserError, shortened
 from jaxvae.types import Dataset, DataSpec, Splits
 
@@ -20,6 +20,7 @@ def load(
     labels: Any = None,
     *,
     image_size: int | None = None,
+    default_size: int = SMALL,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[Splits, DataSpec]:
     """Load the images that a source names, or cut an array of images into parts.
@@ -41,7 +42,8 @@ def load(
       source: one of the above.
       labels: of an array of images, classes [N] from 0, -1 of images whose class is not known, or None.
       image_size: side in pixels that images are brought to, as square images; see `jaxvae.data.resize`. None keeps the
-        size, except that `folder:` brings images larger than 64 to 28.
+        size, except that `folder:` brings images larger than 64 to the default size.
+      default_size: that side in pixels.
       cache_dir: where arrays that are slow to make are kept; $JAXVAE_CACHE or `~/.cache/jaxvae` by default.
 
     Returns:
@@ -60,7 +62,7 @@ def load(
     if not isinstance(source, str):
         splits, spec = load_arrays(source, labels)
         return resize_parts(splits, spec, image_size) if image_size else (splits, spec)
-    parts, classes = read_parts(source, image_size, cache_dir=cache_dir)
+    parts, classes = read_parts(source, image_size, default_size=default_size, cache_dir=cache_dir)
     splits, spec = finish(parts, source, classes)
     if image_size is not None and spec.shape[:2] != (image_size, image_size):
         splits, spec = resize_parts(splits, spec, image_size)
@@ -72,6 +74,7 @@ def read_parts(
     image_size: int | None = None,
     *,
     model: Model | None = None,
+    default_size: int = SMALL,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[dict[str, Dataset], tuple[str, ...]]:
     """Read the parts that a source has, as they are.
@@ -80,6 +83,7 @@ def read_parts(
       source: its name, see `load`.
       image_size: as of `load`; heeded where images are files.
       model: that is to take the images, in place of a size.
+      default_size: as of `load`.
       cache_dir: as of `load`.
 
     Returns:
@@ -99,7 +103,7 @@ def read_parts(
     if kind == "npz":
         return npz.load(where), ()
     if kind == "folder":
-        return folder.load(where, image_size, model)
+        return folder.load(where, image_size, model, default_size)
     if kind == "tfds":
         return tfds.load(where, image_size if model is None else model.wanted_size, cache_dir)
     return binarized_mnist.load(where), ()

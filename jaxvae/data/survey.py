@@ -13,7 +13,7 @@ from jaxvae.data.notices import counted, listed, notice
 from jaxvae.errors import UserError
 from jaxvae.progress import progress
 
-LARGEST_KEPT, DEFAULT_SIZE = 64, 28  # pixels
+LARGEST_KEPT, SMALL = 64, 28  # pixels
 DARK = 2**13  # 16-bit images that stay below have their values in fewer bits
 
 
@@ -38,14 +38,17 @@ class Survey(NamedTuple):
     binary: Binary | None  # how they become zeros and ones; None of images that are not binary
 
 
-def survey(paths: Sequence[Path], image_size: int | None, model: Model | None = None) -> Survey:
+def survey(
+    paths: Sequence[Path], image_size: int | None, model: Model | None = None, default_size: int = SMALL
+) -> Survey:
     """Look at the headers of all files, and at the pixels for as long as all may be grey or binary.
 
     Args:
       paths: of the images.
-      image_size: side in pixels that all are to be resized to; None keeps their size, or makes large ones small.
+      image_size: side in pixels that all are to be resized to; None keeps their size up to 64 pixels.
       model: that is to take them; its own size then stands for that, and images become zeros and ones for a model of
         these alone. None of images to train on.
+      default_size: side in pixels that larger ones are brought to without an image size.
 
     Returns:
       How they are to be read.
@@ -55,7 +58,7 @@ def survey(paths: Sequence[Path], image_size: int | None, model: Model | None = 
         be lost.
     """
     headers = [header(path) for path in progress(paths, "looking at images")]
-    size = _size(paths, headers, image_size) if model is None else _size_of_model(paths, headers, model)
+    size = _size(paths, headers, image_size, default_size) if model is None else _size_of_model(paths, headers, model)
     check_memory(len(paths) * size[0] * size[1], counted(len(paths), "image"))
     _say_what_headers_say(paths, headers)
     census = Census()
@@ -81,7 +84,9 @@ def read(path: Path, found: Survey) -> np.ndarray:
 # ---------- private
 
 
-def _size(paths: Sequence[Path], headers: Sequence[Header], image_size: int | None) -> tuple[int, int]:
+def _size(
+    paths: Sequence[Path], headers: Sequence[Header], image_size: int | None, default_size: int
+) -> tuple[int, int]:
     """The size (H, W) that all images are brought to."""
     if image_size is not None:
         return image_size, image_size
@@ -99,9 +104,9 @@ def _size(paths: Sequence[Path], headers: Sequence[Header], image_size: int | No
         return height, width
     notice(
         f"the images are {width}x{height} pixels, more than {LARGEST_KEPT}, and are resized to "
-        f"{DEFAULT_SIZE}x{DEFAULT_SIZE}: --image-size N chooses another size."
+        f"{default_size}x{default_size}: --image-size N chooses another size."
     )
-    return DEFAULT_SIZE, DEFAULT_SIZE
+    return default_size, default_size
 
 
 def _size_of_model(paths: Sequence[Path], headers: Sequence[Header], model: Model) -> tuple[int, int]:

@@ -4,10 +4,11 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxvae.errors import UserError, shortened
 from jaxvae.systems.networks import Net
+from jaxvae.training.optimizers import OptimizerName
 
 # More is a slip of the keyboard, which would end, or never end, after minutes of compilation.
 MOST, MOST_STEPS, MOST_LAYERS = 10**6, 10**9, 200
@@ -57,10 +58,12 @@ class TrainingConfig:
 class ImageConfig(TrainingConfig):
     """Configuration of every training on images."""
 
+    default_size: ClassVar[int] = 28  # pixels a side of a folder's images that are larger than 64
+
     data: str = "digits"
     """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME or binarized_mnist:FILE"""
     image_size: int | None = None
-    """side in pixels to resize images to; by default a folder's images larger than 64 become 28, others stay"""
+    """side in pixels to resize images to; by default a folder's images larger than 64 become smaller, others stay"""
     precision: Literal["float32", "bf16"] = "float32"
     """arithmetic of the networks; parameters, log-densities and sums over pixels stay float32"""
 
@@ -114,6 +117,53 @@ class LatentConfig(VAEConfig):
         super().__post_init__()
         at_least(self, 1, "latent_dim")
         at_least(self, 0, "warmup_steps")
+
+
+@dataclass(frozen=True)
+class OneGroupConfig(VAEConfig):
+    """Configuration of a VAE of one group of latents with a Gaussian posterior: networks, prior and optimizer."""
+
+    net: Net = "mlp"
+    """architecture of encoder and decoder"""
+    channels: tuple[int, ...] = (32, 64)
+    """channels of conv and resnet, of each halving of the image"""
+    num_blocks: tuple[int, ...] = (1,)
+    """residual blocks per stage of resnet, one number for all stages or one for each"""
+    remat: bool = False
+    """recompute activations of resnet blocks in the backward pass (rematerialisation): less memory, more time"""
+    latent_dim: int = 32
+    """latent dimensions"""
+    prior: Literal["realnvp", "normal"] = "realnvp"
+    """prior p(z): a normalizing flow that is learned with the rest, or N(0, I)"""
+    num_flows: int = 4
+    """coupling layers of the prior realnvp"""
+    dropout: float = 0.0
+    """probability that a feature of the encoder is dropped in training, against overfitting; the bound holds"""
+    shift: int | None = None
+    """data augmentation: pixels by which training images are moved at random; by default the more the fewer they are"""
+    warmup_steps: int = 200
+    """steps of linear KL warm-up from 0 to 1, against posterior collapse"""
+    optimizer: OptimizerName = "adam"
+    """optimizer"""
+    weight_decay: float = 0.0
+    """weight decay, times the learning rate"""
+    ema_decay: float = 0.999
+    eval_every: int = 1_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "latent_dim", "num_flows")
+        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
+        sound = min(self.num_blocks, default=-1) >= 0 and len(self.num_blocks) in (1, len(self.channels))
+        require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
+        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 to below 1")
+        at_least(self, 0, "warmup_steps", "weight_decay")
+
+    def networks(self) -> dict[str, Any]:
+        """Return the arguments of `jaxvae.systems.networks.gaussian_vae` that are fields."""
+        names = ("net", "latent_dim", "precision", "channels", "remat", "prior", "num_flows")
+        blocks = self.num_blocks if len(self.num_blocks) > 1 else self.num_blocks[0]
+        return {"num_blocks": blocks, **{name: getattr(self, name) for name in names}}
 
 
 def check_numbers(config: Any) -> None:

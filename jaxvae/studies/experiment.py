@@ -57,7 +57,7 @@ def load_data(experiment: Experiment, config: Any) -> tuple[Splits, DataSpec]:
     """Return the data of a configuration and their spec."""
     if experiment.load is not None:
         return experiment.load(config)
-    return data.load(config.data, image_size=config.image_size)
+    return data.load(config.data, image_size=config.image_size, default_size=config.default_size)
 
 
 def take_rows(dataset: Dataset, rows: np.ndarray | None) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxvae.flows import CouplingFlow
 from jaxvae.models import VAE
 from jaxvae.nets import (
     MLP,
@@ -22,6 +23,7 @@ from jaxvae.nets import (
 from jaxvae.nets.gemm import Pair
 from jaxvae.nets.mlp import Activation
 from jaxvae.posteriors import GaussianPosterior
+from jaxvae.priors import FlowPrior
 from jaxvae.types import DataSpec, Likelihood
 
 Net = Literal["mlp", "conv", "resnet"]
@@ -45,6 +47,8 @@ def gaussian_vae(
     channels: Sequence[int] = (32, 64),
     num_blocks: int | Sequence[int] = 1,
     remat: bool = False,
+    prior: Literal["normal", "realnvp"] = "normal",
+    num_flows: int = 4,
 ) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
 
@@ -60,9 +64,11 @@ def gaussian_vae(
       channels: of the maps of `conv` and `resnet`, each of half the size of the one before; the decoder mirrors them.
       num_blocks: residual blocks in every stage of `resnet`, or in each of them.
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
+      prior: `normal`, N(0, I), or `realnvp`, couplings with two layers of 128 units each.
+      num_flows: couplings of `realnvp`.
 
     Returns:
-      The model, whose prior is N(0, I).
+      The model.
     """
     shapes = likelihood.param_shapes(spec.shape)
     dtype = network_dtype(precision)
@@ -78,7 +84,10 @@ def gaussian_vae(
         blocks = num_blocks if isinstance(num_blocks, int) else tuple(num_blocks)[::-1]
         encoder = ResNetEncoder(channels, num_blocks, dtype=dtype, remat=remat)
         decoder = ResNetDecoder(spec.shape, mirrored, blocks, dtype=dtype, remat=remat)
-    return VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
+    vae = VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
+    if prior == "normal":
+        return vae
+    return vae.clone(prior=FlowPrior(CouplingFlow(latent_dim, num_flows, (128, 128))))
 
 
 def autoregressive_net(

@@ -51,7 +51,9 @@ def summary_of(folder):
 def test_run_leaves_a_folder_that_loads(name, runs, images):
     folder = runs(name) / name / "a"
     summary = summary_of(folder)
-    assert {"experiment", "config", "steps", "seconds", "cpu_seconds", "compile_seconds", "device", "versions"} <= set(summary)
+    assert {"experiment", "config", "steps", "seconds", "cpu_seconds", "compile_seconds", "device", "versions"} <= set(
+        summary
+    )
     assert summary["experiment"] == f"experiments.{name}"
     exact = name == "pixel_cnn"
     expected = {"nll", "bits_per_dim"} if exact else {"elbo", "reconstruction", "kl", "nll", "nll_k", "active_units"}

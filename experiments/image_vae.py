@@ -1,0 +1,97 @@
+"""VAE for grey and colour images, photographs for example: 8-bit values, residual nets and a learned prior.
+
+The likelihood is a mixture of discretised logistics for every pixel (Salimans et al. 2017), so that numbers are nats of
+the images as they are, and bits/dim can be compared with those of other models and of image files. Samples are shown
+twice: pixels drawn from p(x | z), which are independent given z and so have noise, and their means, which have none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from jaxvae import objectives, schedules
+from jaxvae.errors import UserError
+from jaxvae.runs.config import OneGroupConfig, at_least
+from jaxvae.runs.options import Options
+from jaxvae.studies.cli import main
+from jaxvae.systems.augmentation import augmented
+from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.networks import Net, gaussian_vae
+from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.vae_parts import vae_system
+from jaxvae.training import OptimizerName, cosine_optimizer
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
+
+
+@dataclass(frozen=True)
+class Config(OneGroupConfig):
+    """Configuration of a VAE of grey or colour images."""
+
+    default_size: ClassVar[int] = 64
+
+    net: Net = "resnet"
+    channels: tuple[int, ...] = (32, 64, 128)
+    num_blocks: tuple[int, ...] = (0, 1, 1)
+    latent_dim: int = 64
+    num_components: int = 1
+    """logistics in the mixture of every pixel"""
+    nll_samples: int = 100
+    warmup_steps: int = 500
+    optimizer: OptimizerName = "adamax"
+    learning_rate: float = 2e-3
+    clip_norm: float | None = 200.0
+    steps: int = 3_000
+    batch_size: int = 32
+    eval_every: int = 250
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "num_components")
+
+    def quick(self) -> "Config":
+        """Return a copy for a short run, of a minute or so."""
+        small = {"channels": (8, 16), "num_blocks": (0, 1), "latent_dim": 32, "nll_samples": 20}
+        return replace(self, **small, steps=400, eval_every=100)
+
+
+def build(config: Config, spec: DataSpec) -> System:
+    """Build the system."""
+    likelihood, prepare = pixels_of("logistic_mixture", spec, num_components=config.num_components)
+    vae = gaussian_vae(likelihood=likelihood, spec=spec, activation=nn.silu, **config.networks())
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        """Log p(x) >= E_q(z|x)[log p(x | z)] - KL(q(z | x) || p(z)), per image in nats."""
+        terms, q = vae.apply({"params": params}, keys, x, dropout=config.dropout, method="terms_and_stats")
+        closed = vae.has_closed_kl  # else KL is estimated by the one latent
+        kl = vae.apply({"params": params}, q, method="closed_kl") if closed else terms.log_qz[0] - terms.log_pz[0]
+        kl = jnp.sum(kl, axis=-1)
+        warmup = schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo = objectives.elbo_analytic(terms.log_px, kl, warmup)
+        return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), kl)
+
+    system = vae_system(
+        name="image_vae",
+        spec=spec,
+        vae=vae,
+        prepare=prepare,
+        bound=bound,
+        optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
+        hparams={"warmup_steps": config.warmup_steps},
+    )
+    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
+
+
+def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:
+    """Raise a `UserError` for binary images, which have an experiment of their own."""
+    if spec.num_values == 2:
+        raise UserError(
+            "These images are binary, black and white alone: expected grey or colour ones; python -m "
+            "experiments.binary_vae is of these."
+        )
+
+
+if __name__ == "__main__":
+    main(Config, build, __doc__, check=check)
