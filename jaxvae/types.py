@@ -31,8 +31,7 @@ class _Examples(NamedTuple):
 class Dataset(_Examples):
     """Examples in host memory: `x[i]` belongs to `labels[i]`, and comes from the file `names[i]` where there are files.
 
-    Names are no part of the pytree, so that no string enters a compiled function, and what maps over a data set, or
-    replaces a field of it, leaves them out.
+    Names are no part of the pytree: no string enters a compiled function, and what maps over a data set drops them.
     """
 
     names: Any = None  # [N] strings, or None
@@ -146,7 +145,7 @@ class LoopState(NamedTuple):
     seconds: float  # of training, those before a resumption included
     skipped: int  # steps that were skipped for their gradients
     skipped_in_row: int = 0  # of these, the last ones, without any other between
-    cpu_seconds: float = 0.0  # of this process on all its cores in these seconds and while it compiled
+    cpu_seconds: float = 0.0  # of this process on all its cores, compilation included
     failure: str | None = None  # what made the training diverge; None of a sound one
 
 
@@ -179,7 +178,7 @@ class Likelihood(NamedTuple):
     init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
     discrete: bool = False  # whether log_prob is of a probability mass, whose nats are bits; that of a density is not
     tempered: Callable[[Any, Any], Any] | None = None  # (params, T) -> those of p^(1/T), of pixels that have a log_pmf
-    recipe: "Recipe | None" = None  # the constructor and its arguments, for `config.json`
+    recipe: Recipe | None = None  # the constructor and its arguments, for `config.json`
 
 
 class Prior(Protocol):

@@ -3,6 +3,7 @@
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
 from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
 from jaxvae.nets.dropout import dropout
+from jaxvae.nets.gated import GatedConvDecoder, GatedConvEncoder
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, Double, ImageDecoder
 from jaxvae.nets.maps import GridContext, MapDecoder, MapEncoder
 from jaxvae.nets.masked import MaskedConv, MaskedMLP, causal_mask
@@ -20,6 +21,8 @@ __all__ = [
     "ConvEncoder",
     "ConvTranspose",
     "Double",
+    "GatedConvDecoder",
+    "GatedConvEncoder",
     "GridContext",
     "ImageDecoder",
     "MLPEncoder",

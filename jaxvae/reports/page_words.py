@@ -9,6 +9,7 @@ NUMBERS = {
     "error": "The share of test images whose class was not found.",
     "reconstruction": "How unlikely an image is given its own code.",
     "foreground_of_samples": "The share of white pixels: that of good samples is that of the data.",
+    "recognised_samples": "The share that a classifier takes for one of its classes with more than 90 %.",
     "psnr": "How near reconstructions are to the images: 10 dB are blurred, above 30 hardly any difference is seen.",
     "active_units": "Dimensions of the code that vary with the image; the others say nothing.",
     "used_codes": "Codes of the codebook that some test image needs; the others are dead.",

@@ -13,6 +13,7 @@ from jaxvae.applications.features import posterior_of
 from jaxvae.applications.interpolation import interpolate
 from jaxvae.applications.likelihood import estimate_likelihood
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
+from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import Infers, Scores, find, require
 from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
@@ -53,9 +54,10 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
     model = trained.system, trained.params, trained.model_state
     num_samples = trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES)
     found = reconstruct(*model, splits.test)
+    likelihood = likelihood_metrics(estimate_likelihood(*model, splits.test, num_samples), num_samples)
     metrics = {
-        **likelihood_metrics(estimate_likelihood(*model, splits.test, num_samples), num_samples),
-        **image_metrics(trained, found, splits),
+        **likelihood,
+        **image_metrics(trained, found, splits, likelihood["nll"]),
         **latent_metrics(found, evaluated(trained, splits.test)),
         **information(trained, found),
     }
@@ -91,11 +93,23 @@ def likelihood_metrics(estimate: LikelihoodEstimate, num_samples: int) -> dict[s
     }
 
 
-def image_metrics(trained: Trained, found: Reconstructed, splits: Splits) -> dict[str, Any]:
-    """Return the quality of reconstructions and, beside a discrete likelihood, the NLL of independent pixels."""
+def image_metrics(trained: Trained, found: Reconstructed, splits: Splits, nll: float) -> dict[str, Any]:
+    """Return the quality of reconstructions and, of a discrete likelihood, bits/dim and the NLL of independent pixels.
+
+    Args:
+      trained: the model.
+      found: the test images and their reconstructions.
+      splits: its data.
+      nll: of the test images, mean in nats.
+    """
     scores = reconstruction_metrics(found.x, found.reconstructions)
     if require(trained.system, Scores).discrete:
         scores["nll_of_independent_pixels"] = nll_of_independent_pixels(found.x, splits, trained.spec.num_values)
+        if not np.isin(found.x, (0, 1)).all():  # of binary images nats are usual
+            scores["bits_per_dim"] = nll * bits_per_nat(trained.spec)
+            scores["bits_per_dim_of_independent_pixels"] = scores["nll_of_independent_pixels"] * bits_per_nat(
+                trained.spec
+            )
     return scores
 
 

@@ -126,7 +126,7 @@ class OneGroupConfig(VAEConfig):
     net: Net = "mlp"
     """architecture of encoder and decoder"""
     channels: tuple[int, ...] = (32, 64)
-    """channels of conv and resnet, of each halving of the image"""
+    """channels of conv, resnet and gated, of each halving of the image"""
     num_blocks: tuple[int, ...] = (1,)
     """residual blocks per stage of resnet, one number for all stages or one for each"""
     remat: bool = False

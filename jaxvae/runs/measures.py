@@ -21,6 +21,7 @@ MAIN = {  # in the order in which they are printed
     "error": Meaning("classification error", "share of test images", "lower"),
     "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
     "foreground_of_samples": Meaning("foreground of samples", "of the pixels", ""),
+    "recognised_samples": Meaning("samples that a classifier recognises", "of the samples", "higher"),
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),
@@ -42,7 +43,11 @@ OUT_OF = {  # a number that is a part of another: 12 of 16
     "used_codes_0": "num_codes_0",
     "used_codes_1": "num_codes_1",
 }
-BESIDE = {"foreground_of_samples": "foreground"}  # a number of samples, and that of the data
+BESIDE = {  # a number, and what it is to be compared with
+    "foreground_of_samples": ("foreground", "data"),
+    "bits_per_dim": ("bits_per_dim_of_independent_pixels", "independent pixels"),
+    "recognised_samples": ("recognised_images", "test images"),
+}
 
 
 def main_numbers(metrics: Mapping[str, Any]) -> dict[str, int | float]:
@@ -58,6 +63,7 @@ def written(metrics: Mapping[str, Any], name: str) -> str:
         text += f" +- {metrics[f'{name}_stderr']:.2g}"
     if OUT_OF.get(name) in metrics:
         text += f" of {metrics[OUT_OF[name]]:,}"
-    if BESIDE.get(name) in metrics:
-        text += f" (data: {metrics[BESIDE[name]]:.4g})"
+    other, of = BESIDE.get(name, ("", ""))
+    if other in metrics:
+        text += f" ({of}: {metrics[other]:.4g})"
     return text

@@ -12,6 +12,8 @@ from jaxvae.nets import (
     MLP,
     ConvDecoder,
     ConvEncoder,
+    GatedConvDecoder,
+    GatedConvEncoder,
     ImageDecoder,
     MLPEncoder,
     PixelCNN,
@@ -26,7 +28,7 @@ from jaxvae.posteriors import GaussianPosterior
 from jaxvae.priors import FlowPrior
 from jaxvae.types import DataSpec, Likelihood
 
-Net = Literal["mlp", "conv", "resnet"]
+Net = Literal["mlp", "conv", "resnet", "gated"]
 AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
 
 
@@ -50,18 +52,19 @@ def gaussian_vae(
     prior: Literal["normal", "realnvp"] = "normal",
     num_flows: int = 4,
 ) -> VAE:
-    """Return a VAE with a diagonal Gaussian posterior and one of three pairs of networks.
+    """Return a VAE with a diagonal Gaussian posterior and one of four pairs of networks.
 
     Args:
       net: `mlp`, two layers of 400 units each way; `conv`, a convolution of stride 2 for every width and a dense layer,
-        without which samples of the prior fall apart into strokes; `resnet`, residual blocks at every width.
+        without which samples of the prior fall apart into strokes; `resnet`, residual blocks at every width; `gated`,
+        gated convolutions at every size, the whole image's too.
       latent_dim: D.
       likelihood: of the images.
       spec: of the data.
       precision: of the networks' arithmetic, `float32` or `bf16`.
       activation: of the layers of `mlp`.
       hidden: units of the dense layer of `conv`.
-      channels: of the maps of `conv` and `resnet`, each of half the size of the one before; the decoder mirrors them.
+      channels: of the maps of all but `mlp`, each of half the size of the one before; the decoder mirrors them.
       num_blocks: residual blocks in every stage of `resnet`, or in each of them.
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
       prior: `normal`, N(0, I), or `realnvp`, couplings with two layers of 128 units each.
@@ -80,6 +83,9 @@ def gaussian_vae(
     elif net == "conv":
         encoder = nn.Sequential([ConvEncoder(channels, dtype=dtype), MLP((hidden,), dtype=dtype)])
         decoder = nn.Sequential([MLP((hidden,), dtype=dtype), ConvDecoder(mirrored, spec.shape, dtype=dtype)])
+    elif net == "gated":
+        encoder = GatedConvEncoder(channels, dtype=dtype)
+        decoder = GatedConvDecoder(spec.shape, mirrored, dtype=dtype)
     else:
         blocks = num_blocks if isinstance(num_blocks, int) else tuple(num_blocks)[::-1]
         encoder = ResNetEncoder(channels, num_blocks, dtype=dtype, remat=remat)

@@ -113,8 +113,7 @@ class Training:
         self._next = self._fed(until) if until < self.settings.steps else None
         all_values = self._by_member({name: np.moveaxis(v, 0, -1) for name, v in jax.device_get(metrics).items()})
         seconds = time.perf_counter() - began - (self._program.compile_seconds - compiling)
-        # What other programs take of the cores makes the seconds longer, these not.
-        cpu_seconds = time.process_time() - cpu_began
+        cpu_seconds = time.process_time() - cpu_began  # which other programs do not lengthen
         rate = (until - self.done) * self.settings.batch_size * len(self.members) / seconds
         for i, (member, values) in enumerate(zip(self.members, all_values, strict=True)):
             loop, skipped = self._loops[i], int(values["skipped"].sum())

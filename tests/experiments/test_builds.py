@@ -21,7 +21,7 @@ from tests.experiments.conftest import SPEC, module_and_config
 
 # Without images, of several trainings or of none.
 OTHERS = {"sharpness", "denoising", "planar_density", "representations", "semi_supervised"}
-NAMES = sorted(experiments().keys() - OTHERS - {"stacked_autoencoder", "vqvae_prior"})
+NAMES = sorted(experiments().keys() - OTHERS - {"classifier", "stacked_autoencoder", "vqvae_prior"})
 pytestmark = pytest.mark.usefixtures("images")
 
 # Every experiment as it comes, and the networks that are another choice's default.
@@ -29,6 +29,7 @@ AS_THEY_COME = [(name, {}) for name in NAMES]
 NETWORKS = [
     ("binary_vae", {"net": "resnet", "remat": True, "channels": (4, 6), "num_blocks": (0, 1)}),
     ("binary_vae", {"net": "conv", "precision": "bf16"}),
+    ("binary_vae", {"net": "gated", "channels": (3, 4)}),
     ("iwae", {"num_layers": 2, "precision": "bf16"}),
 ]
 SMALL_FLOW = {"latent_dim": 3, "num_flows": 2}
@@ -55,8 +56,11 @@ CHOICES = [
     *AS_THEY_COME,
     *NETWORKS,
 ]
-CLASSIFIERS = [("semi_supervised", {"method": name}) for name in ("scratch", "m2", "ladder")]
-CONVOLVING = ("autoencoder", "pixel_cnn", "pixel_vae", "quantizers", "vqvae")
+CLASSIFIERS = [
+    ("classifier", {"binarize": True}),
+    *[("semi_supervised", {"method": name}) for name in ("scratch", "m2", "ladder")],
+]
+CONVOLVING = ("autoencoder", "classifier", "image_vae", "pixel_cnn", "pixel_vae", "quantizers", "vqvae")
 LOWERED = [*AS_THEY_COME, *NETWORKS, ORTHOGONAL, *CLASSIFIERS]  # one of them has a decomposition
 # What no run elsewhere computes; residual networks have their values tested in tests/nets.
 COMPUTED = [*NETWORKS[1:], ("mixture_bernoulli", {"num_components": 2}), ("pixel_vae", {"num_layers": 1})]
@@ -132,7 +136,9 @@ def test_step_lowers_for_other_backends(name, changes, monkeypatch):
         state._replace(key=None), jax.random.key_data(jax.random.key(0)), batch
     )
     assert exported.platforms == ("cuda", "tpu")
-    convolves = name in CONVOLVING or changes.get("method") == "scratch" or changes.get("net") in ("conv", "resnet")
+    convolves = (
+        name in CONVOLVING or changes.get("method") == "scratch" or changes.get("net") in ("conv", "gated", "resnet")
+    )
     assert ("stablehlo.convolution" in exported.mlir_module()) == convolves
 
 
