@@ -23,6 +23,8 @@ class Options:
     """continue the run called NAME from its latest checkpoint"""
     sweep: tuple[str, ...] = ()
     """train all combinations of FIELD=VALUE,VALUE,... and compare them; none trains the one model of the other flags"""
+    one_at_a_time: bool = False
+    """vary the fields of --sweep one at a time, the others at their first values, as in an ablation; seeds all"""
     init_from: Path | None = None
     """folder of a finished run of the same model to initialise the parameters from"""
     imports: tuple[str, ...] = ()

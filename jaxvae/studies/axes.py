@@ -1,4 +1,4 @@
-"""The axes of a study: `--sweep FIELD=VALUE,VALUE,...`, any fields of a configuration, in all combinations."""
+"""The axes of a study: `--sweep FIELD=VALUE,VALUE,...`, fields of a configuration, all combined or one at a time."""
 
 import itertools
 import math
@@ -66,15 +66,33 @@ def parse_value(kind: Any, text: str, name: str) -> Any:
     )
 
 
-def combinations(axes: Axes) -> list[dict[str, Any]]:
-    """Return all combinations of values; [{}] without any.
+def combinations(axes: Axes, units: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return combinations of values; [{}] without any.
+
+    Args:
+      axes: the fields with their values.
+      units: None for all combinations. Else those in which no more than one field has another than its first value, as
+        in an ablation, each with all values of these fields, such as seeds.
 
     Raises:
       UserError: if there are more than anybody would train.
     """
-    if (num := math.prod(map(len, axes.values()))) > MOST_RUNS:
+    changes: list[dict[str, Any]] = [{}]
+    repeated = dict(axes)
+    if units is not None:
+        repeated = {name: values for name, values in axes.items() if name in units}
+        others = {name: values for name, values in axes.items() if name not in units}
+        changes += [{name: value} for name, values in others.items() for value in values[1:]]
+    if (num := len(changes) * math.prod(map(len, repeated.values()))) > MOST_RUNS:
         raise UserError(f"--sweep asks for {num:,} trainings, expected at most {MOST_RUNS:,}: name fewer values.")
-    return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
+    first = {name: values[0] for name, values in axes.items()}
+    repeats = [dict(zip(repeated, chosen, strict=True)) for chosen in itertools.product(*repeated.values())]
+    return [{**first, **change, **repeat} for change in changes for repeat in repeats]
+
+
+def changed(values: Mapping[str, Any], axes: Axes, fields: Sequence[str]) -> dict[str, Any]:
+    """Return those of some fields that have another than their first value."""
+    return {name: values[name] for name in fields if values[name] != axes[name][0]}
 
 
 def name_of(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,17 @@ from jaxvae.docstrings import docstrings
 from jaxvae.runs.config import ImageConfig, TrainingConfig
 from jaxvae.runs.options import Options
 
-FIRST = ("data", "image_size", "steps", "seed", "name", "out", "resume", "sweep")  # what people use first
+FIRST = (
+    "data",
+    "image_size",
+    "steps",
+    "seed",
+    "name",
+    "out",
+    "resume",
+    "sweep",
+    "one_at_a_time",
+)  # what people use first
 SAVING = ("init_from", "imports", "keep", "save_every")
 NAMES = {"imports": "import"}  # of fields whose flag is no name in Python
 QUICK = "a short run, of a minute or so, to see what the experiment does"
@@ -36,7 +46,7 @@ def parse(config: Any, prog: str, description: str, *, trains: bool, sweeps: boo
     defaults = {**_fields(config), **_fields(Options())}
     kinds = {**typing.get_type_hints(type(config)), **typing.get_type_hints(Options)}
     help_texts = {**docstrings(type(config)), **docstrings(Options)}
-    left_out = set() if sweeps else {"sweep"}
+    left_out = set() if sweeps else {"sweep", "one_at_a_time"}
     if not trains:
         left_out |= {"init_from", "save_every", "keep", "layout", "devices", "shard_params"}
     groups: dict[str, dict[str, Any]] = {"first": {}, "model": {}, "training": {}, "checkpoints": {}, "devices": {}}

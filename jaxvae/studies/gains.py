@@ -17,11 +17,13 @@ INCOMPARABLE = frozenset({"data", "image_size", "likelihood", "sigma", "label", 
 CRITERIA = ("elbo", "nll", "reconstruction", "cross_entropy", "loss")  # of the validation set, the first that there is
 
 
-def summarize(rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str]) -> list[dict[str, Any]]:
+def summarize(
+    rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str], *, apart: bool = False
+) -> list[dict[str, Any]]:
     """Return a row for every variant: means over its units, and what it gains over the first value, unit by unit.
 
-    Gains are over the variant that has the first value of the first field that is compared, and the same in all others;
-    where that has diverged there are none.
+    Gains are over the variant that has the first value of the first field that is compared, and the same in all others,
+    or of fields that are varied one at a time the first of all; where that has diverged there are none.
 
     `gain` is the mean improvement of the main metric, positive where the variant is better, over the units that both
     have; `gain_within` is half the length of its 95 % interval by Student's t. `sd` is the standard deviation of the
@@ -31,19 +33,24 @@ def summarize(rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str
       rows: of the runs: the swept fields, "metrics", ....
       axes: the swept fields with their values.
       units: those of them over which means are taken.
+      apart: whether the others are varied one at a time.
     """
     main = main_metric([row["metrics"] for row in rows])
     sign = -1.0 if MAIN[main].better == "higher" else 1.0
     variants: dict[str, dict[str, Mapping[str, Any]]] = {}
     values: dict[str, dict[str, Any]] = {}
+    seconds: dict[str, set[float]] = {}  # of programs: the runs of one share its time
     for row in rows:
         chosen = {field: row[field] for field in axes if field not in units}
         values[name_of(chosen)] = chosen
         variants.setdefault(name_of(chosen), {})[name_of({f: row[f] for f in axes if f in units})] = row["metrics"]
-    leading = next(iter(next(iter(values.values()))), None)
+        seconds.setdefault(name_of(chosen), set()).add(row.get("seconds", 0.0))
+    compared = list(next(iter(values.values())))
+    leading = compared if apart else compared[:1]  # the fields of which a reference has the first values
     summary = []
     for name, of_units in variants.items():
-        first = variants.get(name_of({**values[name], leading: axes[leading][0]}), {}) if leading else of_units
+        reference = name_of({**values[name], **{field: axes[field][0] for field in leading}})
+        first = variants.get(reference, {})
         line: dict[str, Any] = {**values[name], "runs": len(of_units), **means(list(of_units.values()), main)}
         if len(of_units) > 1:
             line["sd"] = float(np.std([metrics[main] for metrics in of_units.values()], ddof=1))
@@ -52,6 +59,7 @@ def summarize(rows: Sequence[Mapping[str, Any]], axes: Axes, units: Sequence[str
             line |= _gain("gain", [sign * (first[unit][main] - of_units[unit][main]) for unit in both])
             if main == "nll" and both and all("kl" in metrics for metrics in [*first.values(), *of_units.values()]):
                 line |= _gain("kl_saved", [first[unit]["kl"] - of_units[unit]["kl"] for unit in both])
+        line["seconds"] = sum(seconds[name])
         summary.append({key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()})
     return summary
 

@@ -14,6 +14,7 @@ COLUMNS = {
     "gain_within": "half of the 95 % interval of the gain (Student's t)",
     "kl_saved": "KL that the first value has more",
     "kl_saved_within": "half of its 95 % interval",
+    "seconds": "of training, all of these trainings together",
 }
 
 

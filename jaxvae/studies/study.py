@@ -53,9 +53,11 @@ def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, opt
     Raises:
       UserError: if a combination is impossible, or all trainings diverged.
     """
+    apart = options.one_at_a_time
     if options.resume:
-        axes = resumed_axes(folder, config, axes)
-    settings = combinations(axes)
+        axes, apart = resumed_axes(folder, config, axes)
+    units = [name for name in experiment.units if name in axes]
+    settings = combinations(axes, units if apart else None)
     names = [name_of(values) for values in settings]
     if len(set(names)) < len(names):
         raise UserError(f"Two combinations of --sweep have the folder {next(n for n in names if names.count(n) > 1)}.")
@@ -72,6 +74,7 @@ def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, opt
         "num_train": len(jax.tree.leaves(groups[0].splits.train.x)[0]),
         "init_from": options.init_from and str(options.init_from),
         "sweep": {name: [written(value) for value in values] for name, values in axes.items()},
+        **({"one_at_a_time": True} if apart else {}),
     }
     # The parts check their own settings: more values may be asked for later.
     begin(folder, record, options.resume, FREE_FIELDS | set(axes))
@@ -91,20 +94,22 @@ def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, opt
     if distributed.is_primary():
         kept = [{k: found[i][k] for k in KEPT if k in found[i]} for i in range(len(settings))]
         rows = [{**values, "run": name, **row} for values, name, row in zip(settings, names, kept, strict=True)]
-        conclude(experiment, folder, axes, rows)
+        conclude(experiment, folder, axes, rows, apart=apart)
 
 
-def resumed_axes(folder: Path, config: Any, axes: Axes) -> Axes:
-    """Return what a resumed study varies: what it was started with, and new values of the same fields.
+def resumed_axes(folder: Path, config: Any, axes: Axes) -> tuple[Axes, bool]:
+    """Return what a resumed study varies, what it was started with and new values, and whether one at a time.
 
     Raises:
       UserError: if the folder is that of one model, or of a study of other fields.
     """
     open_folder(folder, {}, resume=True)
-    stored = read_json(folder / "config.json").get("sweep")
+    record = read_json(folder / "config.json")
+    stored = record.get("sweep")
     if not stored:
         raise UserError(f"{folder} is a run of one model: resume it with --sweep {NONE}.")
-    return union(parse_axes([f"{name}={','.join(values)}" for name, values in stored.items()], config), axes)
+    before = parse_axes([f"{name}={','.join(values)}" for name, values in stored.items()], config)
+    return union(before, axes), bool(record.get("one_at_a_time"))
 
 
 def train_members(
@@ -163,18 +168,20 @@ def grouped(experiment: Experiment, configs: Sequence[Any]) -> list[Group]:
     return list(groups.values())
 
 
-def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) -> None:
+def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row], *, apart: bool = False) -> None:
     """Print the summary of a study, write its `summary.json`, draw its figures."""
     sound = [row for row in rows if "metrics" in row]
     if not sound:
         raise UserError(f"All {len(rows)} trainings diverged, the first: {rows[0].get('failure')}")
     units = [name for name in experiment.units if name in axes]
-    variants, best = summarize(sound, axes, units), best_run(sound, axes)
+    variants, best = summarize(sound, axes, units, apart=apart), best_run(sound, axes)
     name = best[0]["run"] if best else None
     metrics = {**best[0]["metrics"], **{field: best[0][field] for field in axes}} if best else {}
     write_summary(folder, _totals(rows), metrics, best=name, variants=variants, runs=rows)
     with drawing(folder):
-        _draw(folder, axes, rows, units, name)
+        compared = [field for field in axes if field not in units] or list(axes)
+        labels = [label_of({field: row[field] for field in compared}, axes, apart=apart) for row in rows]
+        _draw(folder, rows, labels, ", ".join(compared), name)
         if experiment.draw is not None:
             experiment.draw(folder, sound)
         write_report(folder)
@@ -184,6 +191,13 @@ def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row]) 
         print_next(folder / str(name), folder)
     else:
         print("No run is the best one: their validation numbers are of different things.")
+
+
+def label_of(values: Mapping[str, Any], axes: Axes, *, apart: bool) -> str:
+    """Return what the figure calls a variant: its values, or what differs from the first values."""
+    if not apart:
+        return ", ".join(map(written, values.values()))
+    return name_of({field: value for field, value in values.items() if value != axes[field][0]}) or "first values"
 
 
 def print_next(run: Path, place: Path) -> None:
@@ -207,19 +221,15 @@ def _totals(rows: Sequence[Row]) -> dict[str, Any]:
     return {"steps": max(row.get("steps", 0) for row in rows), "seconds": seconds, "compile_seconds": compiling}
 
 
-def _draw(folder: Path, axes: Axes, rows: Sequence[Row], units: Sequence[str], best: str | None) -> None:
-    compared = [name for name in axes if name not in units] or list(axes)
+def _draw(folder: Path, rows: Sequence[Row], labels: Sequence[str], compared: str, best: str | None) -> None:
     main = main_metric([row["metrics"] for row in rows if "metrics" in row])
     values: dict[str, list[float]] = {}
     curves: dict[str, list[tuple[list[int], list[float]]]] = {}
     chosen = None
-    for row in rows:
-        label = ", ".join(written(row[name]) for name in compared)
+    for row, label in zip(rows, labels, strict=True):
         values.setdefault(label, []).append(row["metrics"][main] if "metrics" in row else float("nan"))
         records = [r for r in read_records(folder / row["run"]) if r["part"] == "valid"]
         curves.setdefault(label, []).append(([r["step"] for r in records], [r["loss"] for r in records]))
         chosen = label if row["run"] == best else chosen
     unit = f" [{MAIN[main].unit}]" if MAIN[main].unit else ""
-    viz.save_study(
-        folder / "figures" / "study.png", values, curves, f"{MAIN[main].name}{unit}", ", ".join(compared), chosen
-    )
+    viz.save_study(folder / "figures" / "study.png", values, curves, f"{MAIN[main].name}{unit}", compared, chosen)

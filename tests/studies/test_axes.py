@@ -9,6 +9,7 @@ from jaxvae.errors import UserError
 from jaxvae.studies.axes import combinations, name_of, parse_axes, written
 from jaxvae.studies.cli import axes_of
 from jaxvae.studies.experiment import Experiment, quick_axes
+from jaxvae.studies.study import label_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,26 @@ def test_all_combinations_in_the_order_given():
         {"beta": 2.0, "seed": 1},
     ]
     assert combinations({}) == [{}]
+
+
+def test_one_at_a_time_is_the_first_values_and_every_single_change():
+    axes = {"beta": (1.0, 2.0, 4.0), "seed": (0, 1), "net": ("mlp", "conv")}
+    found = combinations(axes, ["seed"])
+    assert [(one["beta"], one["net"], one["seed"]) for one in found] == [
+        (1.0, "mlp", 0),
+        (1.0, "mlp", 1),
+        (2.0, "mlp", 0),
+        (2.0, "mlp", 1),
+        (4.0, "mlp", 0),
+        (4.0, "mlp", 1),
+        (1.0, "conv", 0),
+        (1.0, "conv", 1),
+    ]
+    assert label_of({"beta": 4.0, "net": "mlp"}, axes, apart=True) == "beta=4"
+    assert label_of({"beta": 1.0, "net": "mlp"}, axes, apart=True) == "first values"
+    assert label_of({"beta": 4.0, "net": "mlp"}, axes, apart=False) == "4, mlp"
+    with pytest.raises(UserError, match="asks for 1,002 trainings"):
+        combinations({"seed": tuple(range(501)), "steps": (1, 2)}, ["seed"])
 
 
 def test_names_tell_all_values_apart_and_are_read_back():

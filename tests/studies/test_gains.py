@@ -50,6 +50,19 @@ def test_gains_of_two_fields_are_over_the_first_value_of_the_first_and_the_same_
     ]
 
 
+def test_gains_of_fields_that_are_varied_one_at_a_time_are_over_the_first_values_of_all():
+    rows = [
+        {"shift": shift, "noise": noise, "seconds": 2.0 + shift, "metrics": {"nll": nll}}
+        for shift, noise, nll in ((1, 0.1, 8.0), (0, 0.1, 9.0), (1, 0.0, 8.5))
+    ]
+    found = summarize(rows, {"shift": (1, 0), "noise": (0.1, 0.0)}, [], apart=True)
+    assert [(row["shift"], row["noise"], row.get("gain"), row["seconds"]) for row in found] == [
+        (1, 0.1, None, 3.0),
+        (0, 0.1, -1.0, 2.0),
+        (1, 0.0, -0.5, 3.0),
+    ]
+
+
 def test_a_gain_is_positive_where_a_variant_is_better_whichever_side_is():
     rows = [{"net": name, "metrics": {"psnr": value, "mse": 1.0}} for name, value in (("mlp", 20.0), ("conv", 23.0))]
     assert main_metric([one["metrics"] for one in rows]) == "psnr"
