@@ -9,17 +9,8 @@ from jaxvae.docstrings import docstrings
 from jaxvae.runs.config import ImageConfig, TrainingConfig
 from jaxvae.runs.options import Options
 
-FIRST = (
-    "data",
-    "image_size",
-    "steps",
-    "seed",
-    "name",
-    "out",
-    "resume",
-    "sweep",
-    "one_at_a_time",
-)  # what people use first
+# What people use first.
+FIRST = ("data", "image_size", "steps", "seed", "name", "out", "resume", "sweep", "one_at_a_time")
 SAVING = ("init_from", "imports", "keep", "save_every")
 NAMES = {"imports": "import"}  # of fields whose flag is no name in Python
 QUICK = "a short run, of a minute or so, to see what the experiment does"
