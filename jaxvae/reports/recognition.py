@@ -7,14 +7,16 @@ import numpy as np
 from jaxvae.applications.classification import classify
 from jaxvae.evaluation import recognition
 from jaxvae.runs.load import load
-from jaxvae.types import Dataset, DataSpec
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Dataset
 
 OF_DIGITS = "digits-classifier"  # shipped with the package
 
 
-def classifier_of(spec: DataSpec, config: Any) -> str | None:
-    """Return where the classifier is that judges samples of a run: one of digits for digits, none for other images."""
-    return OF_DIGITS if config.get("data") == "digits" and spec.shape == (28, 28, 1) else None
+def classifier_of(trained: Trained) -> str | None:
+    """Return the name of the classifier that judges a run's samples: one of digits for digits, or none."""
+    digits = trained.config.get("data") == "digits" and trained.spec.shape == (28, 28, 1)
+    return OF_DIGITS if digits else None
 
 
 def recognition_metrics(place: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:

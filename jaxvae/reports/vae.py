@@ -29,6 +29,7 @@ from jaxvae.reports.figures import (
     save_samples,
 )
 from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
+from jaxvae.reports.recognition import classifier_of, recognition_metrics
 from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
 from jaxvae.training import evaluation_batch_size, in_batches
@@ -36,6 +37,7 @@ from jaxvae.types import Dataset, Samples, Splits
 
 DEFAULT_NLL_SAMPLES = 500
 MI_IMAGES = 5_000
+NUM_RECOGNISED = 1_000  # samples that a classifier judges
 MANIFOLD_SIDE = 20
 INTERPOLATIONS = (8, 12)  # pairs of images, steps between them
 CURES = {  # settings against posterior collapse, and what to do with their flags
@@ -63,6 +65,8 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
     }
     samples = draw_samples(trained, NUM_SAMPLES)
     metrics |= foreground_metrics(np.asarray(samples.x), splits.train, trained.spec.num_values)
+    if (classifier := classifier_of(trained)) is not None:
+        metrics |= recognition_metrics(classifier, draw_samples(trained, NUM_RECOGNISED).x, found.x)
     active = metrics.get("active_units")
     collapse = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
     if collapse and np.all(splits.train.x == splits.train.x[:1]):
