@@ -47,6 +47,8 @@ class Config(OneGroupConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for field in ("channels", "num_blocks"):
+            require(field, getattr(self, field), getattr(self, field) != (), "at least one number")
         at_least(self, 1, "warmup_cycles")
         at_least(self, 0, "free_bits")
         require("encoder_noise", self.encoder_noise, 0 <= self.encoder_noise <= 1, "0 to 1")

@@ -25,6 +25,9 @@ from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import OptimizerName, cosine_optimizer
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
 
+SMALLEST_MAP, LARGEST_WITH_BLOCKS = 8, 16  # pixels a side: blocks on larger maps would take most of the time
+CHANNELS, LEAST_CHANNELS = 96, 12  # of the smallest map, halved with every doubling of the side
+
 
 @dataclass(frozen=True)
 class Config(OneGroupConfig):
@@ -33,8 +36,10 @@ class Config(OneGroupConfig):
     default_size: ClassVar[int] = 64
 
     net: Net = "resnet"
-    channels: tuple[int, ...] = (32, 64, 128)
-    num_blocks: tuple[int, ...] = (0, 1, 1)
+    channels: tuple[int, ...] = ()
+    """channels, of each halving of the image; by default as many halvings as lead to 8 pixels, the last one of 96"""
+    num_blocks: tuple[int, ...] = ()
+    """residual blocks per halving, one number for all or one for each; by default one where the map has 16 pixels"""
     latent_dim: int = 64
     num_components: int = 1
     """logistics in the mixture of every pixel"""
@@ -43,9 +48,9 @@ class Config(OneGroupConfig):
     optimizer: OptimizerName = "adamax"
     learning_rate: float = 2e-3
     clip_norm: float | None = 200.0
-    steps: int = 3_000
+    steps: int = 5_000
     batch_size: int = 32
-    eval_every: int = 250
+    eval_every: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,12 +59,13 @@ class Config(OneGroupConfig):
     def quick(self) -> "Config":
         """Return a copy for a short run, of a minute or so."""
         small = {"channels": (8, 16), "num_blocks": (0, 1), "latent_dim": 32, "nll_samples": 20}
-        return replace(self, **small, steps=400, eval_every=100)
+        return replace(self, **small, steps=400, eval_every=100, warmup_steps=50)
 
 
 def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
     likelihood, prepare = pixels_of("logistic_mixture", spec, num_components=config.num_components)
+    config = with_networks_by_size(config, spec)
     vae = gaussian_vae(likelihood=likelihood, spec=spec, activation=nn.silu, **config.networks())
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
@@ -82,6 +88,17 @@ def build(config: Config, spec: DataSpec) -> System:
         hparams={"warmup_steps": config.warmup_steps},
     )
     return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
+
+
+def with_networks_by_size(config: Config, spec: DataSpec) -> Config:
+    """Return a configuration with the channels and blocks that suit the images, where none are given."""
+    sides = [-(-min(spec.shape[:2]) // 2)]
+    while sides[-1] > SMALLEST_MAP:
+        sides.append(-(-sides[-1] // 2))
+    widths = tuple(max(LEAST_CHANNELS, CHANNELS >> i) for i in reversed(range(len(sides))))
+    channels = config.channels or widths
+    num_blocks = tuple(int(side <= LARGEST_WITH_BLOCKS) for side in sides) if channels == widths else (1,)
+    return replace(config, channels=channels, num_blocks=config.num_blocks or num_blocks)
 
 
 def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:

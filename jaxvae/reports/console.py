@@ -30,7 +30,9 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
             print(f"warning: {text}")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png")) if folder else []
     if figures:
-        first = "samples.png" if "samples.png" in figures else figures[0]
+        # Of many values, drawn pixels have noise beside which nothing is seen.
+        wanted = ["sample_means.png", "samples.png"] if "bits_per_dim" in metrics else ["samples.png"]
+        first = next((name for name in wanted if name in figures), figures[0])
         print(f"Figures:  {folder}/figures/ ({len(figures)} files; begin with {first})")
     print(f"Numbers:  {folder}/summary.json")
     if folder and (folder / REPORT).exists():

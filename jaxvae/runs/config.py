@@ -153,8 +153,8 @@ class OneGroupConfig(VAEConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, 1, "latent_dim", "num_flows")
-        require("channels", self.channels, min(self.channels, default=0) >= 1, "at least one, of at least 1")
-        sound = min(self.num_blocks, default=-1) >= 0 and len(self.num_blocks) in (1, len(self.channels))
+        require("channels", self.channels, min(self.channels, default=1) >= 1, "numbers of at least 1")
+        sound = min(self.num_blocks, default=0) >= 0 and len(self.num_blocks) in (0, 1, len(self.channels))
         require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 to below 1")
         at_least(self, 0, "warmup_steps", "weight_decay")
