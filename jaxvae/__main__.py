@@ -15,7 +15,7 @@ from jaxvae.exits import ending, ending_by_signal
 
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
 VERBS = (
-    *("train", "list", "info", "report", "compare", "export", "explore"),
+    *("train", "list", "info", "report", "compare", "export", "explore", "verify"),
     *("sample", "reconstruct", "interpolate", "traverse", "complete", "denoise"),
     *("encode", "decode", "score", "classify"),
 )

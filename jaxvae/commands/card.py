@@ -12,7 +12,6 @@ import jax
 from jaxvae.commands.given import said
 from jaxvae.reports.next_command import own_modules
 from jaxvae.runs.measures import MAIN, main_numbers, written
-from jaxvae.runs.state import state_of
 from jaxvae.runs.trained import Trained
 
 LIBRARIES = ("jaxvae", "jax", "flax", "optax", "numpy")
@@ -32,7 +31,7 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
       samples: file with samples beside the card, None where there is none.
     """
     record, config, spec = trained.record, trained.config, trained.spec
-    summary = state_of(trained.folder).summary if trained.folder is not None else {}
+    summary = trained.summary
     images = len(spec.shape) == 3
     num = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(trained.params))
     rows = {

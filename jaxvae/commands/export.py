@@ -23,6 +23,8 @@ class Flags(ModelFlags, OutFlags, SeedFlags):
     """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
     licence: str = "not stated"
     """of the model, as CC-BY-4.0, for the card"""
+    half: bool = False
+    """keep the numbers of the model in 16 bits, three digits, for half the size; they load as 32 bits again"""
 
 
 def run(flags: Flags) -> None:
@@ -30,7 +32,7 @@ def run(flags: Flags) -> None:
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".safetensors",), folder=True, own=OWN)
     trained = load_model(flags)
     with writing(place, mark=False) as path:
-        trained.save(path, overwrite=True)
+        trained.save(path, overwrite=True, half=flags.half)
         if path.is_dir():
             is_drawn = _draw_samples(trained, path / SAMPLES, flags.seed)
             text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None)

@@ -31,7 +31,7 @@ class ModelFlags:
     """Which model."""
 
     run: Path = positional("RUN")
-    """folder of a run, or a model that was exported or saved"""
+    """folder of a run, a model that was exported or saved, or the name of a shipped one, as digits-vae"""
     imports: tuple[str, ...] = ()
     """modules of your own that define parts of the model"""
 

@@ -61,7 +61,7 @@ def run(flags: Flags) -> None:
     """Print what there is to know of a model."""
     trained = load_model(flags)
     place = trained.folder or flags.run
-    state = state_of(place) if place.is_dir() else RunState("exported", trained.record)
+    state = state_of(place) if trained.folder else RunState("exported", trained.record, trained.summary)
     print(f"{place}: {trained.system.name}, {state}")
     for name, text in about(trained, state):
         print(f"  {name:<11} {text}")

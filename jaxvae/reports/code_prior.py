@@ -1,6 +1,7 @@
 """Report of a prior over codes with its VQ-VAE: a likelihood bound and generated images."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,13 @@ from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.figures import NUM_SAMPLES, draw_samples, figures_of, save_curves
 from jaxvae.reports.introduction import Introduction
-from jaxvae.reports.report import validation_means
 from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import write_summary
-from jaxvae.reports.values import negative_log_px
+from jaxvae.reports.values import negative_log_px, validation_means
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
-from jaxvae.types import Splits
+from jaxvae.systems.two_stages import HasStages
+from jaxvae.types import Dataset, Splits
 
 NUM_NEAREST = 24
 
@@ -88,6 +89,21 @@ def evaluate_code_prior(
         "rate_bits_per_dim": float(np.mean(nll)) * unit,
     }
     return metrics, lambda: draw_code_prior(prior, codec, images)
+
+
+def evaluate_two_stages(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Return the metrics of a prior that was loaded with its VQ-VAE, and a function that draws their figures.
+
+    Args:
+      trained: both as one model of images.
+      splits: the images.
+    """
+    stages, state = require(trained.system, HasStages), trained.model_state
+    codec = replace(trained, system=stages.codec, params=state["params"], model_state=state["state"])
+    coded = encode_as_codes(codec.system, codec.params, codec.model_state, splits.test)
+    test = Dataset(np.concatenate([grid.reshape(len(grid), -1) for grid in coded.codes], axis=1), splits.test.labels)
+    codes = splits._replace(test=test)  # which is the part that is looked at
+    return evaluate_code_prior(replace(trained, system=stages.prior), codes, codec, splits)
 
 
 def draw_code_prior(prior: Trained, codec: Trained, images: Splits) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxvae import capabilities
 from jaxvae.capabilities import find
 from jaxvae.errors import UserError
 from jaxvae.reports.autoencoder import evaluate_autoencoder
 from jaxvae.reports.autoregressive import evaluate_autoregressive
 from jaxvae.reports.classifier import evaluate_classifier
+from jaxvae.reports.code_prior import evaluate_two_stages
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
 from jaxvae.reports.introduction import Introduction, introduce_examples
@@ -20,11 +19,12 @@ from jaxvae.reports.overfitting import overfitting
 from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import read_summary, write_summary
 from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
-from jaxvae.reports.values import evaluated
+from jaxvae.reports.values import validation_means
 from jaxvae.reports.vqvae import evaluate_vqvae
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity
+from jaxvae.systems.two_stages import HasStages
 from jaxvae.types import Splits, System
 
 
@@ -49,6 +49,7 @@ TRAINING = (
 # What a system is reported as: the first of its capabilities in this order.
 EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
     (capabilities.Classifies, Evaluation(evaluate_classifier)),
+    (HasStages, Evaluation(evaluate_two_stages)),
     (capabilities.Codes, Evaluation(evaluate_vqvae)),
     (capabilities.Scores, Evaluation(evaluate_vae)),
     (capabilities.ScoresExactly, Evaluation(evaluate_autoregressive)),
@@ -118,12 +119,6 @@ def evaluation_of(system: System) -> Evaluation:
             return evaluation
     able = ", ".join(type(one).__name__ for one in system.use) or "nothing"
     raise UserError(f"{system.name} can do {able}, of which there is no report: give report(..., evaluation=...).")
-
-
-def validation_means(trained: Trained, splits: Splits) -> dict[str, float]:
-    """Return the validation metrics, means of `evaluate`, by which runs are compared."""
-    values = evaluated(trained, splits.valid)
-    return {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}
 
 
 # ---------- private

@@ -9,13 +9,19 @@ import numpy as np
 from jaxvae.capabilities import Codes, require
 from jaxvae.runs.trained import Trained
 from jaxvae.training import evaluation_batch_size, in_batches, make_evaluator
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params
+from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Splits
 
 
 def evaluated(trained: Trained, dataset: Dataset) -> dict[str, np.ndarray]:
     """Return what `evaluate` gives of every example, [N, ...] by name; of these names only `loss` is in any system."""
     evaluate = make_evaluator(trained.system, _batch_size(trained, dataset.x))
     return evaluate(trained.params, trained.model_state, dataset)
+
+
+def validation_means(trained: Trained, splits: Splits) -> dict[str, float]:
+    """Return the validation metrics, means of `evaluate`, by which runs are compared."""
+    values = evaluated(trained, splits.valid)
+    return {name: float(np.mean(value)) for name, value in values.items() if value.ndim == 1}
 
 
 def negative_log_px(trained: Trained, x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """A trained model as one `.safetensors` file, or as a folder of `model.safetensors` and `config.json`.
 
 Arrays are named by their place, `params/encoder/conv_0/kernel`. The metadata of the file have the version of this
-format, a hash of all that is in the file, and `config`, which a folder has beside it.
+format, a hash of all that is in the file, and `config`, which a folder has beside it; and `halved`, the names of the
+float32 arrays that are kept as float16, and read as float32 again.
 """
 
 import hashlib
@@ -40,7 +41,13 @@ def is_export(place: str | Path) -> bool:
 
 
 def save_model(
-    place: str | Path, record: Mapping[str, Any], params: Params, model_state: ModelState, *, overwrite: bool = False
+    place: str | Path,
+    record: Mapping[str, Any],
+    params: Params,
+    model_state: ModelState,
+    *,
+    overwrite: bool = False,
+    half: bool = False,
 ) -> Path:
     """Write a trained model, whole or not at all.
 
@@ -50,17 +57,22 @@ def save_model(
       params: pytree of arrays.
       model_state: the same.
       overwrite: whether to replace a model that is there.
+      half: whether to round arrays of float32 to 16 bits, three digits.
 
     Returns:
       The place.
 
     Raises:
-      UserError: if there is something already, arrays are of an unusual type, or the place cannot be written.
+      UserError: if there is something already, arrays are of an unusual type or too large for 16 bits, or the place
+        cannot be written.
     """
     place = located(place)
     config = json.dumps(record, indent=2)
     arrays, keys = _host_arrays(_named(Best(params, model_state)))
+    halved = _halved(arrays) if half else {}
+    arrays |= halved
     metadata = {"jaxvae": VERSION, "keys": json.dumps(keys)} | ({"config": config} if _is_file(place) else {})
+    metadata |= {"halved": json.dumps(sorted(halved))} if halved else {}
     contents = safetensors.numpy.save(arrays, {**metadata, "sha256": _digest(arrays, metadata)})
     files = (
         {place: contents} if _is_file(place) else {place / _CONFIG: f"{config}\n".encode(), place / _ARRAYS: contents}
@@ -162,6 +174,15 @@ def _host_arrays(leaves: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict
     return arrays, keys
 
 
+def _halved(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of float32 as float16."""
+    singles = {name: array for name, array in arrays.items() if array.dtype == np.float32}
+    for name, array in singles.items():
+        if array.size and not np.abs(array).max() <= np.finfo(np.float16).max:
+            raise UserError(f"{name} has numbers that 16 bits do not hold: write the model without half.")
+    return {name: array.astype(np.float16) for name, array in singles.items()}
+
+
 def _digest(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
@@ -210,6 +231,8 @@ def _leaves(path: Path) -> dict[str, Any]:
     leaves: dict[str, Any] = dict(arrays)
     for name, kind in json.loads(metadata["keys"]).items():
         leaves[name] = jax.random.wrap_key_data(jnp.asarray(arrays[name]), impl=kind)
+    for name in json.loads(metadata.get("halved", "[]")):
+        leaves[name] = arrays[name].astype(np.float32)
     return leaves
 
 

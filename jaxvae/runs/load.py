@@ -1,18 +1,19 @@
-"""Load a trained model from a run's folder, or from what `Trained.save` wrote."""
+"""Load a trained model from a run's folder, from what `Trained.save` wrote, or by the name of a shipped one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxvae.capabilities import Codes, Encodes, find
-from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
 from jaxvae.runs.files import FORMAT, read_json
+from jaxvae.runs.pretrained import model_at
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
 from jaxvae.systems.first_stage import abstract_variables
+from jaxvae.systems.two_stages import of_images
 from jaxvae.training import Checkpoints
 from jaxvae.training.checkpoint import Best
 from jaxvae.training.checksums import other_arrays
@@ -26,19 +27,20 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
     """Load a trained model, without its data, to encode, decode, sample and score.
 
     Args:
-      place: the folder of a run, or a folder or `.safetensors` file that `Trained.save` wrote. The folder of a study
-        stands for its best run on the validation set.
+      place: the folder of a run, a folder or `.safetensors` file that `Trained.save` wrote, or the name of a shipped
+        model, as "digits-vae". The folder of a study stands for its best run on the validation set.
       imports: modules of your own, or of installed packages, that define parts of the model; nothing else outside
         jaxvae is imported. What was listed once counts for all that is loaded later in the same process.
       system: the system, of a run whose parts cannot be described; by default it is rebuilt from its description.
 
     Returns:
-      The model with the best parameters on the validation set.
+      The model with the best parameters on the validation set; a prior over codes with the VQ-VAE below as one model of
+      images.
 
     Raises:
       UserError: if there is no trained model, it is of another version, damaged, or has parts that are not imported.
     """
-    place = model_place(located(place))
+    place = model_place(model_at(place))
     record = record_of(place)
     system = system or system_of(record, place, imports)
     best = variables_of(place, system)
@@ -102,7 +104,7 @@ def system_of(record: Mapping[str, Any], place: Path, imports: Sequence[str] = (
         case {"name": str(name), "hparams": dict(hparams), "parts": dict(parts)} if _are_numbers(hparams):
             made = rebuild(parts, imports)
             if all(hasattr(made, part) for part in PARTS) and isinstance(made.spec, DataSpec):
-                return loaded(name, made, hparams)
+                return loaded(name, of_images(made), hparams)
         case {"reason": str(reason)}:
             raise UserError(f"{place} does not describe its model ({reason}): load(place, system=...).")
     raise UserError(f"{place} does not describe its model as expected: its config.json is damaged.")
@@ -179,7 +181,7 @@ def load_start(place: str | Path, system: System) -> Best:
     Raises:
       UserError: as `load`; if they do not fit the system.
     """
-    place = model_place(located(place))
+    place = model_place(model_at(place))
     record_of(place)
     there = saved_arrays(place) if is_export(place) else _arrays_of(place)
     if there and (other := other_arrays(_shapes_of(system, place)._asdict(), there)):

@@ -11,7 +11,6 @@ import jax
 from jaxvae import viz
 from jaxvae.applications.generation import sample
 from jaxvae.capabilities import Generates, find
-from jaxvae.runs.files import read_json
 from jaxvae.runs.measures import MAIN, main_numbers, written
 
 NUM_SAMPLES, COLUMNS = 16, 8
@@ -28,20 +27,13 @@ def html_of(trained: Any) -> str:
     rows = [("images", f"{record['num_train']:,} of {shape}" if record.get("num_train") else shape)]
     rows += [(name, str(trained.config[name])) for name in ("data", "latent_dim", "steps") if name in trained.config]
     rows += [(words, f"{trained.training[name]:,}") for name, words in TRAINED.items() if name in trained.training]
-    metrics = _metrics(trained.folder)
+    metrics = trained.summary.get("metrics", {})
     rows += [(MAIN[name].name, f"{written(metrics, name)} {MAIN[name].unit}".strip()) for name in main_numbers(metrics)]
     cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows)
     return f"<div><b>{html.escape(trained.system.name)}</b><table>{cells}</table>{_samples(trained)}</div>"
 
 
 # ---------- private
-
-
-def _metrics(folder: Path | None) -> dict[str, Any]:
-    if folder is None or not (folder / "summary.json").exists():
-        return {}
-    summary = read_json(folder / "summary.json")
-    return summary.get("metrics", {}) if isinstance(summary, dict) else {}
 
 
 def _samples(trained: Any) -> str:

@@ -19,7 +19,7 @@ class RunState(NamedTuple):
 
     kind: Kind
     record: Mapping[str, Any] = {}  # its `config.json`
-    summary: Mapping[str, Any] = {}  # its `summary.json`, {} before the end
+    summary: Mapping[str, Any] = {}  # its `summary.json`, or what an exported model keeps of it, {} before the end
     steps: int = 0  # of the newest checkpoint
     asked: int = 0  # steps of the whole training, 0 where that is not one training
     best: Mapping[str, Any] = {}  # the best record of the validation set so far, {} before the first evaluation
@@ -46,7 +46,8 @@ def state_of(place: Path) -> RunState:
     except UserError as error:
         return RunState("damaged", problem=str(error))
     if (place / "model.safetensors").exists():
-        return RunState("exported", record)
+        kept = record.get("summary")
+        return RunState("exported", record, kept if isinstance(kept, dict) else {})
     summary = _summary(place)
     checkpoints = place / "checkpoints"
     if not checkpoints.is_dir() and "system" not in record:  # of several runs, which have their own

@@ -11,6 +11,7 @@ from jaxvae.errors import UserError
 from jaxvae.runs.export import save_model
 from jaxvae.runs.latents import recorded_latents
 from jaxvae.runs.notebook import html_of
+from jaxvae.runs.state import state_of
 from jaxvae.types import Dataset, DataSpec, ModelState, Params, System
 
 
@@ -52,20 +53,28 @@ class TrainedModel:
         """
         return recorded_latents(self.record)
 
-    def save(self, place: str | Path, *, overwrite: bool = False) -> Path:
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """Numbers of the test set, versions, ...: `summary.json` of a run, or what `save` kept of it; {} of others."""
+        return dict(self.record.get("summary", {})) if self.folder is None else state_of(self.folder).summary
+
+    def save(self, place: str | Path, *, overwrite: bool = False, half: bool = False) -> Path:
         """Write the model where `load` finds it: a folder, or one file if the name ends in `.safetensors`.
 
         Args:
           place: new folder or file.
           overwrite: whether to replace what is there.
+          half: whether to round numbers to 16 bits, three digits, for half the size; `load` gives float32 again.
 
         Returns:
           The place.
 
         Raises:
-          UserError: if there is something already, or it cannot be written.
+          UserError: if there is something already, numbers are too large for 16 bits, or it cannot be written.
         """
-        return save_model(place, dict(self.record), self.params, self.model_state, overwrite=overwrite)
+        kept = {name: value for name, value in self.summary.items() if name not in ("experiment", "config", "figures")}
+        record = {**self.record, **({"summary": kept} if kept else {})}
+        return save_model(place, record, self.params, self.model_state, overwrite=overwrite, half=half)
 
     def _repr_html_(self) -> str:
         """How a notebook shows it."""
