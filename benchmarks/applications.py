@@ -1,4 +1,7 @@
-"""The suite `applications`: what a person calls on a trained model, against the bare jitted function below it."""
+"""The suite `applications`: what a person calls on a trained model, against the bare jitted function below it.
+
+And the start: seconds to the first images of a shipped model.
+"""
 
 from collections.abc import Iterator
 
@@ -7,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.data import bumps
+from benchmarks.first_output import first_outputs
 from benchmarks.inference import VAES, initial
 from benchmarks.models import Model, make_model
 from benchmarks.options import Options
@@ -20,7 +24,9 @@ BOUND = 1.3  # times the bare function's seconds, that a method may take
 
 
 def applications(options: Options) -> Iterator[Record]:
-    """Measure `Trained.sample` and `Trained.encode` against the jitted decoder and encoder of the same model."""
+    """Measure `Trained.sample` and `Trained.encode` against the jitted decoder and encoder, and cold starts."""
+    if not options.models:
+        yield from first_outputs(options)
     num = 200 if options.quick else 10_000
     for name in options.chosen(VAES):
         model = make_model(name)

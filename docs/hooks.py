@@ -1,15 +1,26 @@
-"""A hook of mkdocs: `::: jaxvae.flows.*` on a page stands for every module of that package."""
+"""Hooks of mkdocs: `::: jaxvae.flows.*` stands for every module of a package; pictures of shipped models are there."""
 
 import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
 PACKAGE = re.compile(r"^::: ([\w.]+)\.\*$", re.M)
+SAMPLES = re.compile(r"\(\.\./\.\./jaxvae/pretrained/([\w-]+)/samples\.png\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Return the files of the site with the samples of shipped models, which are not below `docs`."""
+    for path in sorted((ROOT / "jaxvae" / "pretrained").glob("*/samples.png")):
+        files.append(File.generated(config, f"guides/{path.parent.name}.png", abs_src_path=str(path)))
+    return files
 
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:
-    """Return the text of a page with the modules of its packages."""
-    return with_modules(markdown, Path(__file__).parents[1])
+    """Return the text of a page with the modules of its packages, and samples of shipped models where they are."""
+    return SAMPLES.sub(r"(\1.png)", with_modules(markdown, ROOT))
 
 
 def with_modules(markdown: str, root: Path) -> str:

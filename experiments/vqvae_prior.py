@@ -14,7 +14,6 @@ import numpy as np
 
 from experiments import vqvae
 from jaxvae import data
-from jaxvae.capabilities import Codes, find
 from jaxvae.errors import UserError
 from jaxvae.likelihoods import categorical
 from jaxvae.nets import AutoregressiveDecoder, GridContext
@@ -149,7 +148,7 @@ def _given_codec(config: Config, spec: DataSpec) -> Trained:
         value = getattr(config, field)
         require(field, value, value is None, "none beside --codec, which has its own")
     codec, place = load(config.codec), config.codec
-    if find(codec.system, Codes) is None:
+    if not isinstance(codec.system.parts, VQVAEParts):
         raise UserError(f"--codec {place} is a run of {codec.system.name}, expected one of vqvae.")
     require_images(f"--codec {place}", codec.system, spec, classes=True)
     return codec

@@ -27,6 +27,7 @@ FLOORS = [
 INSIDE_FUNCTIONS = {
     "matplotlib",
     "mlxtend",
+    "orbax",
     "PIL",
     "scipy",
     "skimage",

@@ -15,20 +15,23 @@ def test_readme_is_short(readme):
     assert len(readme.splitlines()) <= 150
 
 
-def test_quick_start_has_two_lines_to_type(readme):
+def test_quick_start_has_three_lines_to_type(readme):
     section = re.search(r"^## Quick start$(.*?)^## ", readme, re.S | re.M)[1]
-    run, test = re.findall(r"^```sh\n(.*?)^```", section, re.S | re.M)
-    assert run.count("\n") == test.count("\n") == 1
+    use, run, test = re.findall(r"^```sh\n(.*?)^```", section, re.S | re.M)
+    assert use.count("\n") == run.count("\n") == test.count("\n") == 1
+    assert "python -m jaxvae sample digits-vae" in use
     assert "python -m experiments.binary_vae" in run
     assert 'python -m pytest -n 2 -m "not slow"' in test
 
 
 @pytest.mark.slow
-def test_python_block_runs_as_it_stands(readme, tmp_path, monkeypatch):
+def test_python_blocks_run_as_they_stand(readme, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M)
+    first, block = re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M)
     assert len(block.splitlines()) <= 20
     names = {}
+    exec(first, names)
+    assert names["digits"].shape == (16, 28, 28, 1)
     exec(block, names)
     assert names["new"].shape == (16, 28, 28, 1)
     assert names["codes"].shape == (50, 16)

@@ -1,10 +1,11 @@
-"""`python -m benchmarks.pages`: write the pages of results and the README's table from the records."""
+"""`python -m benchmarks.pages`: write the pages of results, the README's table, and the page of shipped models."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.pages.cards import shipped_page
 from benchmarks.pages.render import HEADLINES, into_readme, pages
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ def written(root: Path = ROOT, results: Path = RESULTS) -> dict[Path, str]:
     made = pages(results)
     readme = root / "README.md"
     files = {root / "docs" / "results" / name: text for name, text in made.items() if name != HEADLINES}
+    files[root / "docs" / "guides" / "shipped.md"] = shipped_page()
     return files | {readme: into_readme(readme.read_text(), made[HEADLINES])}
 
 

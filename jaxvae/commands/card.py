@@ -21,7 +21,7 @@ NO_FLAGS = frozenset(
 )
 
 
-def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
+def card(trained: Trained, name: str, licence: str, samples: str | None, *, half: bool = False) -> str:
     """Return the card of a model in Markdown.
 
     Args:
@@ -29,6 +29,7 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
       name: of the folder that it is exported to.
       licence: of the model.
       samples: file with samples beside the card, None where there is none.
+      half: whether its numbers are kept in 16 bits.
     """
     record, config, spec = trained.record, trained.config, trained.spec
     summary = trained.summary
@@ -40,13 +41,16 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
         "classes": ", ".join(spec.classes) or str(spec.num_classes or ""),
         "data": config.get("data", ""),
         "training examples": f"{record['num_train']:,}" if "num_train" in record else "",
-        "hash of the data": record.get("data", ""),
+        "hash of the data": trained.data_hash or "",
         "started from": record.get("init_from") or "",
-        "command": f"`{command}`" if (command := command_of(record)) else "",
+        "command of the first stage": _code(command_of(record["stage"])) if "stage" in record else "",
+        "command": _code(command_of(record)),
         "steps": f"{summary['steps']:,}" if "steps" in summary else "",
         "device": summary.get("device", ""),
         "date": summary.get("date", ""),
         "versions": versions(record, summary),
+        "weights": "rounded to 16-bit floats; they load as 32-bit floats" if half else "",
+        "exported by": _code(exported_by(name, licence, half)),
         "licence": licence,
     }
     table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
@@ -81,6 +85,12 @@ def command_of(record: Mapping[str, Any]) -> str | None:
     return None
 
 
+def exported_by(name: str, licence: str, half: bool) -> str:
+    """Return the command that makes such a folder of a run."""
+    words = ["python", "-m", "jaxvae", "export", "RUN", "--out", name, "--licence", licence]
+    return shlex.join([*words, *(["--half"] if half else [])])
+
+
 def versions(record: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """Return the versions that trained a model, or where that is not known those that export it."""
     known = summary.get("versions")
@@ -99,6 +109,10 @@ def usage(name: str, modules: Sequence[str]) -> list[str]:
 
 
 # ---------- private
+
+
+def _code(command: str | None) -> str:
+    return f"`{command}`" if command else ""
 
 
 def _flags(config: Mapping[str, Any], left_out: frozenset[str] = frozenset()) -> list[str]:

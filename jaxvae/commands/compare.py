@@ -12,6 +12,7 @@ from jaxvae.commands.output import check_place, writing
 from jaxvae.errors import UserError
 from jaxvae.runs.files import read_records
 from jaxvae.runs.measures import MAIN, main_numbers
+from jaxvae.runs.pretrained import model_at
 from jaxvae.runs.state import RunState, state_of
 from jaxvae.viz import save_compared
 
@@ -41,7 +42,7 @@ def run(flags: Flags) -> None:
     place = None
     if flags.out is not None:
         place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png",), folder=False)
-    found = list(dict.fromkeys(member for given in flags.runs for member in members(given.expanduser())))
+    found = list(dict.fromkeys(member for given in flags.runs for member in members(model_at(given))))
     if len(found) < 2:
         raise UserError(f"There is {found[0] if found else 'no run'} to be compared: expected two runs or more.")
     states = {str(folder): state_of(folder) for folder in found}

@@ -8,6 +8,7 @@ from jaxvae.commands.card import card
 from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.pictures import columns_of
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
@@ -24,7 +25,7 @@ class Flags(ModelFlags, OutFlags, SeedFlags):
     licence: str = "not stated"
     """of the model, as CC-BY-4.0, for the card"""
     half: bool = False
-    """keep the numbers of the model in 16 bits, three digits, for half the size; they load as 32 bits again"""
+    """keep the weights as 16-bit floats, of three digits, for half the size; they load as 32-bit floats again"""
 
 
 def run(flags: Flags) -> None:
@@ -35,7 +36,7 @@ def run(flags: Flags) -> None:
         trained.save(path, overwrite=True, half=flags.half)
         if path.is_dir():
             is_drawn = _draw_samples(trained, path / SAMPLES, flags.seed)
-            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None)
+            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None, half=flags.half)
             (path / CARD).write_text(text, encoding="utf-8")
     written = place if place.is_file() else f"{place}: {', '.join(sorted(one.name for one in place.iterdir()))}"
     print(f"{trained.system.name} in {written}.")
@@ -48,8 +49,9 @@ def _draw_samples(trained: Trained, path: Path, seed: int) -> bool:
     """Draw samples of a model that generates images, and say whether it does."""
     if find(trained.system, Generates) is None:
         return False
-    images = trained.sample(NUM, seed=seed)
+    columns = columns_of(trained)
+    images = trained.sample(NUM - NUM % (columns or 1), seed=seed)
     if images.ndim != 4:
         return False
-    save_grid(path, images)
+    save_grid(path, images, columns)
     return True

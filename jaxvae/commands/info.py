@@ -85,7 +85,7 @@ def about(trained: Trained, state: RunState) -> Iterator[tuple[str, str]]:
         yield "classes", f"{spec.num_classes}" + (f": {', '.join(spec.classes[:10])}" if spec.classes else "")
     size = f", resized to {config['image_size']}" if config.get("image_size") else ""
     source = f"{config['data']}{size}, " if config.get("data") else ""
-    hashed = f", hash {record['data']}" if record.get("data") else ""
+    hashed = f", hash {trained.data_hash}" if trained.data_hash else ""
     yield "trained on", f"{source}{record.get('num_train', 0):,} {'images' if images else 'rows'}{hashed}"
     if record.get("init_from"):
         yield "begun from", record["init_from"]

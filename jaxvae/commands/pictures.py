@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxvae.capabilities import GeneratesClasses, find
 from jaxvae.commands.output import SHEET, ending, image_names, writing
 from jaxvae.errors import UserError
 from jaxvae.progress import progress
+from jaxvae.runs.trained import Trained
 
 MOST = 100  # images on a contact sheet
+MOST_COLUMNS = 20  # of classes beside each other
 
 
 def write_pictures(
@@ -66,6 +69,12 @@ def write_images(folder: Path, names: Sequence[str], images: np.ndarray) -> None
         inner.mkdir(parents=True, exist_ok=True)
     for name, image in progress(list(zip(names, as_bytes(images), strict=True)), "writing images"):
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(folder / name)
+
+
+def columns_of(trained: Trained) -> int | None:
+    """Return how many samples stand in a row: one of each class, of a model that draws the classes in turn."""
+    classes = trained.spec.num_classes if find(trained.system, GeneratesClasses) else 0
+    return classes if 0 < classes <= MOST_COLUMNS else None
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:

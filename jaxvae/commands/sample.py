@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxvae.capabilities import Generates, GeneratesClasses, find, require
+from jaxvae.capabilities import Generates, require
 from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, ending, writing
-from jaxvae.commands.pictures import write_pictures
+from jaxvae.commands.pictures import columns_of, write_pictures
 from jaxvae.errors import UserError
 from jaxvae.viz import save_grid
-
-MOST_COLUMNS = 20  # of classes beside each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +45,7 @@ def run(flags: Flags) -> None:
             np.savez_compressed(path, points=images)
         print(f"{what} in {place}.")
         return
-    in_turn = label is None and find(trained.system, GeneratesClasses) is not None
-    columns = trained.spec.num_classes if in_turn and trained.spec.num_classes <= MOST_COLUMNS else None
+    columns = columns_of(trained) if label is None else None
     where = write_pictures(place, images, None, lambda path, num: save_grid(path, images[:num], columns))
     print(f"{what} in {where}.")
 

@@ -97,18 +97,17 @@ def other_data(trained: Trained, splits: Splits, spec: DataSpec) -> list[str]:
       splits: the data.
       spec: of these.
     """
-    record = trained.record.get("stage", trained.record)  # the first stage is of the images
     of_images = len(trained.spec.shape) == 3
     if not of_images or (tuple(spec.shape), spec.num_values) != (tuple(trained.spec.shape), trained.spec.num_values):
         raise UserError(
             f"{trained.system.name} is of examples {list(trained.spec.shape)} of {trained.spec.num_values} values, the "
             f"data are {list(spec.shape)} of {spec.num_values}: expected those of the training."
         )
-    num, expected = len(splits.train.x), record.get("num_train")
+    num, expected = len(splits.train.x), trained.record.get("num_train")
     differences = [f"{num:,} training images, {expected:,} were trained on"] if expected not in (None, num) else []
     digest = splits_digest(splits)
-    if record.get("data") not in (None, digest):
-        differences.append(f"hash {digest}, that of the training is {record['data']}")
+    if trained.data_hash not in (None, digest):
+        differences.append(f"hash {digest}, that of the training is {trained.data_hash}")
     return differences
 
 

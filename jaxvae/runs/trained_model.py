@@ -46,6 +46,11 @@ class TrainedModel:
         return self.system.spec
 
     @property
+    def data_hash(self) -> str | None:
+        """Hash of the images that it was trained on, see `jaxvae.data.digest`; of a second stage those of the first."""
+        return self.record.get("stage", self.record).get("data")
+
+    @property
     def latents(self) -> LatentStatistics | None:
         """Mean and standard deviation of the codes of the training images, a group of latents each.
 

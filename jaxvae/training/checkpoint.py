@@ -8,8 +8,6 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
-import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from jaxvae.errors import UserError
 from jaxvae.training.checksums import changed_arrays, digests, loop_digest, other_arrays
@@ -49,7 +47,11 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | Path, keep: int = 2, read_only: bool = False) -> None:
-        self.folder = Path(folder).absolute()
+        # Slow to import, and of no use to whoever loads a model that was exported.
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+        self.folder, self._args = Path(folder).absolute(), ocp.args
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.LatestN(keep),
             cleanup_tmp_directories=not read_only,
@@ -83,9 +85,9 @@ class Checkpoints:
         loop, trees = saved.loop._asdict(), {"state": state, "best": best._asdict()}
         sums = {name: digests(tree) for name, tree in trees.items()}
         hashes = {"loop": loop_digest({"sums": sums, **loop}), **sums}
-        arguments = ocp.args.Composite(
-            **{name: ocp.args.StandardSave(tree) for name, tree in trees.items()},
-            loop=ocp.args.JsonSave({**loop, "sha256": hashes}),
+        arguments = self._args.Composite(
+            **{name: self._args.StandardSave(tree) for name, tree in trees.items()},
+            loop=self._args.JsonSave({**loop, "sha256": hashes}),
         )
         self._reported(lambda: self._manager.save(step, args=arguments, force=True))
 
@@ -170,7 +172,7 @@ class Checkpoints:
         for name, like in likes.items():
             if name in sums and (other := other_arrays(like, sums[name])):
                 raise UserError(f"Checkpoint {step} in {self.folder} is of another model: {name}.{other}.")
-        restored = self._read(step, {name: ocp.args.StandardRestore(like) for name, like in likes.items()})
+        restored = self._read(step, {name: self._args.StandardRestore(like) for name, like in likes.items()})
         for name, tree in restored.items():
             if name in sums and (changed := changed_arrays(tree, sums[name])):
                 raise self._damage(step, f"is damaged, {name}.{changed[0]} is not what was saved")
@@ -179,7 +181,7 @@ class Checkpoints:
     def _loop(self, step: int) -> tuple[LoopState, dict[str, dict[str, str]]]:
         """What the loop remembers, and the hashes of the trees; version 0.1 saved none."""
         try:
-            record = dict(self._read(step, {"loop": ocp.args.JsonRestore()})["loop"])
+            record = dict(self._read(step, {"loop": self._args.JsonRestore()})["loop"])
             sums = dict(record.pop("sha256", {"loop": loop_digest({"sums": {}, **record})}))
             whole, loop = sums.pop("loop") == loop_digest({"sums": sums, **record}), LoopState(**record)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -192,7 +194,7 @@ class Checkpoints:
 
     def _read(self, step: int, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            found = self._manager.restore(step, args=ocp.args.Composite(**arguments))
+            found = self._manager.restore(step, args=self._args.Composite(**arguments))
             return {name: found[name] for name in arguments}
         except Exception as error:  # Orbax raises many kinds
             raise self._damage(step, f"cannot be read, it is damaged or of another model ({_reason(error)})") from error

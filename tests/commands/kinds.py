@@ -53,7 +53,7 @@ KINDS = {
     "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), EXACT),
     "m2": (lambda: of_experiment("semi_supervised", method="m2"), ("sample", "classify")),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
-    "code_prior": (code_prior, ("sample",)),
+    "code_prior": (code_prior, ("sample", *CODED)),
     "flow": (flow, ("sample",)),
 }
 

@@ -12,7 +12,7 @@ from jaxvae.data.npz import read_npz
 from tests.commands.kinds import KINDS, SPEC
 
 pytestmark = pytest.mark.slow
-OTHERS = {"train", "list", "info", "report", "compare", "export"}  # which all models have, or none
+OTHERS = {"train", "list", "info", "report", "compare", "export", "verify"}  # which all models have, or none
 NAMES = [f"{name}/{i}.{ending}" for i, name in enumerate(SPEC.classes) for ending in ("bmp", "png")]
 FILES = [f"{name}.png" for name in NAMES]  # of names that would be the same
 

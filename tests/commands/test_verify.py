@@ -103,6 +103,11 @@ def test_how_data_differ_is_said():
         "32 training images, 31 were trained on",
         f"hash {digest}, that of the training is 0",
     ]
-    assert other_data(replace(trained, record={"stage": trained.record, "data": "of codes"}), splits, spec) == []
+    assert (
+        other_data(
+            replace(trained, record={"num_train": 32, "stage": {"data": digest}, "data": "of codes"}), splits, spec
+        )
+        == []
+    )
     with pytest.raises(UserError, match="is of examples"):
         other_data(trained, splits, spec._replace(num_values=256))

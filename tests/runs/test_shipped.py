@@ -1,0 +1,79 @@
+"""The models that travel in the package: small, whole, of the cards beside them, and as good as these say."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import jaxvae as jv
+from jaxvae.__main__ import main
+from jaxvae.commands.card import card
+from jaxvae.runs.export import saved_arrays
+from jaxvae.runs.pretrained import shipped
+
+MODELS = ("digits-pixelcnn", "digits-vae", "digits-vqvae")
+MOST_BYTES = 4_000_000
+# What is no dependency of the core.
+EXTRAS = ("tyro", "tqdm", "matplotlib", "PIL", "sklearn", "skimage", "mlxtend", "tensorboardX", "tensorflow_datasets")
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_all_are_there_and_small():
+    assert tuple(shipped()) == MODELS
+    files = [path for place in shipped().values() for path in place.iterdir()]
+    assert {path.name for path in files} == {"config.json", "model.safetensors", "card.md", "samples.png"}
+    assert len(files) == 4 * len(MODELS)
+    assert sum(path.stat().st_size for path in files) < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_card_configuration_and_weights_agree(name, elsewhere):
+    model, text = jv.load(name), (shipped()[name] / "card.md").read_text()
+    licence = re.search(r"^\| licence \| (.*) \|$", text, re.M)[1]
+    assert licence.startswith("CC-BY-SA-3.0")  # that of MNIST
+    for author in ("LeCun", "Cortes"):
+        assert author in licence
+    assert text == card(model, name, licence, "samples.png", half=True)
+    assert "| data | digits |" in text
+    assert "`python -m experiments." in text
+    assert model.data_hash in text
+    assert model.summary["steps"] == model.config["steps"]
+    assert len(model.summary["metrics"]) > 4
+    assert any(kind.startswith("float16") for kind in saved_arrays(shipped()[name]).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_are_the_same_for_a_seed(name, elsewhere):
+    model = jv.load(name)
+    samples = model.sample(16, seed=1)
+    assert samples.shape == (16, 28, 28, 1)
+    np.testing.assert_array_equal(samples, jv.load(name).sample(16, seed=1))
+    assert (samples != model.sample(16, seed=2)).any()
+    # As bright as digits, with empty margins.
+    assert 0.08 < samples.mean() < 0.2
+    assert samples[:, :2].mean() < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_the_numbers_of_the_card_hold(name, elsewhere, capsys):
+    main(["verify", name])
+    assert re.search(r"All \d+ numbers hold\.", capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_the_core_alone_draws_digits():
+    program = f"""
+import sys
+sys.modules |= dict.fromkeys({EXTRAS})
+import jaxvae as jv
+print(jv.load("digits-vae").sample(16).shape)"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.stderr) == ("(16, 28, 28, 1)\n", "")
