@@ -22,9 +22,15 @@ python -m jaxvae sample digits-vae --num 64 --out sheet.png
 ```
 
 A run or an export in the working directory that has such a name is meant before the shipped model, and that is said.
-`--init-from` and `jv.train(init_from=...)` take the names too: a training on your own images of the same size goes on
-from such a model. `verify` computes the numbers of a card again from the images, for which it needs the extra
-`experiments`, and ends with status 1 if one does not hold:
+`--init-from` and `jv.train(init_from=...)` take the names too, so that the training of a model of the same networks on
+your own images begins there:
+
+```sh
+python -m experiments.binary_vae --data folder:photos --image-size 28 --init-from digits-vae
+```
+
+`verify` computes the numbers of a card again from the digits, for which it needs the extra `experiments`, and ends with
+status 1 if one does not hold:
 
 ```sh
 python -m jaxvae verify digits-vae

@@ -1,5 +1,6 @@
 """The card of a model that is given away: what it is, what it was trained on and how, its numbers, its licence."""
 
+import json
 import math
 import platform
 import shlex
@@ -103,7 +104,13 @@ def versions(record: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
 def usage(name: str, modules: Sequence[str]) -> list[str]:
     """Return how the model is used, in Python and from a shell, with the modules that define parts of it."""
     imports, flags = (f", imports={list(modules)}", f" --import {' '.join(modules)}") if modules else ("", "")
-    python = ["```python", "import jaxvae as jv", "", f"model = jv.load({name!r}{imports})  # this folder", "```"]
+    python = [
+        "```python",
+        "import jaxvae as jv",
+        "",
+        f"model = jv.load({json.dumps(name)}{imports})  # this folder",
+        "```",
+    ]
     shell = ["```sh", f"python -m jaxvae info {shlex.quote(name)}{flags}", "```"]
     return ["", "## Use it", "", *python, "", *shell]
 
@@ -116,11 +123,11 @@ def _code(command: str | None) -> str:
 
 
 def _flags(config: Mapping[str, Any], left_out: frozenset[str] = frozenset()) -> list[str]:
-    """A configuration as flags: what is null has none, what is true has no value."""
+    """A configuration as flags: what is null has none, what is true or false has no value."""
     words = []
     for name, value in config.items():
-        if value is None or value is False or name in left_out:
+        if value is None or name in left_out:
             continue
-        values = value if isinstance(value, list) else [] if value is True else [value]
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        values = value if isinstance(value, list) else [] if isinstance(value, bool) else [value]
+        words += [f"--{'no-' * (value is False)}{name.replace('_', '-')}", *map(str, values)]
     return words

@@ -59,7 +59,7 @@ class Flags(SeedFlags):
     nll_samples: int = 500
     """importance samples per test image for the likelihood of a vae"""
     init_from: Path | None = None
-    """a trained model of the same networks to start from"""
+    """a trained model of the same networks to start from, or the name of a shipped one"""
     resume: bool = False
     """continue the run in OUT from its latest checkpoint"""
     out: Path

@@ -11,7 +11,7 @@ from jaxvae.runs.trained import Trained
 from jaxvae.types import DataSpec, Splits
 
 # Another processor or version rounds otherwise, and a model that is kept in 16 bits is rounded: what follows from that.
-RELATIVE = 5e-4
+RELATIVE = 1e-3
 COUNTS, COUNT = ("active_units", "used_codes", "dead_codes"), 0.01  # of units and codes: one in a hundred, or one
 # Numbers of samples: where a pixel is drawn given those before it, a rounding changes all that follow.
 OF_SAMPLES, DRAWN = frozenset({"foreground_of_samples", "sharpness", "sharpness_of_samples"}), 0.15

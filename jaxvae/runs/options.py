@@ -26,7 +26,7 @@ class Options:
     one_at_a_time: bool = False
     """vary the fields of --sweep one at a time, the others at their first values, as in an ablation; seeds all"""
     init_from: Path | None = None
-    """folder of a finished run of the same model to initialise the parameters from"""
+    """run or exported model of the same networks to start from, or the name of a shipped one, as digits-vae"""
     imports: tuple[str, ...] = ()
     """modules of your own that define parts of the models that are loaded"""
     keep: int = 2

@@ -46,6 +46,9 @@ def parse(config: Any, prog: str, description: str, *, trains: bool, sweeps: boo
             groups[_group_of(name)][name] = defaults[name]
     groups["first"]["quick"] = False
     kinds["quick"], help_texts["quick"] = bool, QUICK
+    # Settings are true or false, --flip or --no-flip, as cards write them; how to run is said or not said.
+    alone: Any = tyro.conf.FlagCreatePairsOff
+    kinds |= {name: alone[kinds[name]] for name in ("quick", *_fields(Options()))}
     command = dataclasses.make_dataclass(
         "Command",
         [
@@ -55,7 +58,7 @@ def parse(config: Any, prog: str, description: str, *, trains: bool, sweeps: boo
         ],
     )
     default = command(**{f.name: f.type() for f in dataclasses.fields(command)})  # type: ignore[operator]
-    markers = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    markers = (tyro.conf.OmitArgPrefixes,)
     found = tyro.cli(command, prog=prog, description=description, default=default, config=markers)
     values = {k: v for group in dataclasses.fields(command) for k, v in _fields(getattr(found, group.name)).items()}
     return _made(type(config), values), _made(Options, values), values["quick"]

@@ -82,7 +82,7 @@ def test_a_tampered_number_and_other_data_are_found(runs, tmp_path, capsys):
 
 
 def test_tolerances_by_hand():
-    assert tolerance("nll", -80.0, 500) == pytest.approx(0.04)
+    assert tolerance("nll", -80.0, 500) == pytest.approx(0.08)
     assert tolerance("active_units", 32, 500) == 1
     assert tolerance("used_codes_1", 500, 500) == 5
     assert tolerance("nll_k", 500, 500) == 0
