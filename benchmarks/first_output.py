@@ -62,7 +62,8 @@ def cold(words: list[str], cache: Path) -> Measure:
             done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
             seconds = time.perf_counter() - began
         if done.returncode:
-            raise UserError(f"The command {' '.join(words)} failed: {done.stderr[-200:]}")
+            why = (done.stderr.splitlines() or [f"status {done.returncode}"])[-1]
+            raise UserError(f"The command {' '.join(words)} failed: {why}")
         return seconds
 
     return measure
