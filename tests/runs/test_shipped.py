@@ -4,13 +4,14 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import jaxvae as jv
 from jaxvae.__main__ import main
 from jaxvae.commands.card import card
-from jaxvae.runs.export import saved_arrays
 from jaxvae.runs.pretrained import shipped
 
 MODELS = ("digits-pixelcnn", "digits-vae", "digits-vqvae")
@@ -45,7 +46,9 @@ def test_card_configuration_and_weights_agree(name, elsewhere):
     assert model.data_hash in text
     assert model.summary["steps"] == model.config["steps"]
     assert len(model.summary["metrics"]) > 4
-    assert any(kind.startswith("float16") for kind in saved_arrays(shipped()[name]).values())
+    arrays = safetensors.numpy.load_file(shipped()[name] / "model.safetensors")
+    assert {array.dtype.kind + str(array.itemsize) for array in arrays.values() if array.dtype.kind == "f"} == {"f2"}
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(model.params)} == {"float32"}
 
 
 @pytest.mark.slow
