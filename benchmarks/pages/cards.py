@@ -35,6 +35,8 @@ status 1 if one does not hold:
 ```sh
 python -m jaxvae verify digits-vae
 ```
+
+`digits-classifier` draws nothing: reports of models of digits ask it how many of their samples are digits.
 """
 
 

@@ -88,6 +88,7 @@ def test_tolerances_by_hand():
     assert tolerance("nll_k", 500, 500) == 0
     assert tolerance("error", 0.02, 500) == pytest.approx(2 / 500)
     assert tolerance("foreground_of_samples", 0.2, 500) == pytest.approx(0.03)
+    assert tolerance("recognised_samples_stderr", 0.02, 500) == pytest.approx(0.003)
     assert Checked("nll", 80.0, 80.04, 0.05).holds
     assert not Checked("nll", 80.0, 79.94, 0.05).holds
     assert not Checked("nll", 80.0, float("nan"), 0.05).holds
