@@ -206,7 +206,9 @@ def _mean_of_bins(location: Array, log_scale: Array, num_values: int) -> Array:
     """E[x] of a discretised logistic, the sum of P(x > v) over v = 0 to V - 2, elementwise."""
     inverse = jnp.exp(-_limited(log_scale))
     edges = (2.0 * jnp.arange(num_values - 1) + 1.0) / (num_values - 1) - 1.0
-    return jnp.sum(jax.vmap(lambda edge: jax.nn.sigmoid(inverse * (location - edge)))(edges), axis=0)
+    # One edge after another: XLA takes ten times as long on a CPU for a sum along a new axis.
+    add = lambda total, edge: (total + jax.nn.sigmoid(inverse * (location - edge)), None)  # noqa: E731
+    return jax.lax.scan(add, jnp.zeros_like(location), edges)[0]
 
 
 def _even_noise(num_channels: int) -> np.ndarray:
