@@ -17,7 +17,7 @@ FLOORS = [
     {"systems"},
     {"applications"},
     {"runs"},
-    {"reports", "explorer"},
+    {"reports", "explorer", "exchange"},
     {"studies"},
     {"commands"},
     {"__main__"},
@@ -25,8 +25,10 @@ FLOORS = [
 ]
 # Optional or slow packages: imported where they are used.
 INSIDE_FUNCTIONS = {
+    "jax2onnx",
     "matplotlib",
     "mlxtend",
+    "onnxruntime",
     "PIL",
     "scipy",
     "skimage",

@@ -22,7 +22,7 @@ NO_FLAGS = frozenset(
 )
 
 
-def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
+def card(trained: Trained, name: str, licence: str, samples: str | None, use: Sequence[str] | None = None) -> str:
     """Return the card of a model in Markdown.
 
     Args:
@@ -30,6 +30,7 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
       name: of the folder that it is exported to.
       licence: of the model.
       samples: file with samples beside the card, None where there is none.
+      use: lines that say how the files beside the card are used, by default that the folder is loaded.
     """
     record, config, spec = trained.record, trained.config, trained.spec
     summary = state_of(trained.folder).summary if trained.folder is not None else {}
@@ -52,8 +53,9 @@ def card(trained: Trained, name: str, licence: str, samples: str | None) -> str:
     }
     table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
     lines = [f"# {name}", "", *([f"![samples]({samples})", ""] if samples else []), "| | |", "| --- | --- |", *table]
-    modules = sorted(set(own_modules(record.get("system", {}))))
-    return "\n".join([*lines, *numbers(summary), *usage(name, modules)]) + "\n"
+    if use is None:
+        use = usage(name, sorted(set(own_modules(record.get("system", {})))))
+    return "\n".join([*lines, *numbers(summary), *use]) + "\n"
 
 
 def numbers(summary: Mapping[str, Any]) -> list[str]:

@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from jaxvae.capabilities import Generates, find
 from jaxvae.commands.card import card
+from jaxvae.commands.export_functions import NAME as FUNCTIONS
+from jaxvae.commands.export_functions import require_packages, usage_of, write_functions
 from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.exchange.functions import NAMES
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
 CARD, SAMPLES, NUM = "card.md", "samples.png", 64
 OWN = frozenset({"config.json", "model.safetensors", CARD, SAMPLES})
+OF_FUNCTIONS = frozenset({FUNCTIONS, *(f"{name}.{ending}" for name in NAMES for ending in ("stablehlo", "onnx"))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,19 +26,27 @@ class Flags(ModelFlags, OutFlags, SeedFlags):
 
     out: Path
     """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
+    format: Literal["safetensors", "stablehlo", "onnx"] = "safetensors"
+    """safetensors for jaxvae; for programs without it, what the model can do as functions, stablehlo for JAX or onnx"""
     licence: str = "not stated"
     """of the model, as CC-BY-4.0, for the card"""
 
 
 def run(flags: Flags) -> None:
     """Write the model and its card."""
-    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".safetensors",), folder=True, own=OWN)
-    trained = load_model(flags)
+    endings = (".safetensors",) if flags.format == "safetensors" else ()
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=endings, folder=True, own=OWN | OF_FUNCTIONS)
+    if flags.format != "safetensors":
+        require_packages(flags.format)
+    trained, use = load_model(flags), None
     with writing(place, mark=False) as path:
-        trained.save(path, overwrite=True)
+        if flags.format == "safetensors":
+            trained.save(path, overwrite=True)
+        else:
+            use = usage_of(write_functions(path, trained, flags.format))
         if path.is_dir():
             is_drawn = _draw_samples(trained, path / SAMPLES, flags.seed)
-            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None)
+            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None, use)
             (path / CARD).write_text(text, encoding="utf-8")
     written = place if place.is_file() else f"{place}: {', '.join(sorted(one.name for one in place.iterdir()))}"
     print(f"{trained.system.name} in {written}.")

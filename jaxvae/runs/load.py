@@ -76,6 +76,11 @@ def record_of(place: Path) -> dict[str, Any]:
     Raises:
       UserError: if there is none, it is of another version, or damaged.
     """
+    if (place / "functions.json").exists():
+        raise UserError(
+            f"{place} has functions for programs without jaxvae, see its card.md: expected a run, or what `export` "
+            "writes as safetensors."
+        )
     record = read_record(place) if is_export(place) else read_json(place / "config.json")
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         raise UserError(f"{place} has no record of a run in its config.json: it is damaged, or something else.")
