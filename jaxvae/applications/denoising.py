@@ -61,7 +61,7 @@ def denoise(
         keys = evaluation_keys(start, size, key)
         return _consensus(draws.draw, decodes.decode, params, model_state, keys, batch.x, num_samples)
 
-    return np.clip(in_batches(one, dataset, size), 0, 1)
+    return np.clip(in_batches(one, dataset, size, shown="denoising"), 0, 1)
 
 
 def corrupt(x: np.ndarray, noise: NoiseName, level: float, key: PRNGKey) -> np.ndarray:

@@ -52,7 +52,7 @@ def posterior(
         keys = evaluation_keys(start, size, key)
         return _moments(draw, params, model_state, keys, batch.x, spec.num_values)
 
-    return in_batches(one, dataset._replace(labels=None), size)
+    return in_batches(one, dataset._replace(labels=None), size, shown="posteriors")
 
 
 # ---------- private

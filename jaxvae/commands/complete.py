@@ -13,6 +13,7 @@ from jaxvae.commands.pictures import as_bytes, numbered, write_pictures
 from jaxvae.data.files import find_files
 from jaxvae.data.for_model import load_files
 from jaxvae.errors import UserError
+from jaxvae.runs.trained import Trained
 from jaxvae.types import DataSpec
 from jaxvae.viz import save_rows
 
@@ -34,11 +35,16 @@ class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """the means of the pixels in place of draws, of a model that has some"""
 
 
+def needed(trained: Trained) -> Completes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Completes)
+
+
 def run(flags: Flags) -> None:
     """Complete images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    able = require(trained.system, Completes)
+    able = needed(trained)
     dataset = load_images(flags, trained)
     unknown = load_mask(flags.mask.expanduser(), dataset.names, trained.spec, resize=flags.resize)
     labels = dataset.labels if able.num_classes else None

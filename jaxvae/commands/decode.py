@@ -10,6 +10,7 @@ from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags, positional
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
 
@@ -23,11 +24,16 @@ class Flags(ModelFlags, OutFlags, SeedFlags):
     """a folder for a PNG file of every code; NAME.png for one picture of all; NAME.npz for arrays"""
 
 
+def needed(trained: Trained) -> Codes | Decodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+
+
 def run(flags: Flags) -> None:
     """Decode codes and write the images."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    needed(trained)
     shapes = code_shapes(trained.system, trained.params, trained.model_state)
     table = read_codes(flags.codes.expanduser(), shapes)
     images = trained.decode(table.parts if len(table.parts) > 1 else table.parts[0], seed=flags.seed)

@@ -16,6 +16,7 @@ from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.errors import UserError
 from jaxvae.evaluation import psnr
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_rows
 
 Noise = Literal["gaussian", "masking", "salt_and_pepper", "dropout"]
@@ -38,13 +39,18 @@ class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """latents for every image, of a VAE, whose decoded images are averaged"""
 
 
+def needed(trained: Trained) -> Codes | Decodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+
+
 def run(flags: Flags) -> None:
     """Denoise images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     if (flags.noise is None) != (flags.level is None):
         raise UserError("--noise and --level belong together: give both, or neither of images that are noisy.")
     trained = load_model(flags)
-    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    needed(trained)
     dataset = load_images(flags, trained, noisy=flags.noise is None)
     given = in_unit(dataset, trained.spec)
     noisy = given

@@ -10,7 +10,7 @@ from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.errors import UserError
 from jaxvae.explorer import explore
-from jaxvae.explorer.parts import functions_of
+from jaxvae.explorer.parts import Functions, functions_of
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
@@ -29,11 +29,16 @@ class Flags(ModelFlags, OutFlags):
     """NAME.html"""
 
 
+def needed(trained: Trained) -> Functions:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return functions_of(trained.system)
+
+
 def run(flags: Flags) -> None:
     """Write the page."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".html",), folder=False)
     trained = load_model(flags)
-    functions_of(trained.system)  # before images are read for a model that cannot be explored
+    needed(trained)  # before images are read for a model that cannot be explored
     dataset = _images(flags, trained)
     x, labels = (None, None) if dataset is None else (dataset.x, dataset.labels)
     title = None if trained.folder else flags.run.expanduser().resolve().stem

@@ -11,6 +11,7 @@ from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags, SomeImageFlag
 from jaxvae.commands.given import load_model, load_some
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_interpolations
 
 
@@ -30,11 +31,16 @@ class Flags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
     """slerp is an arc, linear the straight line, norm its directions with lengths between those of the ends"""
 
 
+def needed(trained: Trained) -> Encodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Encodes)
+
+
 def run(flags: Flags) -> None:
     """Decode points between two codes and write the images."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require(trained.system, Encodes)
+    needed(trained)
     first, last = load_some(flags, trained, (flags.first, flags.last))
     images = trained.interpolate(first, last, flags.num, path=flags.path, seed=flags.seed)
     title = f"From {Path(flags.first).name} to {Path(flags.last).name}"

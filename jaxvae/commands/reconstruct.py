@@ -10,6 +10,7 @@ from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import in_unit, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_reconstructions
 
 
@@ -21,11 +22,16 @@ class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """a folder for a PNG file of every image; NAME.png for one picture of pairs; NAME.npz for arrays"""
 
 
+def needed(trained: Trained) -> Codes | Decodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+
+
 def run(flags: Flags) -> None:
     """Reconstruct images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    needed(trained)
     dataset = load_images(flags, trained)
     originals, images = in_unit(dataset, trained.spec), trained.reconstruct(dataset.x, seed=flags.seed)
     draw = lambda path, num: save_reconstructions(path, originals[:num], images[:num])  # noqa: E731

@@ -11,6 +11,7 @@ from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, ending, writing
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.errors import UserError
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
 MOST_COLUMNS = 20  # of classes beside each other
@@ -32,11 +33,16 @@ class Flags(ModelFlags, OutFlags, SeedFlags):
     """the means of the pixels in place of draws, of a model that has some: smoother, without noise"""
 
 
+def needed(trained: Trained) -> Generates:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Generates)
+
+
 def run(flags: Flags) -> None:
     """Draw images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require(trained.system, Generates)
+    needed(trained)
     label = flags.label if flags.label in (None, *trained.spec.classes) else _number(str(flags.label))
     images = trained.sample(flags.num, label=label, temperature=flags.temperature, means=flags.means, seed=flags.seed)
     what = f"{len(images):,} {'means of samples' if flags.means else 'samples'} of {trained.system.name}"

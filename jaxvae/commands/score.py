@@ -10,6 +10,7 @@ from jaxvae.capabilities import HasJoint, Infers, Scores, ScoresExactly, require
 from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.runs.trained import Trained
 
 NAMED = 3  # of the least likely images
 
@@ -26,11 +27,16 @@ class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """whether q(z | x) is also fitted to every image, for the amortisation gap: what the encoder loses of the ELBO"""
 
 
+def needed(trained: Trained) -> ScoresExactly | Scores:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
+
+
 def run(flags: Flags) -> None:
     """Score images and write the numbers."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
     trained = load_model(flags)
-    able = require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
+    able = needed(trained)
     if flags.refit:
         require(trained.system, HasJoint)
         require(trained.system, Infers)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.applications.traversal import most_varied
+from jaxvae.applications.traversal import check_has_range, most_varied
 from jaxvae.capabilities import Encodes, require
 from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags, SomeImageFlags
 from jaxvae.commands.given import load_model, load_some
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import numbered, write_pictures
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_rows
 
 MOST = 16  # latents that are shown where none are asked for
@@ -29,11 +30,18 @@ class Flags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
     """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
 
 
+def needed(trained: Trained) -> Encodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    able = require(trained.system, Encodes)
+    check_has_range(trained.system, trained.latents)
+    return able
+
+
 def run(flags: Flags) -> None:
     """Decode the codes of every row and write the images."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require(trained.system, Encodes)
+    needed(trained)
     image = None if flags.image is None else load_some(flags, trained, (flags.image,))[0]
     num_latents = code_shapes(trained.system, trained.params, trained.model_state)[0][0]
     dims = flags.dims or tuple(map(int, most_varied(trained.latents, num_latents)[:MOST]))

@@ -20,6 +20,7 @@ from tests.runs.small import BUILDS, SPEC
 FUNCTIONS = {
     "vae": {"encode": False, "decode": False, "score": True},  # whether they draw
     "colour": {"encode": False, "decode": False, "score": True},
+    "pixels": {"encode": False, "decode": True, "score": True},
     "groups": {"encode": True, "decode": False, "score": True},
     "vqvae": {"encode": False, "decode": False},
     "levels": {"encode": False, "decode": False},
