@@ -1,16 +1,14 @@
 """Write a model to give away: config.json, model.safetensors, a card that says what it is, samples."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from jaxvae.capabilities import Generates, find
 from jaxvae.commands.card import card
 from jaxvae.commands.export_functions import NAME as FUNCTIONS
 from jaxvae.commands.export_functions import require_packages, usage_of, write_functions
-from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import ExportFlags
 from jaxvae.exchange.functions import NAMES
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
@@ -20,19 +18,7 @@ OWN = frozenset({"config.json", "model.safetensors", CARD, SAMPLES})
 OF_FUNCTIONS = frozenset({FUNCTIONS, *(f"{name}.{ending}" for name in NAMES for ending in ("stablehlo", "onnx"))})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, OutFlags, SeedFlags):
-    """What is exported."""
-
-    out: Path
-    """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
-    format: Literal["safetensors", "stablehlo", "onnx"] = "safetensors"
-    """safetensors for jaxvae; for programs without it, what the model can do as functions, stablehlo for JAX or onnx"""
-    licence: str = "not stated"
-    """of the model, as CC-BY-4.0, for the card"""
-
-
-def run(flags: Flags) -> None:
+def run(flags: ExportFlags) -> None:
     """Write the model and its card."""
     endings = (".safetensors",) if flags.format == "safetensors" else ()
     place = check_place(flags.out, overwrite=flags.overwrite, endings=endings, folder=True, own=OWN | OF_FUNCTIONS)

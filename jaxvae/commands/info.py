@@ -3,7 +3,6 @@
 import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import ModuleType
 
 import jax
@@ -23,8 +22,9 @@ from jaxvae.commands import (
     score,
     traverse,
 )
-from jaxvae.commands.flags import ImageFlags, ModelFlags, called
+from jaxvae.commands.flags import ImageFlags, called
 from jaxvae.commands.given import load_model, said
+from jaxvae.commands.verb_flags import FLAGS, InfoFlags
 from jaxvae.data.for_model import check_takes_images
 from jaxvae.errors import UserError
 from jaxvae.reports.console import lines
@@ -48,12 +48,7 @@ VERBS: dict[ModuleType, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags):
-    """Which model."""
-
-
-def run(flags: Flags) -> None:
+def run(flags: InfoFlags) -> None:
     """Print what there is to know of a model."""
     trained = load_model(flags)
     place = trained.folder or flags.run
@@ -79,7 +74,7 @@ def takes(verb: ModuleType, trained: Trained) -> bool:
       trained: the model.
     """
     try:
-        if issubclass(verb.Flags, ImageFlags):
+        if issubclass(FLAGS[_name(verb)], ImageFlags):
             check_takes_images(trained.spec)
         verb.needed(trained)
     except UserError:

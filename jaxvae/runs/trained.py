@@ -22,6 +22,7 @@ from jaxvae.applications import (
     traversal,
 )
 from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.data.arrays import as_array, as_mask, as_noisy_examples
 from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.trained_model import TrainedModel
@@ -174,7 +175,7 @@ class Trained(TrainedModel):
         unknown = as_mask(mask, len(dataset.x), self.spec)
         return completion.complete(*self._model, dataset, unknown, _key(seed, COMPLETING), num, drawn=drawn)
 
-    def denoise(self, images: Any, *, num_samples: int = denoising.SAMPLES, seed: int = 0) -> np.ndarray:
+    def denoise(self, images: Any, *, num_samples: int = DENOISING_SAMPLES, seed: int = 0) -> np.ndarray:
         """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
 
         Args:
