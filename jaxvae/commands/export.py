@@ -4,12 +4,12 @@ from pathlib import Path
 
 from jaxvae.capabilities import Generates, find
 from jaxvae.commands.card import card
-from jaxvae.commands.export_functions import NAME as FUNCTIONS
 from jaxvae.commands.export_functions import require_packages, usage_of, write_functions
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.verb_flags import ExportFlags
 from jaxvae.exchange.functions import NAMES
+from jaxvae.runs.files import FUNCTIONS
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 

@@ -15,9 +15,9 @@ from jaxvae.exchange.onnx import TOLERANCE, NotConvertible, as_onnx, difference,
 from jaxvae.exchange.stablehlo import PLATFORMS, as_stablehlo, require_flatbuffers
 from jaxvae.exchange.tracing import BATCH, KEY, Batched, batched
 from jaxvae.progress import progress
+from jaxvae.runs.files import FUNCTIONS
 from jaxvae.runs.trained import Trained
 
-NAME = "functions.json"  # no `config.json`, which is of what jaxvae loads
 VERSION = 1  # of what `functions.json` says of functions
 Format = Literal["stablehlo", "onnx"]
 LIBRARIES = {"stablehlo": ("jax",), "onnx": ("jax", "jax2onnx", "onnxruntime")}
@@ -44,7 +44,7 @@ def write_functions(folder: Path, trained: Trained, kind: Format) -> dict[str, A
     """
     described, left_out = {}, {}
     functions = functions_of(trained.system, trained.params, trained.model_state)
-    for function in progress([batched(one) for one in functions], "functions"):
+    for function in progress(map(batched, functions), "functions", len(functions)):
         try:
             contents, numbers = _converted(function, kind)
         except NotConvertible as error:
@@ -69,7 +69,7 @@ def write_functions(folder: Path, trained: Trained, kind: Format) -> dict[str, A
         "functions": described,
         "left_out": left_out,
     }
-    (folder / NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / FUNCTIONS).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
 
 

@@ -9,7 +9,7 @@ from jaxvae.data.places import located
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
-from jaxvae.runs.files import FORMAT, read_json
+from jaxvae.runs.files import FORMAT, FUNCTIONS, read_json
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
 from jaxvae.systems.first_stage import abstract_variables
@@ -76,7 +76,7 @@ def record_of(place: Path) -> dict[str, Any]:
     Raises:
       UserError: if there is none, it is of another version, or damaged.
     """
-    if (place / "functions.json").exists():
+    if (place / FUNCTIONS).exists():
         raise UserError(
             f"{place} has functions for programs without jaxvae, see its card.md: expected a run, or what `export` "
             "writes as safetensors."
