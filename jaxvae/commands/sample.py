@@ -25,7 +25,8 @@ def run(flags: SampleFlags) -> None:
     trained = load_model(flags)
     needed(trained)
     label = flags.label if flags.label in (None, *trained.spec.classes) else _number(str(flags.label))
-    images = trained.sample(flags.num, label=label, temperature=flags.temperature, means=flags.means, seed=flags.seed)
+    temperature = flags.temperature[0] if len(flags.temperature) == 1 else flags.temperature
+    images = trained.sample(flags.num, label=label, temperature=temperature, means=flags.means, seed=flags.seed)
     what = f"{len(images):,} {'means of samples' if flags.means else 'samples'} of {trained.system.name}"
     if images.ndim != 4:
         if ending(place) != ".npz":

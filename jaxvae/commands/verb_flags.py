@@ -115,8 +115,9 @@ class SampleFlags(ModelFlags, OutFlags, SeedFlags):
     """how many"""
     label: str | None = None
     """class of all of them, its name or its number, of a model that knows classes; by default all in turn"""
-    temperature: float = 1.0
-    """below 1 images are more likely and less various, above 1 the other way round"""
+    temperature: tuple[float, ...] = (1.0,)
+    """below 1 images are more likely and less various, above 1 the other way round; one number, or one for every group
+    of latents"""
     means: bool = False
     """the means of the pixels in place of draws, of a model that has some: smoother, without noise"""
 

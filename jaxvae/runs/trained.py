@@ -42,7 +42,13 @@ class Trained(TrainedModel):
     """
 
     def sample(
-        self, num: int = 16, *, label: Any = None, temperature: float = 1.0, means: bool = False, seed: int = 0
+        self,
+        num: int = 16,
+        *,
+        label: Any = None,
+        temperature: float | Sequence[float] = 1.0,
+        means: bool = False,
+        seed: int = 0,
     ) -> np.ndarray:
         """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
 
@@ -50,7 +56,8 @@ class Trained(TrainedModel):
           num: of images.
           label: class of a model that knows classes, its number or its name, or one for each image; by default they
             are drawn in turn.
-          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`.
+          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`; of
+            several groups of latents, one number or one for each.
           means: whether to return E[x | z] in place of draws.
           seed: of the draws.
 
