@@ -187,7 +187,7 @@ class TopDownVAE(nn.Module):
 
     def _infer(self, x: Array, noise: Array | None = None, z: Array | None = None) -> tuple[Inferred, Array]:
         """Go down with images: latents drawn with noise [S, B, D], or given ones, and the last h."""
-        maps = self.encoder(x)
+        maps = [features[None] for features in self.encoder(x)]  # the same for all samples
         noises, given = (itertools.repeat(None) if one is None else self._parts(one) for one in (noise, z))
         h, found = self._first(noise if z is None else z), []
         for i, (layer, *source) in enumerate(zip(self.layers, noises, given, strict=False)):

@@ -53,7 +53,7 @@ class TopDownGroup(nn.Module):
 
         Args:
           h: map of the groups above, [..., h, w, channels].
-          features: the encoder's map, [B, h, w, c]; None without images.
+          features: the encoder's map, [1, B, h, w, c] of all samples; None without images.
           noise: with which e is drawn of q, [..., D].
           e: given, [..., D], in place of noise.
         """

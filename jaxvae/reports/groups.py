@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jaxvae import viz
+from jaxvae.applications.encoding import decode
 from jaxvae.applications.generation import sample
 from jaxvae.applications.groups import draw_latents, resample
 from jaxvae.capabilities import GeneratesTempered, HasGroups, find, require
@@ -26,14 +27,14 @@ def draw_groups(trained: Trained, folder: Path, key: PRNGKey) -> None:
       key: of the samples.
     """
     model = trained.system, trained.params, trained.model_state
-    bases, rows = draw_latents(*model, key, BASES), {}
+    bases = draw_latents(*model, key, BASES)
+    kept, rows = decode(*model, bases, key, same_noise=True), {}
     for group, (height, width, latents) in enumerate(require(trained.system, HasGroups).shapes):
-        each = [
-            resample(*model, jax.random.fold_in(key, i * COLUMNS + group), base, group, COLUMNS // BASES)
-            for i, base in enumerate(bases)
-        ]
-        rows[f"{group + 1}: {height}x{width}x{latents}"] = np.concatenate(each)
-    viz.save_rows(folder / "groups.png", rows, "Two samples, each row with another group of latents drawn anew")
+        anew = jax.random.fold_in(key, group)
+        drawn = [resample(*model, anew, base, group, COLUMNS // BASES - 1) for base in bases]
+        halves = [np.concatenate([image[None], images]) for image, images in zip(kept, drawn, strict=True)]
+        rows[f"{group + 1}: {height}x{width}x{latents}"] = np.concatenate(halves)
+    viz.save_rows(folder / "groups.png", rows, "Two samples, and in every row another group of latents drawn anew")
     if find(trained.system, GeneratesTempered) is not None:
         drawn = {t: sample(*model, key, COLUMNS, temperature=t) for t in TEMPERATURES}
         shown = {f"{t:g}": found.x if found.mean is None else found.mean for t, found in drawn.items()}

@@ -25,6 +25,7 @@ RUNS = {
     "beta_vae": ("--sweep", "beta=0.5,2.0", "num_train=10,40"),
     "flow_posterior": ("--sweep", "posterior=gaussian,radial", "seed=0,1", "--latent-dim", "4", "--num-columns", "2"),
     "pixel_cnn": ("--features", "8", "--class-conditional"),
+    "top_down_vae": ("--channels", "4", "--prior", "realnvp"),
 }
 MORE = {"flow_posterior": ("--num-reflections", "2")}
 
@@ -72,7 +73,7 @@ def test_run_leaves_a_folder_that_loads(name, runs, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior"])  # a single run and a study
+@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior", "top_down_vae"])  # single runs and a study
 def test_run_resumes(name, runs, tmp_path):
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
     folder = tmp_path / name / "a"
