@@ -190,7 +190,7 @@ def test_model_output_shapes(name):
 # ---------- jit
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["vae", "hierarchical", pytest.param("top_down", marks=pytest.mark.slow)])
 def test_bound_step_traces_once(name):
     model, x = MODELS[name](), images()
     params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]

@@ -99,7 +99,8 @@ class TopDownVAE(nn.Module):
 
         The encoder sees x, or `seen`, [B, H, W, C]: with noise, say. log p(x) stays above the bound, whatever it sees.
         """
-        found, h = self._infer(x if seen is None else seen, noise=self._noise(keys, x, num_samples))
+        maps = self.encoder(x if seen is None else seen)
+        found, h = self._infer(maps, noise=self._noise(keys, x, num_samples))
         return ELBOTerms(self._log_px(h, x), self._log_pz(found.z), self._log_qz(found)), found.q
 
     def kl_per_group(self, terms: ELBOTerms, q: GaussianParams) -> Array:
@@ -116,7 +117,7 @@ class TopDownVAE(nn.Module):
 
     def draw(self, keys: PRNGKey, x: Array, num_samples: int) -> Array:
         """Return samples of q(z | x), [S, B, D]."""
-        return self._infer(x, noise=self._noise(keys, x, num_samples))[0].z
+        return self._infer(self.encoder(x), noise=self._noise(keys, x, num_samples))[0].z
 
     def log_joint(self, x: Array, z: Array) -> Array:
         """Return log p(x, z), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
@@ -128,7 +129,9 @@ class TopDownVAE(nn.Module):
 
     def log_posterior(self, x: Array, z: Array) -> Array:
         """Return log q(z | x), x [B, H, W, C] and z [S, B, D] -> [S, B], nats."""
-        return jnp.sum(self._log_qz(self._infer(x, z=z)[0]), axis=-1)
+        maps = self.encoder(x)
+        # One latent of all images at a time: completions have hundreds of each, whose maps would fill the memory.
+        return jax.lax.map(lambda z: jnp.sum(self._log_qz(self._infer(maps, z=z[None])[0])[0], axis=-1), z)
 
     # What a trained model is used for.
 
@@ -139,7 +142,7 @@ class TopDownVAE(nn.Module):
         used.
         """
         del keys, num_samples
-        return (self._infer(x, noise=jnp.zeros((1, len(x), self._dim)))[0].z[0],)
+        return (self._infer(self.encoder(x), noise=jnp.zeros((1, len(x), self._dim)))[0].z[0],)
 
     def decode(self, z: Array) -> Any:
         """Return the likelihood's parameters for latents [..., D] of all groups."""
@@ -185,13 +188,14 @@ class TopDownVAE(nn.Module):
         nothing = jnp.zeros((len(x), self._dim))
         return draw_each(lambda key, stats: jax.random.normal(key, stats.shape), keys, nothing, num_samples)
 
-    def _infer(self, x: Array, noise: Array | None = None, z: Array | None = None) -> tuple[Inferred, Array]:
-        """Go down with images: latents drawn with noise [S, B, D], or given ones, and the last h."""
-        maps = [features[None] for features in self.encoder(x)]  # the same for all samples
+    def _infer(
+        self, maps: Sequence[Array], noise: Array | None = None, z: Array | None = None
+    ) -> tuple[Inferred, Array]:
+        """Go down with the encoder's maps: latents drawn with noise [S, B, D], or given ones, and the last h."""
         noises, given = (itertools.repeat(None) if one is None else self._parts(one) for one in (noise, z))
         h, found = self._first(noise if z is None else z), []
         for i, (layer, *source) in enumerate(zip(self.layers, noises, given, strict=False)):
-            h, inferred = layer(self._enlarged(h, i), maps[self.of_map[i]], *source)
+            h, inferred = layer(self._enlarged(h, i), maps[self.of_map[i]][None], *source)
             found.append(inferred)
         return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=-1), *found), h
 

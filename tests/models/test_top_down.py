@@ -51,7 +51,7 @@ def apply(method, *args, num_samples=None, model=MODEL, params=None):
 def infer(z):
     """What is inferred of given latents."""
     bound = MODEL.bind({"params": params_of(MODEL)})
-    return bound._infer(IMAGES, z=jnp.asarray(z, jnp.float32))[0]
+    return bound._infer(bound.encoder(IMAGES), z=jnp.asarray(z, jnp.float32))[0]
 
 
 @pytest.fixture(scope="module")
