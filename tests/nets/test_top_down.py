@@ -68,6 +68,13 @@ def test_maps_have_the_sizes_of_the_groups_and_enlarge_to_half_of_the_image(shap
     assert not params
 
 
+def test_small_maps_are_enlarged_step_by_step():
+    make = lambda h: Enlarge((28, 28, 1)).init_with_output(jax.random.key(0), h)  # noqa: E731
+    large, params = jax.eval_shape(make, jnp.ones((2, 2, 2, 3)))
+    assert large.shape == (2, 14, 14, 3)
+    assert set(params["params"]) == {f"{name}_{i}" for name in ("double", "block") for i in range(3)}
+
+
 def test_maps_of_an_image_depend_on_it_alone():
     groups = (Group(2, 3, 1), Group(4, 2, 1))
     net, x = BottomUp(groups), np.random.default_rng(0).random((3, 7, 7, 1), np.float32)

@@ -76,6 +76,7 @@ def test_default_sizes_fit_images_of_any_size(side):
         assert set(sizes) <= set(possible[1:])
         assert list(sizes) == sorted(sizes)
         assert sizes[0] <= 4
+        assert sizes[0] < sizes[-1]
         assert 4 < sizes[-1] <= 16 or side <= 8
         assert [sizes.count(size) for size in sorted(set(sizes))][1:] == [2] * (len(set(sizes)) - 1)
         assert len(make_groups(shape)) == len(sizes)
