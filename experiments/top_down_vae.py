@@ -6,6 +6,7 @@ what is drawn, those on large maps where its edges run; the figures draw one of 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,19 +14,21 @@ import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
 from jaxvae.data import flipped_pixels
+from jaxvae.data.notices import notice
 from jaxvae.flows import CouplingFlow
 from jaxvae.keys import split_each
 from jaxvae.priors import FlowPrior
 from jaxvae.runs.config import VAEConfig, at_least, require
+from jaxvae.runs.options import Options
 from jaxvae.studies.cli import main
 from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import network_dtype
-from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.pixels import PixelLikelihood, pixels_of
 from jaxvae.systems.top_down import make_groups, top_down_vae
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import OptimizerName, cosine_optimizer
-from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, StepInput, System
+from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Config(VAEConfig):
 def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
     groups = make_groups(spec.shape, config.sizes, config.channels, config.latents)
-    name = config.likelihood or ("bernoulli" if spec.shape[-1] == 1 else "logistic_mixture")
+    name = likelihood_name(config, spec)
     likelihood, prepare = pixels_of(name, spec, num_components=config.num_components)
     encoder_noise = config.encoder_noise if name == "bernoulli" else 0.0
     vae = top_down_vae(spec, likelihood, groups, dtype=network_dtype(config.precision), remat=config.remat)
@@ -114,5 +117,19 @@ def build(config: Config, spec: DataSpec) -> System:
     return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
 
 
+def likelihood_name(config: Config, spec: DataSpec) -> PixelLikelihood:
+    """Return the likelihood that is asked for, or suits the images."""
+    return config.likelihood or ("bernoulli" if spec.shape[-1] == 1 else "logistic_mixture")
+
+
+def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:
+    """Say what becomes of images that are not binary."""
+    if spec.num_values > 2 and "bernoulli" in {likelihood_name(config, spec) for config in configs}:
+        notice(
+            f"these images have {spec.num_values} values and are binarised anew at every visit, with their intensity "
+            "as the probability of a one; --likelihood logistic_mixture models the values themselves."
+        )
+
+
 if __name__ == "__main__":
-    main(Config, build, __doc__)
+    main(Config, build, __doc__, check=check)
