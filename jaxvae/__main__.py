@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxvae.commands.flags import called, parse
+from jaxvae.commands.verb_flags import FLAGS
 from jaxvae.exits import ending, ending_by_signal
 
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
@@ -22,7 +23,7 @@ VERBS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one verb; a verb's module is imported when it is asked for, so that help and `list` do not wait for JAX.
+    """Run one verb; its module is imported when its flags are right, so that neither help nor `list` waits for JAX.
 
     Args:
       arguments: the verb and its flags, by default those of the command line.
@@ -47,16 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit('error: the command line needs tyro, which is not installed: pip install "jaxvae[experiments]".')
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     with ending("nothing half-written is left.", "the number of images"), ending_by_signal():
-        module = importlib.import_module(f"jaxvae.commands.{verb}")
-        module.run(parse(module.Flags, verb, str(module.__doc__), given[1:]))
+        flags = parse(FLAGS[verb], verb, _about(verb), given[1:])
+        importlib.import_module(f"jaxvae.commands.{verb}").run(flags)
 
 
 def _introduction() -> str:
     """What `--help` says: every verb with the first sentence of its module."""
-    folder, width = Path(__file__).parent / "commands", max(map(len, VERBS))
-    texts = {verb: ast.get_docstring(ast.parse((folder / f"{verb}.py").read_text())) or "" for verb in VERBS}
-    lines = [f"  {verb:<{width}}  {text.splitlines()[0]}" for verb, text in texts.items()]
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {_about(verb).splitlines()[0]}" for verb in VERBS]
     return "\n".join([f"usage: {called()} VERB RUN ...", "", *lines, "", f"{called()} VERB --help shows its flags."])
+
+
+def _about(verb: str) -> str:
+    """What a verb does, by its module, which is not imported."""
+    path = Path(__file__).parent / "commands" / f"{verb}.py"
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
 if __name__ == "__main__":

@@ -32,11 +32,16 @@ class GeneratesClasses(NamedTuple):
 class GeneratesTempered(NamedTuple):
     """Samples new images nearer to what is most likely, or farther from it."""
 
-    # (key, params, model_state, classes [N], which say nothing to a model that knows none, temperature [] > 0)
+    # (key, params, model_state, classes [N], which say nothing to a model that knows none, temperature [] > 0, or one
+    # for each of several groups of latents, [L])
     sample: Callable[[PRNGKey, Params, ModelState, Array, Array], Samples]
+    num_groups: int = 1  # L
 
     verb = "draw images at another temperature than 1"
-    kinds = "VAEs and M2 with the prior N(0, I), autoregressive models of binary or softmax pixels, priors over codes"
+    kinds = (
+        "VAEs and M2 with the prior N(0, I), VAEs with a flow as prior, autoregressive models of binary or softmax "
+        "pixels, priors over codes"
+    )
 
 
 class Encodes(NamedTuple):
@@ -86,6 +91,16 @@ class HasPrior(NamedTuple):
 
     verb = "give the prior of its latents"
     kinds = "VAEs"
+
+
+class HasGroups(NamedTuple):
+    """Has several groups of latents side by side in the vector that is decoded, each given those before it."""
+
+    shapes: tuple[tuple[int, int, int], ...]  # (h, w, latents) of each
+    draw_prior: Callable[[Params, ModelState, PRNGKey], Array]  # keys [N] -> latents of the prior, [N, D]
+
+    verb = "draw groups of latents anew"
+    kinds = "top-down VAEs"
 
 
 class Scores(NamedTuple):

@@ -16,6 +16,7 @@ from jaxvae.types import Array, GaussianParams, PRNGKey
 
 LOG_VAR_LIMIT = 40.0  # the ratio of the largest and the smallest variance, exp(80), is still a float32
 _LOG_2PI = math.log(2.0 * math.pi)
+_ONE = math.log(math.expm1(1.0))  # its softplus is 1
 
 
 # ---------- normal
@@ -85,6 +86,34 @@ def normal_kl_to_standard(q: GaussianParams) -> Array:
     """Return KL(q || N(0, I)) per dimension, the shape of q (Kingma & Welling 2014, appendix B)."""
     log_var = _limited(q.log_var)
     return 0.5 * (jnp.exp(log_var) + jnp.square(q.mean) - 1.0 - log_var)
+
+
+def normal_relative(q: GaussianParams, p: GaussianParams) -> GaussianParams:
+    """Return a diagonal Gaussian q in the coordinates (z - mean_p) / sd_p, in which p is N(0, I).
+
+    Densities in these coordinates have the same ratio as in the old ones, and KL(q || p) is `normal_kl_to_standard`.
+
+    Args:
+      q: mean and log-variance, any shape.
+      p: the same shape.
+
+    Returns:
+      Mean and log-variance, the shape of q.
+    """
+    log_var_q, log_var_p = _limited(q.log_var), _limited(p.log_var)
+    return GaussianParams((q.mean - p.mean) * jnp.exp(-0.5 * log_var_p), log_var_q - log_var_p)
+
+
+def softplus_log_var(raw: Array) -> Array:
+    """Return the log-variance of a standard deviation that is softplus(raw), moved so that raw 0 is a variance of 1.
+
+    Limited to +-`LOG_VAR_LIMIT` / 2, so that the difference of two of them is a log-variance too. It is computed
+    without softplus(raw) itself, which is 0 in float32 from raw -104 on.
+    """
+    x = raw + _ONE
+    small = x < -15.0  # where softplus(x) is exp(x) (1 - exp(x) / 2) to the last digit
+    log_sd = jnp.where(small, x, jnp.log(_softplus(jnp.where(small, 0.0, x))))
+    return jnp.clip(2.0 * log_sd, -0.5 * LOG_VAR_LIMIT, 0.5 * LOG_VAR_LIMIT)
 
 
 # ---------- discrete

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -61,13 +61,19 @@ def progress_bar(total: int, unit: str, desc: str, initial: int = 0, show: bool 
     return bar
 
 
-def progress(items: Sequence[Item], name: str) -> Iterable[Item]:
-    """Iterate over items with a progress bar that appears after two seconds, in a terminal with tqdm."""
+def progress(items: Iterable[Item], name: str, total: int | None = None) -> Iterable[Item]:
+    """Iterate over items with a progress bar that appears after two seconds, in a terminal with tqdm.
+
+    Args:
+      items: what is done one after another.
+      name: what is going on.
+      total: number of items, where they do not know it.
+    """
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return items
-    return tqdm(items, desc=name, delay=2, leave=False, disable=None)  # None: only on a terminal
+    return tqdm(items, desc=name, total=total, delay=2, leave=False, disable=None)  # None: only on a terminal
 
 
 # ---------- private

@@ -43,6 +43,40 @@ def test_normal_log_prob_sums_events_of_any_shape():
     )
 
 
+def test_a_relative_normal_has_the_same_densities_and_the_same_kl():
+    relative = distributions.normal_relative(PARAMS, OTHER)
+    sd = np.exp(0.5 * np.asarray(OTHER.log_var))
+    e = (X - np.asarray(OTHER.mean)) / sd
+    expected = stats.norm.logpdf(X, MEAN, np.exp(LOG_VAR / 2)).sum() + np.log(sd).sum()
+    np.testing.assert_allclose(distributions.normal_log_prob(relative, jnp.asarray(e)), expected, rtol=1e-5)
+    kl = distributions.normal_kl_to_standard(relative)
+    np.testing.assert_allclose(kl, distributions.normal_kl(PARAMS, OTHER), rtol=1e-5)
+
+
+def test_softplus_log_var_is_that_of_a_softplus_deviation():
+    raw = np.linspace(-60.0, 60.0, 241)
+    sd = np.logaddexp(0.0, raw + np.log(np.expm1(1.0)))
+    found = distributions.softplus_log_var(jnp.asarray(raw, jnp.float32))
+    np.testing.assert_allclose(found, np.clip(2.0 * np.log(sd), -20.0, 20.0), rtol=1e-5, atol=1e-6)
+    slope = jax.vmap(jax.grad(distributions.softplus_log_var))(jnp.asarray(raw, jnp.float32))
+    free = np.abs(2.0 * np.log(sd)) < 19.9
+    expected = 2.0 * special.expit(raw + np.log(np.expm1(1.0))) / sd
+    np.testing.assert_allclose(slope[free], expected[free], rtol=1e-4)
+
+
+@pytest.mark.parametrize("raw", [-1e4, -200.0, -104.0, -100.0, 0.0, 100.0, 1e4])
+def test_kl_of_softplus_deviations_is_finite_at_the_ends(raw):
+    def kl(one, other, mean):
+        params = [GaussianParams(m, distributions.softplus_log_var(r)) for m, r in ((mean, one), (0.0, other))]
+        return distributions.normal_kl_to_standard(distributions.normal_relative(*params))
+
+    for other in (-200.0, 0.0, 200.0):
+        value, gradient = jax.value_and_grad(kl, argnums=(0, 1, 2))(jnp.float32(raw), jnp.float32(other), 0.5)
+        assert np.isfinite(value)
+        assert value >= 0.0
+        assert np.all(np.isfinite(gradient))
+
+
 @pytest.mark.parametrize("name", ["sample", "sample_and_log_prob"])
 def test_normal_sample_has_mean_and_variance(name):
     num = 20_000

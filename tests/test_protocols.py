@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jaxvae import flows, likelihoods, objectives, posteriors, priors
-from jaxvae.models import VAE, HierarchicalVAE
-from jaxvae.nets import MLP, ImageDecoder, MLPEncoder
+from jaxvae.models import VAE, HierarchicalVAE, TopDownVAE
+from jaxvae.nets import MLP, BottomUp, Enlarge, Group, ImageDecoder, MLPEncoder
 from jaxvae.types import ELBOTerms
 
 SHAPE, DIM, NUM_EXAMPLES, NUM_SAMPLES = (2, 2, 1), 2, 3, 2
@@ -71,7 +71,13 @@ def hierarchical():
     )
 
 
-MODELS = {"vae": vae, "hierarchical": hierarchical}
+def top_down():
+    likelihood, groups = likelihoods.bernoulli(), (Group(1, 3, 1), Group(1, 3, 1))
+    decoder = ImageDecoder(Enlarge(SHAPE), likelihood.param_shapes(SHAPE), latent_axes=3)
+    return TopDownVAE(groups, BottomUp(groups), decoder, likelihood, SHAPE)
+
+
+MODELS = {"vae": vae, "hierarchical": hierarchical, "top_down": top_down}
 
 
 def names(function):
@@ -173,9 +179,10 @@ def test_model_output_shapes(name):
     assert terms.log_px.shape == (NUM_SAMPLES, NUM_EXAMPLES)
     assert terms.log_pz.shape == terms.log_qz.shape
     assert terms.log_pz.shape[:2] == (NUM_SAMPLES, NUM_EXAMPLES)
+    num_vectors = 1 if hasattr(model, "group_shapes") else terms.log_pz.shape[-1]  # groups lie side by side in one
     assert [mean.shape for mean in shape_of("latent_means", KEYS, x, NUM_SAMPLES)] == [
-        (NUM_EXAMPLES, DIM) for _ in range(terms.log_pz.shape[-1])
-    ]
+        (NUM_EXAMPLES, DIM)
+    ] * num_vectors
     assert shape_of("prior_latents", KEYS).shape == (NUM_EXAMPLES, DIM)
     assert shape_of("decode", jnp.ones((5, 7, DIM))).shape == (5, 7, *SHAPE)
 
@@ -183,7 +190,7 @@ def test_model_output_shapes(name):
 # ---------- jit
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["vae", "hierarchical", pytest.param("top_down", marks=pytest.mark.slow)])
 def test_bound_step_traces_once(name):
     model, x = MODELS[name](), images()
     params = jax.jit(model.init)(jax.random.key(0), KEYS, x)["params"]

@@ -37,7 +37,7 @@ def classify(
         keys = evaluation_keys(start, size, key)
         return _classify(system.prepare, function, params, model_state, keys, batch.x)
 
-    return np.exp(in_batches(one, dataset._replace(labels=None), size))
+    return np.exp(in_batches(one, dataset._replace(labels=None), size, shown="classes"))
 
 
 # ---------- private

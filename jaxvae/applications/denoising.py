@@ -10,13 +10,13 @@ import numpy as np
 from jaxvae.applications.encoding import decode, encode
 from jaxvae.applications.generation import whole_number
 from jaxvae.capabilities import Decodes, DrawsPosterior, find
+from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.errors import UserError
 from jaxvae.keys import example_keys, split_each
 from jaxvae.systems.corruption import NOISES, NoiseName, check_noise, corrupted
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
-SAMPLES = 64  # latents of an image, whose decoded images are averaged
 MEDIAN_SIDES = (3, 5)
 NON_LOCAL_WIDTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # of the kernel over differences of patches
 
@@ -29,7 +29,7 @@ def denoise(
     model_state: ModelState,
     x: np.ndarray,
     key: PRNGKey | None = None,
-    num_samples: int = SAMPLES,
+    num_samples: int = DENOISING_SAMPLES,
 ) -> np.ndarray:
     """Return noisy images without the noise, as far as a system tells them apart.
 
@@ -61,7 +61,7 @@ def denoise(
         keys = evaluation_keys(start, size, key)
         return _consensus(draws.draw, decodes.decode, params, model_state, keys, batch.x, num_samples)
 
-    return np.clip(in_batches(one, dataset, size), 0, 1)
+    return np.clip(in_batches(one, dataset, size, shown="denoising"), 0, 1)
 
 
 def corrupt(x: np.ndarray, noise: NoiseName, level: float, key: PRNGKey) -> np.ndarray:

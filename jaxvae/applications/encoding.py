@@ -40,7 +40,7 @@ def encode(
     def one(start: int, batch: Batch) -> Any:
         return _encode(function, params, model_state, key, np.int32(start), batch.x, spec.num_values)
 
-    return in_batches(one, dataset._replace(labels=None), size)
+    return in_batches(one, dataset._replace(labels=None), size, shown="encoding")
 
 
 def decode(
@@ -81,7 +81,7 @@ def decode(
     def one(start: int, batch: Batch) -> Array:
         return _decode(function, params, model_state, key, np.int32(start), batch.x, same_noise)
 
-    return in_batches(one, given, size)
+    return in_batches(one, given, size, shown="decoding")
 
 
 def code_shapes(system: System, params: Params, model_state: ModelState) -> tuple[tuple[int, ...], ...]:

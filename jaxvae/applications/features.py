@@ -83,7 +83,7 @@ def _of_images(
         x = to_unit(jnp.asarray(batch.x), spec.num_values)
         return function(params, model_state, evaluation_keys(start, num), x)
 
-    return in_batches(one, dataset, num)
+    return in_batches(one, dataset, num, shown="encoding")
 
 
 @functools.partial(jax.jit, static_argnums=0)

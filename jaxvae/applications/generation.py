@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 from jaxvae.capabilities import Generates, GeneratesClasses, GeneratesTempered, find, require
 from jaxvae.data.arrays import as_array
 from jaxvae.data.limits import check_memory
-from jaxvae.errors import UserError, whole_number
+from jaxvae.errors import UserError, shortened, whole_number
 from jaxvae.progress import progress
 from jaxvae.training.evaluate import examples_of
 from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples, System
@@ -33,7 +33,7 @@ def sample(
     num: int,
     *,
     label: Any = None,
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] = 1.0,
     only: Only | None = None,
 ) -> Samples:
     """Sample new images.
@@ -50,7 +50,8 @@ def sample(
       label: class of all images, a number or its name, or of each, [num]; by default a system that knows classes draws
         them in turn.
       temperature: above 0, with which the standard deviation of a prior N(0, I) is multiplied, and by which the
-        log-probabilities of an autoregressive model are divided: below 1 images are more likely and less various.
+        log-probabilities of an autoregressive model are divided: below 1 images are more likely and less various. Of
+        several groups of latents, one number for all or one for each.
       only: what is wanted, draws or means; by default both, where there are means.
 
     Returns:
@@ -60,8 +61,8 @@ def sample(
     Raises:
       UserError: if the system cannot draw images, or not so, an argument makes no sense, or there is no room for them.
     """
-    num, size, temperature = whole_number("num", num), batch_size(system.spec), _positive("temperature", temperature)
-    draw, kind = _draw_of(system, label is not None, temperature)
+    num, size, temperatures = whole_number("num", num), batch_size(system.spec), temperatures_of(system, temperature)
+    draw, kind = _draw_of(system, label is not None, temperatures)
     wanted = " with their means" if only is None else ""
     check_memory((1 + bool(wanted)) * 4 * num * math.prod(system.spec.shape), f"{num:,} samples{wanted}")
     num_batches = -(-num // size)
@@ -69,7 +70,7 @@ def sample(
 
     def given(index: int) -> tuple[Any, ...]:
         some = labels[index * size :][:size]
-        return draw, kind, only, key, np.int32(index), params, model_state, some, np.float32(temperature)
+        return draw, kind, only, key, np.int32(index), params, model_state, some, temperatures
 
     if only == "mean" and _batch.eval_shape(*given(0)).mean is None:
         raise UserError(
@@ -109,6 +110,33 @@ def labels_of(system: System, label: Any, num: int, most: int) -> np.ndarray:
     return np.pad(each, (0, most - num), mode="edge")
 
 
+def temperatures_of(system: System, temperature: Any) -> np.ndarray:
+    """Return the temperature of samples, [], or that of every group of latents, [L], float32.
+
+    Args:
+      system: which draws them.
+      temperature: one number, or one for each group of latents.
+
+    Raises:
+      UserError: if one is not above 0, or there are not as many as groups.
+    """
+    try:
+        numbers = np.asarray(temperature, np.float32)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim > 1 or not numbers.size or not np.all((numbers > 0) & (numbers < np.inf)):
+        each = ", or several of them" if numbers.ndim else ""
+        raise UserError(f"temperature is {shortened(str(temperature))}, expected a number above 0{each}.")
+    able = find(system, GeneratesTempered)
+    num_groups = able.num_groups if able else 1
+    if numbers.size == 1:
+        return numbers.reshape(())
+    if numbers.size != num_groups:
+        expected = f"one number, or {num_groups} for its groups of latents" if num_groups > 1 else "one number"
+        raise UserError(f"temperature has {numbers.size} numbers; {system.name} takes {expected}.")
+    return numbers
+
+
 def batch_size(spec: DataSpec) -> int:
     """Return how many examples are drawn at a time; of classes in turn, as many of every class."""
     most = max(BATCH, NUMBERS // math.prod(spec.shape))
@@ -119,21 +147,11 @@ def batch_size(spec: DataSpec) -> int:
 # ---------- private
 
 
-def _positive(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise UserError(f"{name} is {value}, expected a number above 0.")
-    return number
-
-
-def _draw_of(system: System, by_class: bool, temperature: float) -> tuple[Callable[..., Samples], Kind]:
+def _draw_of(system: System, by_class: bool, temperatures: np.ndarray) -> tuple[Callable[..., Samples], Kind]:
     """What draws a batch, and what it is given."""
     plain = require(system, Generates).sample
     of_classes = require(system, GeneratesClasses).sample if by_class else None
-    if temperature != 1.0:
+    if np.any(temperatures != 1.0):
         return require(system, GeneratesTempered).sample, "tempered"
     return (plain, "number") if of_classes is None else (of_classes, "classes")
 

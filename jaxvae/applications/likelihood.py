@@ -89,7 +89,7 @@ def log_likelihood(
         keys = evaluation_keys(start, size, key)
         return _exact(system.prepare, exact.log_prob, params, model_state, keys, batch.x, batch.labels)
 
-    return in_batches(one, dataset, size)
+    return in_batches(one, dataset, size, shown="log-likelihood")
 
 
 def needed_labels(num_classes: int, dataset: Dataset, name: str) -> np.ndarray | None:

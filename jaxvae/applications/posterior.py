@@ -52,7 +52,7 @@ def posterior(
         keys = evaluation_keys(start, size, key)
         return _moments(draw, params, model_state, keys, batch.x, spec.num_values)
 
-    return in_batches(one, dataset._replace(labels=None), size)
+    return in_batches(one, dataset._replace(labels=None), size, shown="posteriors")
 
 
 # ---------- private
@@ -72,6 +72,7 @@ def _moments(
     def one(index: Array) -> tuple[Array, ...]:
         return draw(params, model_state, jax.vmap(lambda key: jax.random.fold_in(key, index))(keys), x)
 
-    drawn = jax.vmap(one)(jnp.arange(DRAWS))
+    # One draw of all images at a time: the maps of a hundred of each would fill the memory.
+    drawn = jax.lax.map(one, jnp.arange(DRAWS))
     mean = tuple(jnp.mean(group, axis=0) for group in drawn)
     return Moments(mean, tuple(jnp.std(group, axis=0, ddof=1) for group in drawn))

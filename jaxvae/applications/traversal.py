@@ -104,12 +104,23 @@ def quantiles(
     prior = find(system, HasPrior)
     if prior is not None:
         return np.asarray(_quantiles(prior.quantiles, params, model_state, jnp.asarray(probabilities)))
-    if statistics is None:
+    check_has_range(system, statistics)
+    assert statistics is not None
+    return statistics.mean[0] + statistics.std[0] * np.asarray(jax.scipy.stats.norm.ppf(probabilities))[:, None]
+
+
+def check_has_range(system: System, statistics: LatentStatistics | None) -> None:
+    """Raise a `UserError` unless a system has a prior of latents, or there are statistics of its codes.
+
+    Args:
+      system: that encodes images as vectors.
+      statistics: of the codes of the training images.
+    """
+    if find(system, HasPrior) is None and statistics is None:
         raise UserError(
             f"{system.name} has no prior, and was saved without the statistics of its codes, which say their range: "
             "train it again, or resume its run, with this version."
         )
-    return statistics.mean[0] + statistics.std[0] * np.asarray(jax.scipy.stats.norm.ppf(probabilities))[:, None]
 
 
 def most_varied(statistics: LatentStatistics | None, dim: int) -> np.ndarray:

@@ -22,7 +22,15 @@ NO_FLAGS = frozenset(
 )
 
 
-def card(trained: Trained, name: str, licence: str, samples: str | None, *, half: bool = False) -> str:
+def card(
+    trained: Trained,
+    name: str,
+    licence: str,
+    samples: str | None,
+    use: Sequence[str] | None = None,
+    *,
+    half: bool = False,
+) -> str:
     """Return the card of a model in Markdown.
 
     Args:
@@ -30,7 +38,8 @@ def card(trained: Trained, name: str, licence: str, samples: str | None, *, half
       name: of the folder that it is exported to.
       licence: of the model.
       samples: file with samples beside the card, None where there is none.
-      half: whether its numbers are kept in 16 bits.
+      use: lines that say how the files beside the card are used, by default that the folder is loaded.
+      half: whether its weights are kept in 16 bits.
     """
     record, config, spec = trained.record, trained.config, trained.spec
     summary = trained.summary
@@ -51,13 +60,14 @@ def card(trained: Trained, name: str, licence: str, samples: str | None, *, half
         "date": summary.get("date", ""),
         "versions": versions(record, summary),
         "weights": "rounded to 16-bit floats; they load as 32-bit floats" if half else "",
-        "exported by": _code(exported_by(name, licence, half)),
+        "exported by": _code(exported_by(name, licence, half)) if use is None else "",
         "licence": licence,
     }
     table = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value != ""]
     lines = [f"# {name}", "", *([f"![samples]({samples})", ""] if samples else []), "| | |", "| --- | --- |", *table]
-    modules = sorted(set(own_modules(record.get("system", {}))))
-    return "\n".join([*lines, *numbers(summary), *usage(name, modules)]) + "\n"
+    if use is None:
+        use = usage(name, sorted(set(own_modules(record.get("system", {})))))
+    return "\n".join([*lines, *numbers(summary), *use]) + "\n"
 
 
 def numbers(summary: Mapping[str, Any]) -> list[str]:

@@ -1,31 +1,27 @@
 """Classify images: the class and the probabilities of all classes."""
 
 import csv
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from jaxvae.capabilities import Classifies, require
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import ClassifyFlags
 from jaxvae.data.classes import UNKNOWN
+from jaxvae.runs.trained import Trained
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is classified."""
-
-    out: Path
-    """NAME.csv: a line an image"""
+def needed(trained: Trained) -> Classifies:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Classifies)
 
 
-def run(flags: Flags) -> None:
+def run(flags: ClassifyFlags) -> None:
     """Classify images and write their classes."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
     trained = load_model(flags)
-    require(trained.system, Classifies)
+    needed(trained)
     dataset = load_images(flags, trained)
     probabilities = trained.classify(dataset.x, seed=flags.seed)
     found = probabilities.argmax(axis=1)

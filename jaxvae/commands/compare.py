@@ -3,12 +3,11 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxvae.commands.flags import positional
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import CompareFlags
 from jaxvae.errors import UserError
 from jaxvae.runs.files import read_records
 from jaxvae.runs.measures import MAIN, main_numbers
@@ -25,19 +24,7 @@ KEEPING = frozenset({"eval_every", "log_every", "save_every", "eval_batch_size"}
 OF_TRAINING = frozenset({"steps", "batch_size", "seed", "patience", "ema_decay", "clip_norm", "skip_norm", "data"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What is compared."""
-
-    runs: tuple[Path, ...] = positional("RUN")
-    """folders of runs, two or more; a study stands for all its runs"""
-    out: Path | None = None
-    """NAME.png: the curves over each other"""
-    overwrite: bool = False
-    """replace the picture that is there"""
-
-
-def run(flags: Flags) -> None:
+def run(flags: CompareFlags) -> None:
     """Print the table, and draw the curves where a place is given."""
     place = None
     if flags.out is not None:

@@ -1,18 +1,18 @@
 """Fill in a part of images, several times, with the mean and the spread of what is filled in."""
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from jaxvae.capabilities import Completes, require
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import in_unit, load_images, load_model
 from jaxvae.commands.output import check_place, ending, image_names, writing
 from jaxvae.commands.pictures import as_bytes, numbered, write_pictures
+from jaxvae.commands.verb_flags import CompleteFlags
 from jaxvae.data.files import find_files
 from jaxvae.data.for_model import load_files
 from jaxvae.errors import UserError
+from jaxvae.runs.trained import Trained
 from jaxvae.types import DataSpec
 from jaxvae.viz import save_rows
 
@@ -20,25 +20,16 @@ SHOWN = 12  # images of the picture
 GREY = 0.5  # of unknown pixels in it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is filled in."""
-
-    out: Path
-    """a folder with one of PNG files for every image; NAME.png for a picture of some; NAME.npz for arrays"""
-    mask: Path
-    """a black and white image, white is what is filled in; or a folder of these with the names of the images"""
-    num: int = 4
-    """completions of every image"""
-    means: bool = False
-    """the means of the pixels in place of draws, of a model that has some"""
+def needed(trained: Trained) -> Completes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Completes)
 
 
-def run(flags: Flags) -> None:
+def run(flags: CompleteFlags) -> None:
     """Complete images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    able = require(trained.system, Completes)
+    able = needed(trained)
     dataset = load_images(flags, trained)
     unknown = load_mask(flags.mask.expanduser(), dataset.names, trained.spec, resize=flags.resize)
     labels = dataset.labels if able.num_classes else None

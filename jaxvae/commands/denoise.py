@@ -1,50 +1,38 @@
 """Take noise out of images, with a median filter beside."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.applications.denoising import SAMPLES, corrupt, median
+from jaxvae.applications.denoising import corrupt, median
 from jaxvae.capabilities import Codes, Decodes, require_any
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import in_unit, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
+from jaxvae.commands.verb_flags import DenoiseFlags
 from jaxvae.errors import UserError
 from jaxvae.evaluation import psnr
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_rows
-
-Noise = Literal["gaussian", "masking", "salt_and_pepper", "dropout"]
 
 SIDE = 3  # pixels of the median filter
 SHOWN = 12  # images of the picture
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is denoised."""
-
-    out: Path
-    """a folder for a PNG file of every image; NAME.png for a picture of some; NAME.npz for arrays"""
-    noise: Noise | None = None
-    """kind of noise that is added first, to see what becomes of it; by default the images are noisy as they are"""
-    level: float | None = None
-    """of the noise that is added: its standard deviation, or the probability that a pixel is changed"""
-    num_samples: int = SAMPLES
-    """latents for every image, of a VAE, whose decoded images are averaged"""
+def needed(trained: Trained) -> Codes | Decodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
 
 
-def run(flags: Flags) -> None:
+def run(flags: DenoiseFlags) -> None:
     """Denoise images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     if (flags.noise is None) != (flags.level is None):
         raise UserError("--noise and --level belong together: give both, or neither of images that are noisy.")
     trained = load_model(flags)
-    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    needed(trained)
     dataset = load_images(flags, trained, noisy=flags.noise is None)
     given = in_unit(dataset, trained.spec)
     noisy = given

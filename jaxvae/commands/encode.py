@@ -1,28 +1,23 @@
 """Write the codes of images: means and standard deviations of latents, or grids of discrete codes."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from jaxvae.capabilities import Codes, DrawsPosterior, Encodes, Infers, find, require_any
 from jaxvae.commands.codes_file import ENDINGS, Table, write_codes
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import EncodeFlags
+from jaxvae.runs.trained import Trained
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is encoded."""
-
-    out: Path
-    """NAME.csv, a line an image; NAME.npz, arrays with the paths; NAME.npy, the codes alone"""
+def needed(trained: Trained) -> Codes | Encodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Encodes), "codes of images")
 
 
-def run(flags: Flags) -> None:
+def run(flags: EncodeFlags) -> None:
     """Encode images and write their codes."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=ENDINGS, folder=False)
     trained = load_model(flags)
-    discrete = isinstance(require_any(trained.system, (Codes, Encodes), "codes of images"), Codes)
+    discrete = isinstance(needed(trained), Codes)
     dataset = load_images(flags, trained)
     codes, stds = trained.encode(dataset.x, seed=flags.seed), ()
     if find(trained.system, Infers) is not None or find(trained.system, DrawsPosterior) is not None:

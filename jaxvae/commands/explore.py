@@ -1,39 +1,28 @@
 """Write a page to play with a VAE: one HTML file in which it runs, without a server and without a network."""
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags
+from jaxvae.commands.flags import ImageFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import ExploreFlags
 from jaxvae.errors import UserError
 from jaxvae.explorer import explore
-from jaxvae.explorer.parts import functions_of
+from jaxvae.explorer.parts import Functions, functions_of
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, OutFlags):
-    """Which images are on the map of the page."""
-
-    data: str | None = None
-    """images for the map, 500 at most: folder:DIR, npz:FILE, digits, ...; by default those of the training"""
-    part: Literal["train", "valid", "test"] | None = None
-    """one part of the data alone, cut as in training; by default the test part of the images of the training"""
-    resize: bool = False
-    """bring images of another size to that of the model: padded to its proportions, never cut"""
-    out: Path
-    """NAME.html"""
+def needed(trained: Trained) -> Functions:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return functions_of(trained.system)
 
 
-def run(flags: Flags) -> None:
+def run(flags: ExploreFlags) -> None:
     """Write the page."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".html",), folder=False)
     trained = load_model(flags)
-    functions_of(trained.system)  # before images are read for a model that cannot be explored
+    needed(trained)  # before images are read for a model that cannot be explored
     dataset = _images(flags, trained)
     x, labels = (None, None) if dataset is None else (dataset.x, dataset.labels)
     title = None if trained.folder else flags.run.expanduser().resolve().stem
@@ -46,7 +35,7 @@ def run(flags: Flags) -> None:
 # ---------- private
 
 
-def _images(flags: Flags, trained: Trained) -> Dataset | None:
+def _images(flags: ExploreFlags, trained: Trained) -> Dataset | None:
     """The images that are asked for; of a training, those that are still there."""
     if flags.data is not None:
         return load_images(ImageFlags(data=flags.data, part=flags.part, resize=flags.resize), trained)

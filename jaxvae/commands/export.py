@@ -1,42 +1,42 @@
 """Write a model to give away: config.json, model.safetensors, a card that says what it is, samples."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from jaxvae.capabilities import Generates, find
 from jaxvae.commands.card import card
-from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
+from jaxvae.commands.export_functions import require_packages, usage_of, write_functions
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.pictures import columns_of
+from jaxvae.commands.verb_flags import ExportFlags
+from jaxvae.errors import UserError
+from jaxvae.exchange.functions import NAMES
+from jaxvae.runs.files import FUNCTIONS
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
 CARD, SAMPLES, NUM = "card.md", "samples.png", 64
 OWN = frozenset({"config.json", "model.safetensors", CARD, SAMPLES})
+OF_FUNCTIONS = frozenset({FUNCTIONS, *(f"{name}.{ending}" for name in NAMES for ending in ("stablehlo", "onnx"))})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, OutFlags, SeedFlags):
-    """What is exported."""
-
-    out: Path
-    """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
-    licence: str = "not stated"
-    """of the model, as CC-BY-4.0, for the card"""
-    half: bool = False
-    """keep the weights as 16-bit floats, of three digits, for half the size; they load as 32-bit floats again"""
-
-
-def run(flags: Flags) -> None:
+def run(flags: ExportFlags) -> None:
     """Write the model and its card."""
-    place = check_place(flags.out, overwrite=flags.overwrite, endings=(".safetensors",), folder=True, own=OWN)
-    trained = load_model(flags)
+    endings = (".safetensors",) if flags.format == "safetensors" else ()
+    place = check_place(flags.out, overwrite=flags.overwrite, endings=endings, folder=True, own=OWN | OF_FUNCTIONS)
+    if flags.half and flags.format != "safetensors":
+        raise UserError(f"--half is of --format safetensors, this is --format {flags.format}: leave it out.")
+    if flags.format != "safetensors":
+        require_packages(flags.format)
+    trained, use = load_model(flags), None
     with writing(place, mark=False) as path:
-        trained.save(path, overwrite=True, half=flags.half)
+        if flags.format == "safetensors":
+            trained.save(path, overwrite=True, half=flags.half)
+        else:
+            use = usage_of(write_functions(path, trained, flags.format))
         if path.is_dir():
             is_drawn = _draw_samples(trained, path / SAMPLES, flags.seed)
-            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None, half=flags.half)
+            text = card(trained, place.name, flags.licence, SAMPLES if is_drawn else None, use, half=flags.half)
             (path / CARD).write_text(text, encoding="utf-8")
     written = place if place.is_file() else f"{place}: {', '.join(sorted(one.name for one in place.iterdir()))}"
     print(f"{trained.system.name} in {written}.")

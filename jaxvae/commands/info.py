@@ -3,61 +3,52 @@
 import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from types import ModuleType
 
 import jax
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.capabilities import (
-    Classifies,
-    Codes,
-    Completes,
-    Decodes,
-    Encodes,
-    Generates,
-    Infers,
-    Scores,
-    ScoresExactly,
-    find,
+from jaxvae.capabilities import Codes, Encodes, find
+from jaxvae.commands import (
+    classify,
+    complete,
+    decode,
+    denoise,
+    encode,
+    explore,
+    interpolate,
+    reconstruct,
+    sample,
+    score,
+    traverse,
 )
-from jaxvae.commands.flags import ModelFlags, called
+from jaxvae.commands.flags import ImageFlags, called
 from jaxvae.commands.given import load_model, said
+from jaxvae.commands.verb_flags import FLAGS, InfoFlags
+from jaxvae.data.for_model import check_takes_images
+from jaxvae.errors import UserError
 from jaxvae.reports.console import lines
 from jaxvae.runs.state import RunState, state_of
 from jaxvae.runs.trained import Trained
 
-
-class Verb(NamedTuple):
-    """What is done with a model."""
-
-    needs: tuple[tuple[type, ...], ...]  # all capabilities of one of the groups
-    example: str  # what follows the place of the model
-
-
 DATA = "--data SOURCE"
-VERBS = {
-    "sample": Verb(((Generates,),), "--num 64 --out samples.png"),
-    "reconstruct": Verb(((Codes,), (Encodes, Decodes)), f"{DATA} --out DIR"),
-    "interpolate": Verb(((Encodes, Decodes),), "A.png B.png --out between.png"),
-    "traverse": Verb(((Encodes, Decodes),), "--out latents.png"),
-    "complete": Verb(((Completes,),), f"{DATA} --mask MASK.png --out DIR"),
-    "denoise": Verb(((Codes,), (Encodes, Decodes)), f"{DATA} --out DIR"),
-    "encode": Verb(((Codes,), (Encodes,)), f"{DATA} --out codes.csv"),
-    "decode": Verb(((Codes,), (Encodes, Decodes)), "codes.csv --out DIR"),
-    "score": Verb(((Scores,), (ScoresExactly,)), f"{DATA} --out scores.csv"),
-    "classify": Verb(((Classifies,),), f"{DATA} --out classes.csv"),
-    "explore": Verb(((Infers, Decodes),), f"{DATA} --out explorer.html"),
-    "export": Verb(((),), "--out DIR"),
+# What follows the place of the model; every module says by `needed` which models it takes.
+VERBS: dict[ModuleType, str] = {
+    sample: "--num 64 --out samples.png",
+    reconstruct: f"{DATA} --out DIR",
+    interpolate: "A.png B.png --out between.png",
+    traverse: "--out latents.png",
+    complete: f"{DATA} --mask MASK.png --out DIR",
+    denoise: f"{DATA} --out DIR",
+    encode: f"{DATA} --out codes.csv",
+    decode: "codes.csv --out DIR",
+    score: f"{DATA} --out scores.csv",
+    classify: f"{DATA} --out classes.csv",
+    explore: f"{DATA} --out explorer.html",
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags):
-    """Which model."""
-
-
-def run(flags: Flags) -> None:
+def run(flags: InfoFlags) -> None:
     """Print what there is to know of a model."""
     trained = load_model(flags)
     place = trained.folder or flags.run
@@ -70,10 +61,25 @@ def run(flags: Flags) -> None:
         print("\nOn the test set:")
         print("\n".join(lines(metrics)))
     print("\nUse it:")
-    for verb, (groups, example) in VERBS.items():
-        takes_images = len(trained.spec.shape) == 3 or DATA not in example
-        if takes_images and any(all(_has(trained, kind) for kind in kinds) for kinds in groups):
-            print(f"  {called(verb)} {shlex.quote(str(place))} {example}")
+    examples = {_name(module): example for module, example in VERBS.items() if takes(module, trained)}
+    for verb, example in {**examples, "export": "--out DIR"}.items():
+        print(f"  {called(verb)} {shlex.quote(str(place))} {example}")
+
+
+def takes(verb: ModuleType, trained: Trained) -> bool:
+    """Return whether a verb can be done with a model, by asking what would refuse it.
+
+    Args:
+      verb: the module of one of `VERBS`.
+      trained: the model.
+    """
+    try:
+        if issubclass(FLAGS[_name(verb)], ImageFlags):
+            check_takes_images(trained.spec)
+        verb.needed(trained)
+    except UserError:
+        return False
+    return True
 
 
 def about(trained: Trained, state: RunState) -> Iterator[tuple[str, str]]:
@@ -104,5 +110,5 @@ def about(trained: Trained, state: RunState) -> Iterator[tuple[str, str]]:
 # ---------- private
 
 
-def _has(trained: Trained, kind: type) -> bool:
-    return any(isinstance(one, kind) for one in trained.system.use)
+def _name(verb: ModuleType) -> str:
+    return verb.__name__.rpartition(".")[2]

@@ -2,26 +2,18 @@
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxvae.commands.flags import called, positional
+from jaxvae.commands.flags import called
+from jaxvae.commands.verb_flags import ListFlags
 from jaxvae.runs.measures import MAIN, main_numbers
 from jaxvae.runs.state import RunState, find_runs, state_of
 
 LONGEST = 40  # characters of a data source
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What is listed."""
-
-    folder: Path = positional("FOLDER", Path("runs"))
-    """folder of runs, looked through with all folders in it"""
-
-
-def run(flags: Flags) -> None:
+def run(flags: ListFlags) -> None:
     """Print a line for every run, study and exported model."""
     folder = flags.folder.expanduser()
     states = {place: state_of(place) for place in find_runs(folder)}

@@ -1,31 +1,26 @@
 """Encode images and decode their codes: what the model keeps of them."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
 from jaxvae.capabilities import Codes, Decodes, require_any
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import in_unit, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
+from jaxvae.commands.verb_flags import ReconstructFlags
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_reconstructions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is reconstructed."""
-
-    out: Path
-    """a folder for a PNG file of every image; NAME.png for one picture of pairs; NAME.npz for arrays"""
+def needed(trained: Trained) -> Codes | Decodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
 
 
-def run(flags: Flags) -> None:
+def run(flags: ReconstructFlags) -> None:
     """Reconstruct images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    needed(trained)
     dataset = load_images(flags, trained)
     originals, images = in_unit(dataset, trained.spec), trained.reconstruct(dataset.x, seed=flags.seed)
     draw = lambda path, num: save_reconstructions(path, originals[:num], images[:num])  # noqa: E731

@@ -1,20 +1,9 @@
 """Write a run or a study on one page, `report.html`, from the files of its folder."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from jaxvae.commands.flags import positional
+from jaxvae.commands.verb_flags import ReportFlags
 from jaxvae.reports.report_page import write_report
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """Which run."""
-
-    run: Path = positional("RUN")
-    """folder of a finished run or study"""
-
-
-def run(flags: Flags) -> None:
+def run(flags: ReportFlags) -> None:
     """Write the page into the folder."""
     print(f"{write_report(flags.run.expanduser())}: to open in a browser.")

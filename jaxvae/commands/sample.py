@@ -1,42 +1,30 @@
 """Draw new images."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
 from jaxvae.capabilities import Generates, require
-from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, ending, writing
 from jaxvae.commands.pictures import columns_of, write_pictures
+from jaxvae.commands.verb_flags import SampleFlags
 from jaxvae.errors import UserError
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, OutFlags, SeedFlags):
-    """What is drawn."""
-
-    out: Path
-    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
-    num: int = 64
-    """how many"""
-    label: str | None = None
-    """class of all of them, its name or its number, of a model that knows classes; by default all in turn"""
-    temperature: float = 1.0
-    """below 1 images are more likely and less various, above 1 the other way round"""
-    means: bool = False
-    """the means of the pixels in place of draws, of a model that has some: smoother, without noise"""
+def needed(trained: Trained) -> Generates:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require(trained.system, Generates)
 
 
-def run(flags: Flags) -> None:
+def run(flags: SampleFlags) -> None:
     """Draw images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require(trained.system, Generates)
+    needed(trained)
     label = flags.label if flags.label in (None, *trained.spec.classes) else _number(str(flags.label))
-    images = trained.sample(flags.num, label=label, temperature=flags.temperature, means=flags.means, seed=flags.seed)
+    temperature = flags.temperature[0] if len(flags.temperature) == 1 else flags.temperature
+    images = trained.sample(flags.num, label=label, temperature=temperature, means=flags.means, seed=flags.seed)
     what = f"{len(images):,} {'means of samples' if flags.means else 'samples'} of {trained.system.name}"
     if images.ndim != 4:
         if ending(place) != ".npz":

@@ -1,36 +1,28 @@
 """Score images: ELBO, log-likelihood with its standard error, or the exact one, bits per dimension."""
 
 import csv
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from jaxvae.capabilities import HasJoint, Infers, Scores, ScoresExactly, require, require_any
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
+from jaxvae.commands.verb_flags import ScoreFlags
+from jaxvae.runs.trained import Trained
 
 NAMED = 3  # of the least likely images
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
-    """What is scored."""
-
-    out: Path
-    """NAME.csv: a line an image, in nats but for bits_per_dim"""
-    num_samples: int = 500
-    """importance samples for every image, of a model without an exact likelihood"""
-    refit: bool = False
-    """whether q(z | x) is also fitted to every image, for the amortisation gap: what the encoder loses of the ELBO"""
+def needed(trained: Trained) -> ScoresExactly | Scores:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    return require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
 
 
-def run(flags: Flags) -> None:
+def run(flags: ScoreFlags) -> None:
     """Score images and write the numbers."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".csv",), folder=False)
     trained = load_model(flags)
-    able = require_any(trained.system, (ScoresExactly, Scores), "likelihood of images")
+    able = needed(trained)
     if flags.refit:
         require(trained.system, HasJoint)
         require(trained.system, Infers)

@@ -1,39 +1,32 @@
 """What each latent does: images in which one of them goes through its range and the others are held."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.applications.traversal import most_varied
+from jaxvae.applications.traversal import check_has_range, most_varied
 from jaxvae.capabilities import Encodes, require
-from jaxvae.commands.flags import ModelFlags, OutFlags, SeedFlags, SomeImageFlags
 from jaxvae.commands.given import load_model, load_some
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import numbered, write_pictures
+from jaxvae.commands.verb_flags import TraverseFlags
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_rows
 
 MOST = 16  # latents that are shown where none are asked for
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
-    """Which latents, at which code."""
-
-    image: str | None = None
-    """an image file, or with --data the number of an image of it: the others are held at its code, not at the mean"""
-    dims: tuple[int, ...] = ()
-    """numbers of the latents, from 0; by default those that vary most over the training images, 16 at most"""
-    num: int = 9
-    """images in a row, from the 5 % to the 95 % quantile of the prior"""
-    out: Path
-    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+def needed(trained: Trained) -> Encodes:
+    """Return what of a model this verb uses; a `UserError` if it has none."""
+    able = require(trained.system, Encodes)
+    check_has_range(trained.system, trained.latents)
+    return able
 
 
-def run(flags: Flags) -> None:
+def run(flags: TraverseFlags) -> None:
     """Decode the codes of every row and write the images."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    require(trained.system, Encodes)
+    needed(trained)
     image = None if flags.image is None else load_some(flags, trained, (flags.image,))[0]
     num_latents = code_shapes(trained.system, trained.params, trained.model_state)[0][0]
     dims = flags.dims or tuple(map(int, most_varied(trained.latents, num_latents)[:MOST]))

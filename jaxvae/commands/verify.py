@@ -1,12 +1,10 @@
 """Compute the numbers of a run or of a model's card again from its data, and say whether they hold."""
 
-from dataclasses import dataclass
-
 from jaxvae import data
 from jaxvae.capabilities import find
 from jaxvae.commands.compare import print_table
-from jaxvae.commands.flags import ModelFlags
 from jaxvae.commands.given import load_model
+from jaxvae.commands.verb_flags import VerifyFlags
 from jaxvae.errors import UserError
 from jaxvae.reports.verification import Checked, other_data, verify
 from jaxvae.runs.trained import Trained
@@ -14,15 +12,7 @@ from jaxvae.systems.flow_density import FitsDensity, density_splits
 from jaxvae.types import Splits
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags(ModelFlags):
-    """Which model, and where its data are."""
-
-    data: str | None = None
-    """its data, where they are not any more what the training read: digits, folder:DIR, npz:FILE, ..."""
-
-
-def run(flags: Flags) -> None:
+def run(flags: VerifyFlags) -> None:
     """Print a table of recorded and recomputed numbers, and end with an error where they do not hold."""
     trained = load_model(flags)
     splits, differences = _data(flags, trained)
@@ -42,7 +32,7 @@ def run(flags: Flags) -> None:
 # ---------- private
 
 
-def _data(flags: Flags, trained: Trained) -> tuple[Splits, list[str]]:
+def _data(flags: VerifyFlags, trained: Trained) -> tuple[Splits, list[str]]:
     """The data, and in what they differ from those of the training, which is said before anything is computed."""
     if find(trained.system, FitsDensity) is not None:  # of a density, and of no images
         return density_splits("reverse_kl", 0, 1), []

@@ -85,12 +85,21 @@ def load_files(spec: DataSpec, paths: Sequence[str | os.PathLike[str]], *, resiz
     return _in_colour(Dataset(x, None, np.array([str(place) for place in places])), spec, name)
 
 
+def check_takes_images(spec: DataSpec) -> None:
+    """Raise a `UserError` unless a model is of images.
+
+    Args:
+      spec: of the data that the model was trained on.
+    """
+    if len(spec.shape) != 3:
+        raise UserError(f"The model is of rows of {spec.shape[0]} numbers, not of images: it takes none.")
+
+
 # ---------- private
 
 
 def _model_of(spec: DataSpec, *, resize: bool) -> Model:
-    if len(spec.shape) != 3:
-        raise UserError(f"The model is of rows of {spec.shape[0]} numbers, not of images: it takes none.")
+    check_takes_images(spec)
     height, width, channels = spec.shape
     return Model((height, width, channels), spec.num_values == 2, resize)
 

@@ -6,6 +6,7 @@ random bits a pixel, two pixels to a word of the generator: half the time of one
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxvae.types import Array, PRNGKey
 
@@ -182,4 +183,4 @@ def check_keys(keys: PRNGKey, shape: tuple[int, ...]) -> None:
 
 def _powers_of_two(num: int) -> Array:
     """2^(num - 1), ..., 2, 1."""
-    return 2 ** jnp.arange(num)[::-1]
+    return jnp.asarray(2 ** np.arange(num, dtype=np.int32)[::-1])  # no operation of a program

@@ -59,7 +59,7 @@ def measure(functions: Functions, system: System, params: Params, images: np.nda
         x = to_levels(batch.x, system.spec.num_values, levels)
         return _measured(functions, params, evaluation_keys(start, size), x)
 
-    return in_batches(one, Dataset(images, None), size)
+    return in_batches(one, Dataset(images, None), size, shown="images of the map")
 
 
 # ---------- private

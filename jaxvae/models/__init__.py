@@ -6,6 +6,7 @@ from jaxvae.models.ladder import LadderNetwork, LadderTerms
 from jaxvae.models.latent_variable import LatentVariableModel
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
 from jaxvae.models.semi_supervised import ClassTerms, SemiSupervisedVAE, class_bound
+from jaxvae.models.top_down import TopDownVAE
 from jaxvae.models.vae import VAE, draw_images, with_output_bias
 from jaxvae.models.vqvae import VQVAE, CodedTerms, HierarchicalVQVAE
 
@@ -24,6 +25,7 @@ __all__ = [
     "LatentVariableModel",
     "RelaxedDecoder",
     "SemiSupervisedVAE",
+    "TopDownVAE",
     "class_bound",
     "draw_images",
     "relaxed",

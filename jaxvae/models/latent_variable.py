@@ -9,7 +9,10 @@ class LatentVariableModel(Protocol):
     """A model p(x, z) with an approximate posterior q(z | x), as a Linen module: `VAE`, `HierarchicalVAE`, yours.
 
     `jaxvae.systems.vae_system` trains, evaluates and samples it by these methods, which run in `apply`. A bound may ask
-    for more, as `objectives.dreg` does. Decoder and likelihood are fields, not made in `setup`.
+    for more, as `objectives.dreg` does, and a model that has more can do more: `draw`, `draw_prior`, `log_prior` and
+    `log_posterior` complete images, `temper` draws them at other temperatures, and `group_shapes` with `kl_per_group`
+    say what lies side by side in the vector that is decoded, see `TopDownVAE`. Decoder and likelihood are fields, not
+    made in `setup`.
     """
 
     @property

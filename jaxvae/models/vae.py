@@ -130,6 +130,11 @@ class VAE(nn.Module):
         check_keys(keys)
         return jax.vmap(lambda key: self.prior.sample(key, (self.posterior.latent_dim,)))(keys)
 
+    def temper(self, z: Array, temperature: Array) -> Array:
+        """Return latents of the prior, [N, D], at a temperature []; it is of a prior that has `tempered`."""
+        prior: Any = self.prior
+        return prior.tempered(z, temperature)
+
     def _log_pz(self, z: Array) -> Array:
         log_pz = self.prior.log_prob(z)
         check_shape("log p(z) of the prior", log_pz, z.shape[:-1])

@@ -11,19 +11,23 @@ from jaxvae.nets.mlp import MLP, MLPEncoder
 from jaxvae.nets.pixelcnn import PixelCNN
 from jaxvae.nets.pixelrnn import PixelRNN
 from jaxvae.nets.resnet import ResidualBlock, ResNetDecoder, ResNetEncoder
+from jaxvae.nets.top_down import BottomUp, Enlarge, Group
 from jaxvae.nets.transformer import Transformer
 
 __all__ = [
     "MLP",
     "AutoregressiveDecoder",
+    "BottomUp",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
     "Double",
+    "Enlarge",
     "GatedConvDecoder",
     "GatedConvEncoder",
     "GridContext",
+    "Group",
     "ImageDecoder",
     "MLPEncoder",
     "MapDecoder",

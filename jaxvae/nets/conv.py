@@ -5,7 +5,10 @@ outputs and gradients agree. Sizes and layouts are those of `flax.linen` with pa
 ceil(n / s), transposed n to n * s, and parameters can be exchanged with `nn.Conv` and `nn.ConvTranspose`.
 """
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -22,6 +25,7 @@ Initializer = nn.initializers.Initializer
 Implementation = Literal["lax", "gemm"]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_CHOSEN: contextvars.ContextVar[Implementation | None] = contextvars.ContextVar("implementation", default=None)
 
 
 def fan_in_normal(scale: float = 1.0, strides: Pair = (1, 1)) -> Initializer:
@@ -40,6 +44,20 @@ def fan_in_normal(scale: float = 1.0, strides: Pair = (1, 1)) -> Initializer:
       A truncated normal initialiser.
     """
     return nn.initializers.variance_scaling(scale * math.prod(strides), "fan_in", "truncated_normal")
+
+
+@contextlib.contextmanager
+def convolutions_by(implementation: Implementation) -> Iterator[None]:
+    """Let what is traced inside take an implementation, where none is asked for, in place of the backend's.
+
+    Args:
+      implementation: "lax", as of programs for other machines, or "gemm".
+    """
+    token = _CHOSEN.set(implementation)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
 
 
 def convolve(
@@ -67,7 +85,10 @@ def convolve(
     if low is not None:
         sizes = zip(low, x.shape[1:3], kernel.shape[:2], strides, strict=True)
         # The last of ceil(n / s) windows ends at (ceil(n / s) - 1) s - lo + k.
-        padding = [(lo, (-(-n // s) - 1) * s - lo + k - n) for lo, n, k, s in sizes]
+        wanted = [(lo, (-(-n // s) - 1) * s - lo + k - n) for lo, n, k, s in sizes]
+        # What no window sees is cut off, rather than padded by less than nothing, which is XLA's alone.
+        rows, columns = (slice(max(-lo, 0), n + min(hi, 0)) for (lo, hi), n in zip(wanted, x.shape[1:3], strict=True))
+        x, padding = x[:, rows, columns], [(max(lo, 0), max(hi, 0)) for lo, hi in wanted]
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_DIMENSIONS)
 
 
@@ -160,6 +181,7 @@ class ConvTranspose(nn.Module):
 
 
 def _resolve(implementation: Implementation | None) -> Implementation:
+    implementation = implementation or _CHOSEN.get()
     if implementation is None:
         return "gemm" if jax.default_backend() == "cpu" else "lax"
     if implementation not in ("lax", "gemm"):

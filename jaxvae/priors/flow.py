@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from jax.typing import ArrayLike
 
 from jaxvae import distributions
 from jaxvae.flows.chain import check_inverse
@@ -38,3 +39,9 @@ class FlowPrior(nn.Module):
         """Draw latents of a shape [..., D]."""
         noise = jax.random.normal(key, shape)
         return self.flow(noise.reshape(1, -1, shape[-1]))[0].reshape(shape)
+
+    def tempered(self, z: Array, temperature: ArrayLike) -> Array:
+        """Return draws [..., D] as those that the flow makes of N(0, temperature^2 I)."""
+        check_inverse(self.flow)
+        noise, _ = self.flow.inverse(z.reshape(1, -1, z.shape[-1]))
+        return self.flow(temperature * noise)[0].reshape(z.shape)

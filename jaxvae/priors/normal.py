@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxvae import distributions
 from jaxvae.recipes import recorded
@@ -20,6 +21,10 @@ class StandardNormal(NamedTuple):
     recipe: Recipe | None = None
 
     kl_of = "diagonal Gaussian"  # the `family` of the posteriors that `kl` is of
+
+    def tempered(self, z: Array, temperature: ArrayLike) -> Array:
+        """Return draws [..., D] as those of N(0, temperature^2 I)."""
+        return z * temperature
 
 
 @recorded

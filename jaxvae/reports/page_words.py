@@ -35,6 +35,8 @@ FIGURES = {
     "interpolations": "From one test image to another, by way of their codes.",
     "manifold": "The plane of codes, decoded.",
     "kl_per_dimension": "How much each dimension of the code says; grey ones say nothing.",
+    "groups": "Two samples, and what becomes of each when one group of latents is drawn anew and the others are kept.",
+    "temperatures": "The same samples at other temperatures: lower ones are more likely and less various.",
     "kl": "The divergence of the flow from its target.",
     "analogies": "Test images, and their styles in all other classes.",
     "filters": "What the first layer looks for.",

@@ -1,5 +1,6 @@
 """Report of a VAE: likelihood, reconstructions, latents, and figures of its latent space."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from jaxvae.applications.interpolation import interpolate
 from jaxvae.applications.likelihood import estimate_likelihood
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
 from jaxvae.applications.scoring import bits_per_nat
-from jaxvae.capabilities import Infers, Scores, find, require
+from jaxvae.capabilities import HasGroups, Infers, Scores, find, require
 from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
@@ -29,6 +30,7 @@ from jaxvae.reports.figures import (
     save_samples,
 )
 from jaxvae.reports.foreground import diagnose_foreground, foreground_metrics
+from jaxvae.reports.groups import draw_groups
 from jaxvae.reports.recognition import classifier_of, recognition_metrics
 from jaxvae.reports.values import evaluated
 from jaxvae.runs.trained import Trained
@@ -60,7 +62,7 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
     metrics = {
         **likelihood,
         **image_metrics(trained, found, splits, likelihood["nll"]),
-        **latent_metrics(found, evaluated(trained, splits.test)),
+        **latent_metrics(found, evaluated(trained, splits.test), find(trained.system, HasGroups)),
         **information(trained, found),
     }
     samples = draw_samples(trained, NUM_SAMPLES)
@@ -126,15 +128,23 @@ def nll_of_independent_pixels(x: np.ndarray, splits: Splits, num_values: int) ->
     return float(np.mean(images.histogram_nll(images.pixel_histogram(train, num_values), x)))
 
 
-def latent_metrics(found: Reconstructed, per_image: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the numbers of active units and of latent dimensions, per layer if there are several, and their KL."""
+def latent_metrics(
+    found: Reconstructed, per_image: Mapping[str, np.ndarray], groups: HasGroups | None = None
+) -> dict[str, Any]:
+    """Return the numbers of active units and of latent dimensions, per layer or group of several, and their KL."""
     metrics: dict[str, Any] = {"latent_dim": sum(means.shape[1] for means in found.means)}
     if len(found.x) > 1:
         pairs = zip(found.means, found.means_again, strict=True)
-        active = [int(np.sum(active_units(*pair))) for pair in pairs]
-        metrics |= {"active_units": sum(active), **({"active_units_per_layer": active} if len(active) > 1 else {})}
-    if "kl_per_dimension" in per_image:
-        metrics["kl_per_dimension"] = [round(float(kl), 4) for kl in np.mean(per_image["kl_per_dimension"], axis=0)]
+        active = [active_units(*pair) for pair in pairs]
+        metrics["active_units"] = int(sum(map(np.sum, active)))
+        if len(active) > 1:
+            metrics["active_units_per_layer"] = [int(np.sum(units)) for units in active]
+        if groups is not None:
+            ends = np.cumsum([math.prod(shape) for shape in groups.shapes])[:-1]
+            metrics["active_units_per_group"] = [int(np.sum(units)) for units in np.split(active[0], ends)]
+    for name in ("kl_per_dimension", "kl_per_group"):
+        if name in per_image:
+            metrics[name] = [round(float(kl), 4) for kl in np.mean(per_image[name], axis=0)]
     return metrics
 
 
@@ -178,4 +188,6 @@ def draw_vae(
     if "kl_per_dimension" in metrics and "active_units" in metrics:
         active = active_units(found.means[0], found.means_again[0])
         viz.save_kl_per_dimension(folder / "kl_per_dimension.png", np.array(metrics["kl_per_dimension"]), active)
+    if find(trained.system, HasGroups) is not None:
+        draw_groups(trained, folder, key)
     save_curves(trained)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from jaxvae.choices import Net
 from jaxvae.errors import UserError, shortened
-from jaxvae.systems.networks import Net
 from jaxvae.training.optimizers import OptimizerName
 
 # More is a slip of the keyboard, which would end, or never end, after minutes of compilation.

@@ -11,6 +11,7 @@ from typing import Any
 from jaxvae.errors import UserError
 
 FORMAT = 2  # of `config.json`; version 0.1 wrote none
+FUNCTIONS = "functions.json"  # in a folder of functions for other programs, which is none of a model
 
 
 def read_json(path: Path) -> Any:

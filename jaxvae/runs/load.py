@@ -8,7 +8,7 @@ from jaxvae.capabilities import Codes, Encodes, find
 from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
-from jaxvae.runs.files import FORMAT, read_json
+from jaxvae.runs.files import FORMAT, FUNCTIONS, read_json
 from jaxvae.runs.pretrained import model_at
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
@@ -78,6 +78,11 @@ def record_of(place: Path) -> dict[str, Any]:
     Raises:
       UserError: if there is none, it is of another version, or damaged.
     """
+    if (place / FUNCTIONS).exists():
+        raise UserError(
+            f"{place} has functions for programs without jaxvae, see its card.md: expected a run, or what `export` "
+            "writes as safetensors."
+        )
     record = read_record(place) if is_export(place) else read_json(place / "config.json")
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         raise UserError(f"{place} has no record of a run in its config.json: it is damaged, or something else.")

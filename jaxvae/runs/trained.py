@@ -22,6 +22,7 @@ from jaxvae.applications import (
     traversal,
 )
 from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.data.arrays import as_array, as_mask, as_noisy_examples
 from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.trained_model import TrainedModel
@@ -41,7 +42,13 @@ class Trained(TrainedModel):
     """
 
     def sample(
-        self, num: int = 16, *, label: Any = None, temperature: float = 1.0, means: bool = False, seed: int = 0
+        self,
+        num: int = 16,
+        *,
+        label: Any = None,
+        temperature: float | Sequence[float] = 1.0,
+        means: bool = False,
+        seed: int = 0,
     ) -> np.ndarray:
         """Return new images, [num, H, W, C] in [0, 1]; fewer are the first ones of more.
 
@@ -49,7 +56,8 @@ class Trained(TrainedModel):
           num: of images.
           label: class of a model that knows classes, its number or its name, or one for each image; by default they
             are drawn in turn.
-          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`.
+          temperature: below 1 images are more likely and less various, see `jaxvae.applications.generation`; of
+            several groups of latents, one number or one for each.
           means: whether to return E[x | z] in place of draws.
           seed: of the draws.
 
@@ -174,7 +182,7 @@ class Trained(TrainedModel):
         unknown = as_mask(mask, len(dataset.x), self.spec)
         return completion.complete(*self._model, dataset, unknown, _key(seed, COMPLETING), num, drawn=drawn)
 
-    def denoise(self, images: Any, *, num_samples: int = denoising.SAMPLES, seed: int = 0) -> np.ndarray:
+    def denoise(self, images: Any, *, num_samples: int = DENOISING_SAMPLES, seed: int = 0) -> np.ndarray:
         """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
 
         Args:

@@ -12,6 +12,7 @@ from jaxvae.systems.code_prior import code_prior_system
 from jaxvae.systems.following import with_steps
 from jaxvae.systems.ladder import ladder_system
 from jaxvae.systems.semi_supervised import m2_system
+from jaxvae.systems.top_down import make_groups, top_down_vae
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.systems.vqvae_parts import vqvae_system
 
@@ -27,7 +28,9 @@ __all__ = [
     "code_prior_system",
     "ladder_system",
     "m2_system",
+    "make_groups",
     "sampled_bound",
+    "top_down_vae",
     "vae",
     "vae_system",
     "vqvae",

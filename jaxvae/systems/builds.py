@@ -7,6 +7,7 @@ import functools
 from collections.abc import Sequence
 
 from jaxvae import likelihoods
+from jaxvae.choices import Net, PixelLikelihood
 from jaxvae.errors import UserError, whole_number
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.quantizers import VectorQuantizer
@@ -14,8 +15,8 @@ from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.autoregressive_parts import autoregressive_system
 from jaxvae.systems.bounds import closed_bound
 from jaxvae.systems.following import FollowingOptimizer, ShareOfSteps
-from jaxvae.systems.networks import AutoregressiveNetName, Net, autoregressive_net, gaussian_vae
-from jaxvae.systems.pixels import PixelLikelihood, binary_pixels, pixels_of
+from jaxvae.systems.networks import AutoregressiveNetName, autoregressive_net, gaussian_vae
+from jaxvae.systems.pixels import binary_pixels, pixels_of
 from jaxvae.systems.tokens import block_tokens, pixel_tokens
 from jaxvae.systems.vae_parts import beta_elbo_score, vae_system
 from jaxvae.systems.vqvae_networks import convolutional_vqvae

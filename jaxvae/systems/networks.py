@@ -6,6 +6,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxvae.choices import Net
 from jaxvae.flows import CouplingFlow
 from jaxvae.models import VAE
 from jaxvae.nets import (
@@ -28,7 +29,6 @@ from jaxvae.posteriors import GaussianPosterior
 from jaxvae.priors import FlowPrior
 from jaxvae.types import DataSpec, Likelihood
 
-Net = Literal["mlp", "conv", "resnet", "gated"]
 AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
 
 

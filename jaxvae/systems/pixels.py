@@ -1,14 +1,12 @@
 """Preprocessing of pixels and the matching likelihoods, by name."""
 
 import functools
-from typing import Literal
 
 from jaxvae import likelihoods
+from jaxvae.choices import PixelLikelihood
 from jaxvae.data import binarize, to_unit
 from jaxvae.errors import UserError
 from jaxvae.types import Array, DataSpec, Likelihood, Prepare, PRNGKey
-
-PixelLikelihood = Literal["bernoulli", "categorical", "gaussian", "logistic_mixture"]
 
 
 def binary_pixels(spec: DataSpec) -> Prepare:

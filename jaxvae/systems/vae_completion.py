@@ -14,6 +14,7 @@ from jaxvae.sampling import LatentDensities, latents_given_pixels
 from jaxvae.sampling.given_pixels import over_pairs, split_ahead
 from jaxvae.types import Array, DataSpec, Params, PRNGKey, Samples
 
+PIXELS = 78_400  # decoded at a time: what is computed of them stays in a processor's caches
 NEEDED = ("draw_prior", "log_prior", "draw", "log_posterior")  # of a model, beside `decode`
 
 
@@ -46,6 +47,12 @@ def complete_images(model: Any, params: Params, keys: PRNGKey, x: Array, known: 
         return apply(z[0] if isinstance(z, tuple) else z, method="decode")
 
     def log_known(z: Any) -> Array:
+        num, most = len(jax.tree.leaves(z)[0]), max(1, PIXELS // x.size)
+        size = max(size for size in range(1, num + 1) if num % size == 0 and size <= most)
+        parts = jax.tree.map(lambda leaf: leaf.reshape(num // size, size, *leaf.shape[1:]), z)
+        return jax.lax.map(some_log_known, parts).reshape(num, len(x))
+
+    def some_log_known(z: Any) -> Array:
         # Unknown pixels are all of the same parameters: they add the same to all latents of an image.
         of_known = jax.tree.map(lambda leaf: jnp.where(_as_pixels(known, leaf), leaf, 0.0), of_pixels(z))
         return jax.vmap(lambda of_x: score_images(model.likelihood, of_x, blank))(of_known)

@@ -1,5 +1,6 @@
 """VAEs as systems, with one group of latents or several; the bound that is maximised is the experiment's."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,9 @@ class VAEParts:
         if self.vae.has_closed_kl:
             sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
             metrics["kl_per_dimension"] = self._apply(params, q, method="closed_kl")
+        elif hasattr(self.vae, "kl_per_group"):
+            sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
+            metrics["kl_per_group"] = self._apply(params, sampled, q, method="kl_per_group")
         else:
             sampled = self._apply(params, draw, x, self.num_samples)
         elbo = objectives.elbo(sampled)
@@ -114,11 +118,13 @@ class VAEParts:
             capabilities.HasPrior(self.quantiles),
             capabilities.Scores(self.terms, self.vae.likelihood.discrete),
         )
+        groups = getattr(self.vae, "group_shapes", ())
         able = (
             (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
             (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
             (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
-            (capabilities.GeneratesTempered(self.sample_tempered), _of_standard_normal(self.vae) is not None),
+            (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), _can_temper(self.vae)),
+            (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
             (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
         return (*common, *(capability for capability, holds in able if holds))
@@ -131,10 +137,14 @@ class VAEParts:
     def sample_tempered(
         self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
     ) -> Samples:
-        """Sample images of N(0, temperature^2 I): see `capabilities.GeneratesTempered`."""
+        """Sample images of the prior at a temperature: see `capabilities.GeneratesTempered`."""
         latents, pixels = split_each(jax.random.split(key, len(labels)))
-        z = temperature * self._apply(params, latents, method="prior_latents")
-        return draw_images(self.vae, params, pixels, z)
+        z = self._apply(params, latents, method="prior_latents")
+        return draw_images(self.vae, params, pixels, self._apply(params, z, temperature, method="temper"))
+
+    def draw_prior(self, params: Params, model_state: ModelState, keys: PRNGKey) -> Array:
+        """Return latents of the prior: see `capabilities.HasGroups`."""
+        return self._apply(params, keys, method="prior_latents")
 
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return posterior means: see `capabilities.Encodes`."""
@@ -152,11 +162,14 @@ class VAEParts:
 
     def quantiles(self, params: Params, model_state: ModelState, probabilities: Array) -> Array:
         """Return the quantiles of the prior, of draws where they have no closed form: see `capabilities.HasPrior`."""
-        if (vae := _of_standard_normal(self.vae)) is not None:
-            of_one = jax.scipy.stats.norm.ppf(probabilities)
-            return jnp.broadcast_to(of_one[:, None], (len(of_one), vae.posterior.latent_dim))
         keys = jax.random.split(jax.random.key(QUANTILE_SEED), QUANTILE_DRAWS)
-        return jnp.quantile(self._apply(params, keys, method="prior_latents"), probabilities, axis=0)
+        draw = lambda: self._apply(params, keys, method="prior_latents")  # noqa: E731
+        dim = jax.eval_shape(draw).shape[1]
+        without = _without_quantiles(self.vae, dim)
+        normal = jnp.broadcast_to(jax.scipy.stats.norm.ppf(probabilities)[:, None], (len(probabilities), dim - without))
+        if not without:
+            return normal
+        return jnp.concatenate([jnp.quantile(draw()[:, :without], probabilities, axis=0), normal], axis=1)
 
     def complete(
         self,
@@ -237,6 +250,13 @@ def vae_system(
 # ---------- private
 
 
-def _of_standard_normal(model: LatentVariableModel) -> Any:
-    """The model, if the latents that are decoded have the prior N(0, I)."""
-    return model if isinstance(model, VAE) and isinstance(model.prior, StandardNormal) else None
+def _can_temper(model: Any) -> bool:
+    return hasattr(model, "temper") and hasattr(model.prior, "tempered")
+
+
+def _without_quantiles(model: Any, dim: int) -> int:
+    """How many of the latents that are decoded, the first ones, are not of N(0, 1)."""
+    is_normal = isinstance(model.prior, StandardNormal)
+    if hasattr(model, "group_shapes"):
+        return 0 if is_normal else math.prod(model.group_shapes[0])
+    return 0 if is_normal and isinstance(model, VAE) else dim

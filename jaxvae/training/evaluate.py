@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data import padded_batches
+from jaxvae.data.batches import num_examples
 from jaxvae.keys import example_keys
+from jaxvae.progress import progress
 from jaxvae.training.checks import check_dataset, check_evaluated
 from jaxvae.training.parallel import AXIS, Layout, divided, local_layout, put
 from jaxvae.types import Batch, Dataset, DataSpec, Metrics, ModelState, Params, PRNGKey, System
@@ -55,7 +57,9 @@ def make_evaluator(
     return evaluate
 
 
-def in_batches(function: Callable[[int, Batch], Any], dataset: Dataset, batch_size: int, axis: int = 0) -> Any:
+def in_batches(
+    function: Callable[[int, Batch], Any], dataset: Dataset, batch_size: int, axis: int = 0, *, shown: str = ""
+) -> Any:
     """Apply a function to a whole data set, a batch at a time.
 
     Args:
@@ -64,12 +68,16 @@ def in_batches(function: Callable[[int, Batch], Any], dataset: Dataset, batch_si
       dataset: N examples.
       batch_size: examples at a time.
       axis: of the examples in the function's arrays.
+      shown: what a progress bar of the batches says; none is shown without.
 
     Returns:
       The tree, as numpy arrays with N entries along that axis.
     """
     parts = []
-    for start, batch in padded_batches(dataset, batch_size):
+    batches: Iterable[tuple[int, Batch]] = padded_batches(dataset, batch_size)
+    if shown:
+        batches = progress(batches, shown, -(-num_examples(dataset) // batch_size))
+    for start, batch in batches:
         real = np.flatnonzero(np.asarray(batch.mask))
         parts.append(jax.tree.map(lambda leaf: np.take(np.asarray(leaf), real, axis), function(start, batch)))  # noqa: B023
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *parts)

@@ -25,11 +25,11 @@ IMAGES = {
 
 
 def fake(params, model_state, keys, x, labels, known, num):
-    """Unknown pixels of noise, of the class, or of the known ones' mean."""
+    """Unknown pixels of noise and the class; their means are that of x."""
     noise = jax.vmap(lambda key: jax.random.uniform(key, (num, *SHAPE)), out_axes=1)(keys)
     of_class = 0.0 if labels is None else labels[None, :, None, None, None].astype(jnp.float32)
     known = known[None, ..., None]
-    mean = jnp.sum(jnp.where(known, x, 0.0), axis=(2, 3, 4), keepdims=True) * jnp.ones_like(noise)
+    mean = jnp.sum(x, axis=(1, 2, 3), keepdims=True)[None] * jnp.ones_like(noise)  # unknown ones are no part of x
     return Samples(jnp.where(known, x, noise + of_class), jnp.where(known, x, mean / 12))
 
 

@@ -42,6 +42,7 @@ EXACT = ("sample", "complete", "score")
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), EXPLORED),
     "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
+    "pixels": (lambda: of_experiment("pixel_vae"), tuple(verb for verb in OF_VAES if verb != "complete")),
     "groups": (lambda: of_experiment("iwae", num_layers=2), OF_VAES),
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),

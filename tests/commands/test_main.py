@@ -7,6 +7,7 @@ import pytest
 
 from jaxvae import __main__ as program
 from jaxvae.__main__ import VERBS, main
+from jaxvae.commands.verb_flags import FLAGS
 from tests.runs.test_state import RECORD, made
 
 
@@ -35,6 +36,7 @@ def test_every_module_of_a_verb_is_listed(request):
     verbs = {path.stem for path in folder.glob("*.py") if "\ndef run(" in path.read_text()}
     assert verbs == set(VERBS)
     assert len(VERBS) == len(set(VERBS))
+    assert list(FLAGS) == list(VERBS)
 
 
 def test_a_wrong_verb_names_the_right_one(capsys):
@@ -79,8 +81,9 @@ def test_mistakes_and_interrupts_are_one_sentence(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_help_and_list_do_not_wait_for_jax(tmp_path):
     made(tmp_path / "a", RECORD, steps=(100,))
-    for words in ([], ["list", str(tmp_path)]):
-        text = f"import sys\nfrom jaxvae.__main__ import main\nmain({words})\nassert 'jax' not in sys.modules"
+    for words in ([], ["list", str(tmp_path)], *([verb, "--help"] for verb in ("sample", "train", "denoise", "info"))):
+        end = "try: main(WORDS)\nexcept SystemExit as e: assert not e.code\nassert 'jax' not in sys.modules"
+        text = f"import sys\nfrom jaxvae.__main__ import main\n{end.replace('WORDS', str(words))}"
         assert python("-c", text).returncode == 0
 
 

@@ -12,6 +12,7 @@ from jaxvae.data.npz import read_npz
 from tests.commands.kinds import KINDS, SPEC
 
 pytestmark = pytest.mark.slow
+REFUSALS = "expected one of|say their range|not of images|expected independent pixels"
 OTHERS = {"train", "list", "info", "report", "compare", "export", "verify"}  # which all models have, or none
 NAMES = [f"{name}/{i}.{ending}" for i, name in enumerate(SPEC.classes) for ending in ("bmp", "png")]
 FILES = [f"{name}.png" for name in NAMES]  # of names that would be the same
@@ -57,7 +58,10 @@ def test_every_verb_on_every_kind(kind, verb, model, photos, tmp_path, capsys):
             assert out.exists()
             assert str(out) in capsys.readouterr().out
         else:
-            with pytest.raises(SystemExit, match="^error: .*(expected one of|say their range|not of images)"):
+            with pytest.raises(
+                SystemExit,
+                match=f"^error: .*({REFUSALS})",
+            ):
                 main(command)
             assert not out.exists()
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
@@ -70,9 +74,7 @@ def test_info_and_export_are_of_every_kind(kind, model, tmp_path, capsys):
     assert "parameters" in text
     for verb in VERBS:
         if verb not in OTHERS:
-            assert (f" {verb} " in text.partition("Use it:")[2]) == (
-                verb in KINDS[kind][1] or (kind, verb) == ("autoencoder", "traverse")
-            )
+            assert (f" {verb} " in text.partition("Use it:")[2]) == (verb in KINDS[kind][1])
     main(["export", model(kind), "--out", str(tmp_path / "given"), "--licence", "CC0"])
     files = {path.name for path in (tmp_path / "given").iterdir()}
     drawn = {"samples.png"} if "sample" in KINDS[kind][1] and kind != "flow" else set()
@@ -237,3 +239,20 @@ def test_noisy_images_need_no_noise_and_masks_may_be_grey(model, photos, tmp_pat
     np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["images"], np.rint(255 * expected))
     with pytest.raises(SystemExit, match="--noise and --level belong together"):
         main(["denoise", model("vae"), "--data", photos, "--noise", "masking", "--out", str(tmp_path / "b.npz")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "verb", "shown"),
+    [
+        ("vae", "encode", ["encoding", "encoding"]),
+        ("vqvae", "reconstruct", ["encoding", "decoding"]),
+        ("vae", "denoise", ["denoising"]),
+        ("autoregressive", "score", ["log-likelihood"]),
+        ("m2", "classify", ["classes"]),
+    ],
+)
+def test_what_takes_long_shows_a_bar(kind, verb, shown, model, photos, tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr("jaxvae.training.evaluate.progress", lambda items, name, total: found.append(name) or items)
+    main(words(verb, model(kind), photos, tmp_path, tmp_path / f"out{endings(verb, kind)[0]}"))
+    assert found == shown

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxvae as jv
+from jaxvae.__main__ import main
 
 SLOW = {"guides/generate.md", "guides/representations.md", "tutorials/compose.md", "tutorials/vqvae.md"}
 STEPS = 2  # in place of those of the page
@@ -50,6 +51,7 @@ def place(tmp_path_factory):
     few = splits._replace(train=jv.Dataset(splits.train.x[:100], None), valid=jv.Dataset(splits.valid.x[:50], None))
     trained = jv.train(jv.systems.vae(spec, net="mlp"), few, steps=STEPS, progress=False)
     trained.save(place / "run")
+    main(["export", str(place / "run"), "--format", "stablehlo", "--out", str(place / "masks-functions")])
     for name in ("binary_vae/mnist", "autoencoder/denoising"):
         shutil.copytree(place / "run", place / "runs" / name)
     return place

@@ -32,6 +32,7 @@ NETWORKS = [
     ("binary_vae", {"net": "gated", "channels": (3, 4)}),
     ("image_vae", {"channels": (), "num_blocks": ()}),
     ("iwae", {"num_layers": 2, "precision": "bf16"}),
+    ("top_down_vae", {"channels": (4,), "prior": "realnvp", "remat": True, "precision": "bf16"}),
 ]
 SMALL_FLOW = {"latent_dim": 3, "num_flows": 2}
 ORTHOGONAL = ("flow_posterior", {"posterior": "orthogonal", "num_columns": 2, **SMALL_FLOW})
@@ -47,6 +48,7 @@ CHOICES = [
     *[("pixel_cnn", {"net": name}) for name in ("pixelrnn", "transformer")],
     *[("pixel_cnn", {"likelihood": name, "class_conditional": True}) for name in ("categorical", "logistic_mixture")],
     ("pixel_vae", {"likelihood": "logistic_mixture", "num_layers": 1}),
+    ("top_down_vae", {"likelihood": "logistic_mixture", "sizes": (1, 2, 6), "latents": (3, 2, 1)}),
     *[("vqvae", {"likelihood": name}) for name in ("bernoulli", "gaussian")],
     *[("quantizers", {"quantizer": name}) for name in get_args(Name) if name != "restart"],
     ("vqvae", {"levels": 2, "through": "rotation", "num_blocks": 1}),
@@ -61,7 +63,16 @@ CLASSIFIERS = [
     ("classifier", {"binarize": True}),
     *[("semi_supervised", {"method": name}) for name in ("scratch", "m2", "ladder")],
 ]
-CONVOLVING = ("autoencoder", "classifier", "image_vae", "pixel_cnn", "pixel_vae", "quantizers", "vqvae")
+CONVOLVING = (
+    "autoencoder",
+    "classifier",
+    "image_vae",
+    "pixel_cnn",
+    "pixel_vae",
+    "quantizers",
+    "top_down_vae",
+    "vqvae",
+)
 LOWERED = [*AS_THEY_COME, *NETWORKS, ORTHOGONAL, *CLASSIFIERS]  # one of them has a decomposition
 # What no run elsewhere computes; residual networks have their values tested in tests/nets.
 COMPUTED = [*NETWORKS[1:], ("mixture_bernoulli", {"num_components": 2}), ("pixel_vae", {"num_layers": 1})]

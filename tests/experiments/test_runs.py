@@ -25,6 +25,7 @@ RUNS = {
     "beta_vae": ("--sweep", "beta=0.5,2.0", "num_train=10,40"),
     "flow_posterior": ("--sweep", "posterior=gaussian,radial", "seed=0,1", "--latent-dim", "4", "--num-columns", "2"),
     "pixel_cnn": ("--features", "8", "--class-conditional"),
+    "top_down_vae": ("--channels", "4", "--prior", "realnvp"),
 }
 MORE = {"flow_posterior": ("--num-reflections", "2")}
 
@@ -72,7 +73,20 @@ def test_run_leaves_a_folder_that_loads(name, runs, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior"])  # a single run and a study
+def test_a_report_says_what_each_group_of_latents_decides(runs):
+    folder = runs("top_down_vae") / "top_down_vae" / "a"
+    metrics = summary_of(folder)["metrics"]
+    assert len(metrics["kl_per_group"]) == len(metrics["active_units_per_group"]) == 3
+    np.testing.assert_allclose(sum(metrics["kl_per_group"]), metrics["kl"], rtol=0.2)
+    assert sum(metrics["active_units_per_group"]) == metrics["active_units"]
+    assert metrics["latent_dim"] == 3 * 3 * 16 + 2 * 6 * 6 * 4
+    assert {"groups.png", "temperatures.png"} <= {path.name for path in (folder / "figures").iterdir()}
+    warm, cool = (jv.load(folder).sample(3, temperature=t, means=True) for t in (1.0, (0.1, 0.1, 0.1)))
+    assert cool.std(axis=0).mean() < warm.std(axis=0).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior", "top_down_vae"])  # single runs and a study
 def test_run_resumes(name, runs, tmp_path):
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
     folder = tmp_path / name / "a"

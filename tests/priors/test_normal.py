@@ -45,3 +45,8 @@ def test_log_prob_is_finite_far_out_with_its_gradient():
     value, gradient = jax.value_and_grad(standard_normal().log_prob)(jnp.array([1e4, -1e4]))
     assert np.isfinite(value)
     np.testing.assert_allclose(gradient, [-1e4, 1e4], rtol=1e-6)
+
+
+def test_tempered_draws_have_the_temperature_as_deviation():
+    z = jnp.array([[0.5, -2.0], [1.0, 0.0]])
+    np.testing.assert_allclose(standard_normal().tempered(z, 0.5), [[0.25, -1.0], [0.5, 0.0]])

@@ -93,6 +93,8 @@ MODULES = {
     "conv decoder": Case(image_decoder(nets.ConvDecoder((3, 2), (8, 8, 1)), (8, 8, 1)), (Z,)),
     "resnet encoder": Case(nets.ResNetEncoder((2, 3), 1), (LARGER,)),
     "resnet decoder": Case(image_decoder(nets.ResNetDecoder((8, 8, 1), (3, 2), 1), (8, 8, 1)), (Z,)),
+    "bottom up": Case(nets.BottomUp((nets.Group(2, 3, 1), nets.Group(4, 2, 1)), remat=True), (LARGER,)),
+    "enlarge": Case(nets.Enlarge((8, 8, 1)), (jnp.ones((1, 2, 2, 4)),)),
     "map encoder": Case(nets.MapEncoder(4, (2, 3)), (LARGER,)),
     "map decoder": Case(nets.MapDecoder((8, 8, 1), (3, 2)), (jnp.ones((1, 2, 2, 4)),)),
     "dense map": Case(DenseMap((2, 3), 4), (Z,)),

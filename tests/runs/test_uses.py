@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxvae as jv
+from jaxvae.runs.comparison import require_same
 from jaxvae.runs.folder import read_json, write_json
 from tests.runs.small import BUILDS, IMAGES, SIZES, SPEC
 
@@ -188,6 +189,13 @@ def test_damaged_statistics_are_one_sentence(trained, tmp_path, damaged):
     write_json(place / "config.json", {**record, "latents": damaged})
     with pytest.raises(jv.UserError, match="statistics of the codes in config.json are damaged"):
         jv.load(place).latents  # noqa: B018
+
+
+def test_statistics_of_a_first_stage_are_no_other_model(tmp_path):
+    before, now = ({"stage": {"data": "a", "latents": {"mean": [[value]]}}} for value in (0.1, 0.2))
+    require_same(tmp_path, before, now, ())
+    with pytest.raises(jv.UserError, match="other images"):
+        require_same(tmp_path, before, {"stage": {**now["stage"], "data": "b"}}, ())
 
 
 @pytest.mark.slow

@@ -93,6 +93,10 @@ def test_a_vae_of_bits_completes_by_the_probabilities_of_all_images():
     expected = np.where(matches, p_x, 0) / p_x[matches].sum()
     assert np.sort(expected)[-2] > 0.05  # of some images, not of one
     drawn, _ = completions(system, params, TWO, TWO_KNOWN)
+    unlike = np.where(
+        TWO_KNOWN[..., None], TWO, 7.0
+    )  # values of unknown pixels do not matter, those of no image either
+    np.testing.assert_array_equal(completions(system, params, unlike, TWO_KNOWN)[0], drawn)
     found = np.bincount(drawn.astype(int) @ [8, 4, 2, 1], minlength=16) / NUM
     np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / NUM))
 
@@ -161,6 +165,8 @@ def test_latents_of_several_layers_are_drawn_together():
         likelihood=likelihood,
     )
     params = model.init(jax.random.key(1), jax.random.split(jax.random.key(0), 1), jnp.ones((1, 2, 2, 1)))["params"]
+    generator = np.random.default_rng(1)
+    params = jax.tree.map(lambda leaf: jnp.asarray(1.2 * generator.standard_normal(leaf.shape, np.float32)), params)
     system = loaded("hierarchical", VAEParts(spec, model, binary_pixels(spec)), {})
     _, means = completions(system, params, TWO, TWO_KNOWN)
     np.testing.assert_allclose(means[:, 1:3].mean(axis=0), of_prior_draws(model, params), atol=0.02)

@@ -1,0 +1,258 @@
+"""Flags of every verb; nothing here needs JAX, so that help and what is wrong with flags do not wait for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxvae.choices import DENOISING_SAMPLES, Net, Noise, PixelLikelihood
+from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFlags(SeedFlags):
+    """What is trained."""
+
+    data: str
+    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME or binarized_mnist:FILE"""
+    image_size: int | None = None
+    """side in pixels to resize images to; by default a folder's images larger than 64 become 28, others stay"""
+    model: Literal["vae", "vqvae", "autoregressive"] = "vae"
+    """vae generates and encodes as vectors; vqvae encodes as grids of codes; autoregressive generates and scores"""
+    steps: int = 3_000
+    """training steps"""
+    batch_size: int = 128
+    """images per step"""
+    patience: int = 0
+    """evaluations without improvement before early stopping; 0 disables it"""
+    latent_dim: int | None = None
+    """of a vae: numbers of a code, 16 by default"""
+    net: Net | None = None
+    """of a vae: architecture of encoder and decoder, conv by default"""
+    beta: float | None = None
+    """of a vae: weight of the KL, 1 by default"""
+    num_codes: int | None = None
+    """of a vqvae: codes in the codebook, 512 by default"""
+    likelihood: PixelLikelihood | None = None
+    """of a vae or vqvae: of pixels; by default by the kind of images"""
+    learning_rate: float | None = None
+    """initial learning rate of Adam; by default the model's own"""
+    nll_samples: int = 500
+    """importance samples per test image for the likelihood of a vae"""
+    init_from: Path | None = None
+    """a trained model of the same networks to start from, or the name of a shipped one"""
+    resume: bool = False
+    """continue the run in OUT from its latest checkpoint"""
+    out: Path
+    """new folder of the run"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFlags:
+    """What is listed."""
+
+    folder: Path = positional("FOLDER", Path("runs"))
+    """folder of runs, looked through with all folders in it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoFlags(ModelFlags):
+    """Which model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFlags:
+    """Which run."""
+
+    run: Path = positional("RUN")
+    """folder of a finished run or study"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareFlags:
+    """What is compared."""
+
+    runs: tuple[Path, ...] = positional("RUN")
+    """folders of runs, two or more; a study stands for all its runs"""
+    out: Path | None = None
+    """NAME.png: the curves over each other"""
+    overwrite: bool = False
+    """replace the picture that is there"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFlags(ModelFlags, OutFlags, SeedFlags):
+    """What is exported."""
+
+    out: Path
+    """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
+    format: Literal["safetensors", "stablehlo", "onnx"] = "safetensors"
+    """safetensors for jaxvae; for programs without it, what the model can do as functions, stablehlo for JAX or onnx"""
+    licence: str = "not stated"
+    """of the model, as CC-BY-4.0, for the card"""
+    half: bool = False
+    """keep the weights as 16-bit floats, of three digits, for half the size; they load as 32-bit floats again"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreFlags(ModelFlags, OutFlags):
+    """Which images are on the map of the page."""
+
+    data: str | None = None
+    """images for the map, 500 at most: folder:DIR, npz:FILE, digits, ...; by default those of the training"""
+    part: Literal["train", "valid", "test"] | None = None
+    """one part of the data alone, cut as in training; by default the test part of the images of the training"""
+    resize: bool = False
+    """bring images of another size to that of the model: padded to its proportions, never cut"""
+    out: Path
+    """NAME.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFlags(ModelFlags, OutFlags, SeedFlags):
+    """What is drawn."""
+
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+    num: int = 64
+    """how many"""
+    label: str | None = None
+    """class of all of them, its name or its number, of a model that knows classes; by default all in turn"""
+    temperature: tuple[float, ...] = (1.0,)
+    """below 1 images are more likely and less various, above 1 the other way round; one number, or one for every group
+    of latents"""
+    means: bool = False
+    """the means of the pixels in place of draws, of a model that has some: smoother, without noise"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is reconstructed."""
+
+    out: Path
+    """a folder for a PNG file of every image; NAME.png for one picture of pairs; NAME.npz for arrays"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterpolateFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
+    """Between which images."""
+
+    first: str = positional("A")
+    """an image file, or with --data the number of an image of it, from 0"""
+    last: str = positional("B")
+    """the same"""
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+    num: int = 9
+    """images, the reconstructions of both included"""
+    path: Literal["slerp", "linear", "norm"] = "slerp"
+    """slerp is an arc, linear the straight line, norm its directions with lengths between those of the ends"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraverseFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
+    """Which latents, at which code."""
+
+    image: str | None = None
+    """an image file, or with --data the number of an image of it: the others are held at its code, not at the mean"""
+    dims: tuple[int, ...] = ()
+    """numbers of the latents, from 0; by default those that vary most over the training images, 16 at most"""
+    num: int = 9
+    """images in a row, from the 5 % to the 95 % quantile of the prior"""
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is filled in."""
+
+    out: Path
+    """a folder with one of PNG files for every image; NAME.png for a picture of some; NAME.npz for arrays"""
+    mask: Path
+    """a black and white image, white is what is filled in; or a folder of these with the names of the images"""
+    num: int = 4
+    """completions of every image"""
+    means: bool = False
+    """the means of the pixels in place of draws, of a model that has some"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is denoised."""
+
+    out: Path
+    """a folder for a PNG file of every image; NAME.png for a picture of some; NAME.npz for arrays"""
+    noise: Noise | None = None
+    """kind of noise that is added first, to see what becomes of it; by default the images are noisy as they are"""
+    level: float | None = None
+    """of the noise that is added: its standard deviation, or the probability that a pixel is changed"""
+    num_samples: int = DENOISING_SAMPLES
+    """latents for every image, of a VAE, whose decoded images are averaged"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is encoded."""
+
+    out: Path
+    """NAME.csv, a line an image; NAME.npz, arrays with the paths; NAME.npy, the codes alone"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeFlags(ModelFlags, OutFlags, SeedFlags):
+    """What is decoded."""
+
+    codes: Path = positional("CODES")
+    """NAME.csv, NAME.npz or NAME.npy, as encode writes them"""
+    out: Path
+    """a folder for a PNG file of every code; NAME.png for one picture of all; NAME.npz for arrays"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is scored."""
+
+    out: Path
+    """NAME.csv: a line an image, in nats but for bits_per_dim"""
+    num_samples: int = 500
+    """importance samples for every image, of a model without an exact likelihood"""
+    refit: bool = False
+    """whether q(z | x) is also fitted to every image, for the amortisation gap: what the encoder loses of the ELBO"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is classified."""
+
+    out: Path
+    """NAME.csv: a line an image"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFlags(ModelFlags):
+    """Which model, and where its data are."""
+
+    data: str | None = None
+    """its data, where they are not any more what the training read: digits, folder:DIR, npz:FILE, ..."""
+
+
+FLAGS: dict[str, type[Any]] = {
+    "train": TrainFlags,
+    "list": ListFlags,
+    "info": InfoFlags,
+    "report": ReportFlags,
+    "compare": CompareFlags,
+    "export": ExportFlags,
+    "explore": ExploreFlags,
+    "verify": VerifyFlags,
+    "sample": SampleFlags,
+    "reconstruct": ReconstructFlags,
+    "interpolate": InterpolateFlags,
+    "traverse": TraverseFlags,
+    "complete": CompleteFlags,
+    "denoise": DenoiseFlags,
+    "encode": EncodeFlags,
+    "decode": DecodeFlags,
+    "score": ScoreFlags,
+    "classify": ClassifyFlags,
+}
