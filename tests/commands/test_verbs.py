@@ -80,7 +80,7 @@ def test_info_and_export_are_of_every_kind(kind, model, tmp_path, capsys):
     drawn = {"samples.png"} if "sample" in KINDS[kind][1] and kind != "flow" else set()
     assert files == {"config.json", "model.safetensors", "card.md"} | drawn
     card = (tmp_path / "given" / "card.md").read_text()
-    for part in ("# given", "| licence | CC0 |", "0123456789abcdef", "jv.load('given')", "jax 0."):
+    for part in ("# given", "| licence | CC0 |", "0123456789abcdef", 'jv.load("given")', "jax 0."):
         assert part in card
     assert ("![samples]" in card) == bool(drawn)
     loaded = jv.load(tmp_path / "given")

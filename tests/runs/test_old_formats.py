@@ -17,7 +17,7 @@ VERSIONS = {path.parent.name: json.loads(path.read_text()) for path in sorted(FO
 )
 def test_models_give_what_they_gave(version, name):
     found, expected = numbers_of(jv.load(FOLDER / version / name)), VERSIONS[version][name]
-    assert list(found) == list(expected)
+    assert set(expected) <= set(found)  # a later version may give more
     for method, values in expected.items():
         np.testing.assert_allclose(found[method], values, rtol=1e-5, atol=1e-5, err_msg=method)
 
