@@ -91,6 +91,8 @@ MODULES = {
     "conv transpose": Case(nets.ConvTranspose(3, strides=(2, 2)), (LARGER,)),
     "conv encoder": Case(nets.ConvEncoder((2, 3)), (LARGER,)),
     "conv decoder": Case(image_decoder(nets.ConvDecoder((3, 2), (8, 8, 1)), (8, 8, 1)), (Z,)),
+    "gated encoder": Case(nets.GatedConvEncoder((2, 3), 4, 3), (LARGER,)),
+    "gated decoder": Case(image_decoder(nets.GatedConvDecoder((8, 8, 1), (3, 2), 3), (8, 8, 1)), (Z,)),
     "resnet encoder": Case(nets.ResNetEncoder((2, 3), 1), (LARGER,)),
     "resnet decoder": Case(image_decoder(nets.ResNetDecoder((8, 8, 1), (3, 2), 1), (8, 8, 1)), (Z,)),
     "bottom up": Case(nets.BottomUp((nets.Group(2, 3, 1), nets.Group(4, 2, 1)), remat=True), (LARGER,)),
