@@ -23,7 +23,8 @@ PROGRAM = "import jaxvae as jv; jv.load({name!r}).sample({num})"
 
 def first_outputs(options: Options) -> Iterator[Record]:
     """Measure a process that draws from Python, and a command that writes a picture, for every shipped model."""
-    names = list(shipped())[:1] if options.quick else list(shipped())
+    drawing = [name for name, place in shipped().items() if (place / "samples.png").exists()]
+    names = drawing[:1] if options.quick else drawing
     with tempfile.TemporaryDirectory() as folder:
         sheet = str(Path(folder) / "sheet.png")
         for name in names:
