@@ -77,9 +77,12 @@ def in_batches(
     batches: Iterable[tuple[int, Batch]] = padded_batches(dataset, batch_size)
     if shown:
         batches = progress(batches, shown, -(-num_examples(dataset) // batch_size))
+    running: list[tuple[Any, int]] = []  # results that are computed while the next batch is made ready
     for start, batch in batches:
-        real = np.flatnonzero(np.asarray(batch.mask))
-        parts.append(jax.tree.map(lambda leaf: np.take(np.asarray(leaf), real, axis), function(start, batch)))  # noqa: B023
+        running.append((function(start, batch), int(np.sum(batch.mask))))
+        if len(running) > 1:
+            parts.append(_fetched(*running.pop(0), axis))
+    parts += [_fetched(*one, axis) for one in running]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis), *parts)
 
 
@@ -126,6 +129,11 @@ def evaluation_keys(start: int | jax.Array, num: int, key: PRNGKey | None = None
 
 
 # ---------- private
+
+
+def _fetched(result: Any, num: int, axis: int) -> Any:
+    """The first entries of the leaves of a result along an axis, in host memory."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[(slice(None),) * axis + (slice(num),)], result)
 
 
 @functools.lru_cache(maxsize=4)
