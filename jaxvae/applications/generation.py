@@ -77,12 +77,8 @@ def sample(
             f"{system.name} has no means of its samples: expected a VAE whose pixels are independent, M2 or a prior "
             "over codes; leave means out."
         )
-    running, parts = [], []  # a batch is fetched while the next one is drawn
-    for index in progress(range(num_batches), "samples"):
-        running.append(_batch(*given(index)))
-        if len(running) > 1:
-            parts.append(jax.tree.map(np.asarray, running.pop(0)))
-    parts += [jax.tree.map(np.asarray, one) for one in running]
+    # One after another: two at once would drive each other out of a processor's caches.
+    parts = [jax.tree.map(np.asarray, _batch(*given(index))) for index in progress(range(num_batches), "samples")]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
 
 
