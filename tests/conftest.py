@@ -2,8 +2,13 @@
 
 import gc
 import os
+import signal
 import tempfile
 from importlib.metadata import version
+
+# A shell ignores interrupts for what it starts in the background, and tests interrupt themselves and others.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Inherited by the workers of a parallel run and by the processes that tests start: they compile the same programs.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
