@@ -377,6 +377,7 @@ def test_in_a_notebook_a_model_shows_its_samples_and_numbers(trained, tmp_path):
     assert f"<b>{model.system.name}</b>" in shown
     assert "of 8x8x1" in shown
     assert 'src="data:image/png;base64,' in shown
+    (tmp_path / "config.json").write_text(json.dumps(model.record))
     (tmp_path / "summary.json").write_text(json.dumps({"metrics": {"nll": 12.3421}}))
     placed = dataclasses.replace(model, folder=tmp_path)
     assert "12.34 nats per image" in placed._repr_html_()
