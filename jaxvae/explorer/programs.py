@@ -14,7 +14,8 @@ from jaxvae.explorer.primitives import apply
 from jaxvae.types import Params
 
 LOOPS = ("scan", "while", "cond")  # of which short scans are unrolled
-LONGEST_SCAN = 100  # steps; longer ones would make a page of loops, too slow to play with
+# Steps of a scan, or equations of all of its steps together; longer ones would make a page too slow to play with.
+LONGEST_SCAN, MOST_EQUATIONS = 100, 4_000
 
 
 def program_of(function: Callable[..., Any], params: Params, *inputs: Any) -> Program:
@@ -60,7 +61,7 @@ def _run(builder: Builder, closed: Any, arguments: list[View]) -> list[View]:
         name, operands = eqn.primitive.name, [view(atom) for atom in eqn.invars]
         first: Any = eqn.outvars[0].aval
         inner = next(_inner(eqn.params), None) if name not in LOOPS else None
-        if name == "scan" and eqn.params["length"] <= LONGEST_SCAN:
+        if name == "scan" and _is_short(**eqn.params):
             results = _unrolled(builder, operands, **eqn.params)
         elif inner is not None:
             results = _run(builder, inner, operands)
@@ -68,6 +69,10 @@ def _run(builder: Builder, closed: Any, arguments: list[View]) -> list[View]:
             results = apply(builder, name, eqn.params, operands, first.shape, _kind(first.dtype))
         known.update(zip(eqn.outvars, results, strict=True))
     return [view(atom) for atom in jaxpr.outvars]
+
+
+def _is_short(*, jaxpr: ClosedJaxpr, length: int, **_: Any) -> bool:
+    return length <= LONGEST_SCAN or length * len(jaxpr.eqns) <= MOST_EQUATIONS
 
 
 def _unrolled(

@@ -34,7 +34,8 @@ from jaxvae.studies.table import diverged
 from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Splits
 
-KEPT = ("metrics", "valid", "steps", "best_step", "seconds", "compile_seconds", "images_per_second", "failure")
+TIMES = ("seconds", "cpu_seconds", "compile_seconds")
+KEPT = ("metrics", "valid", "steps", "best_step", *TIMES, "images_per_second", "failure")
 
 
 def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, options: Options) -> None:
@@ -216,9 +217,9 @@ def print_next(run: Path, place: Path) -> None:
 
 def _totals(rows: Sequence[Row]) -> dict[str, Any]:
     """Seconds of all trainings; those of one program share its time."""
-    programs = {(row.get("seconds", 0.0), row.get("compile_seconds", 0.0)) for row in rows}
-    seconds, compiling = (round(sum(column), 2) for column in zip(*programs, strict=True))
-    return {"steps": max(row.get("steps", 0) for row in rows), "seconds": seconds, "compile_seconds": compiling}
+    programs = {tuple(row.get(name, 0.0) for name in TIMES) for row in rows}
+    sums = [round(sum(column), 2) for column in zip(*programs, strict=True)]
+    return {"steps": max(row.get("steps", 0) for row in rows), **dict(zip(TIMES, sums, strict=True))}
 
 
 def _draw(folder: Path, rows: Sequence[Row], labels: Sequence[str], compared: str, best: str | None) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "list": ("", ["."], None),
     "info": ("vae", [], None),
     "report": ("vae", [], "of runs"),
+    "verify": ("vae", [], "of runs"),
     "compare": ("vae", [], "of runs"),
     "export": ("vae", ["--out", "given"], "given/card.md"),
     "sample": ("vae", ["--out", "samples.png"], "samples.png"),

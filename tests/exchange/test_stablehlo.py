@@ -29,7 +29,7 @@ FUNCTIONS = {
     "classes": {"log_likelihood": False},
     "m2": {"classify": False},
     "ladder": {"classify": False},
-    "code_prior": {"log_likelihood": False},
+    "code_prior": {"encode": False, "decode": False},  # with its VQ-VAE
 }
 
 
