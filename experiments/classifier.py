@@ -1,7 +1,7 @@
 """Image classifier: a small residual network, of the kind that judges whether samples are recognisable.
 
 With `--binarize` it sees images as a VAE of binary images does, drawn anew at every visit with the intensities as
-probabilities. The penultimate layer gives features of images, in which data sets can be compared (Heusel et al. 2017).
+probabilities.
 """
 
 from dataclasses import dataclass, replace

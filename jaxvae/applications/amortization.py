@@ -27,7 +27,7 @@ from jaxvae.types import Array, Batch, Dataset, GaussianParams, ModelState, Para
 
 BATCH = 100  # images at a time
 FIT_SAMPLES = 4  # latents for every image in a step
-SAMPLES = 200  # latents by which both bounds are estimated, with the same noise
+CHUNKS, CHUNK = 10, 20  # latents by which both bounds are estimated, with the same noise, and how many at a time
 LEARNING_RATE = 0.1  # of Adam; it falls to zero, by half a cosine
 
 
@@ -117,8 +117,7 @@ def _refit(
 
     def judged(q: GaussianParams) -> Array:
         # A few at a time: all of them would not fit into a processor's caches.
-        chunk = SAMPLES // 10
-        of_chunk = lambda i: elbo(q, jax.vmap(lambda key: jax.random.fold_in(key, i))(judging), chunk)  # noqa: E731
-        return jnp.mean(jax.lax.map(of_chunk, jnp.arange(10)), axis=0)
+        of_chunk = lambda i: elbo(q, jax.vmap(lambda key: jax.random.fold_in(key, i))(judging), CHUNK)  # noqa: E731
+        return jnp.mean(jax.lax.map(of_chunk, jnp.arange(CHUNKS)), axis=0)
 
     return Refitted(judged(start), judged(found), found.mean, jnp.exp(0.5 * found.log_var))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxvae.applications.classification import classify
 from jaxvae.evaluation import recognition
 from jaxvae.runs.load import load
+from jaxvae.runs.pretrained import shipped
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
@@ -19,15 +20,15 @@ def classifier_of(trained: Trained) -> str | None:
     return OF_DIGITS if digits else None
 
 
-def recognition_metrics(place: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:
+def recognition_metrics(name: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:
     """Return how many samples a classifier recognises, and how many of as many test images.
 
     Args:
-      place: of the classifier, as of `jaxvae.load`.
+      name: of the shipped classifier; what is in the working directory by that name is not asked.
       samples: [N, H, W, C] in [0, 1].
       prepared: test images as the model of the samples has them, binarised or not, [N, H, W, C] in [0, 1].
     """
-    judge = load(place)
+    judge = load(shipped()[name])
 
     def of_images(x: np.ndarray) -> dict[str, Any]:
         values = np.round(x * (judge.spec.num_values - 1)).astype(np.uint8)
@@ -36,8 +37,8 @@ def recognition_metrics(place: str, samples: np.ndarray, prepared: np.ndarray) -
     of_samples, of_test = of_images(samples), of_images(prepared)
     return {
         "recognised_samples": of_samples["recognised"],
-        "recognised_samples_stderr": of_samples.get("recognised_stderr", 0.0),
+        "recognised_samples_stderr": of_samples["recognised_stderr"],
         "recognised_images": of_test["recognised"],
         "classes_of_samples": of_samples["classes"],
-        "classifier": place,
+        "classifier": name,
     }

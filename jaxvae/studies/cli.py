@@ -77,6 +77,8 @@ def run_experiment(experiment: Experiment, config: Any, options: Options, axes: 
       axes: what is varied; {} trains the one model.
     """
     assert experiment.build is not None
+    if options.one_at_a_time and not axes and not options.resume:
+        raise UserError("--one-at-a-time is of a study: name what is varied, --sweep FIELD=VALUE,VALUE,...")
     folder = run_folder(experiment.name, options)
     if axes:
         run_study(experiment, config, axes, folder, options)

@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 
 from jaxvae.errors import UserError
+from jaxvae.runs.options import Options
 from jaxvae.studies.axes import combinations, name_of, parse_axes, written
-from jaxvae.studies.cli import axes_of
+from jaxvae.studies.cli import axes_of, run_experiment
 from jaxvae.studies.experiment import Experiment, quick_axes
 from jaxvae.studies.study import label_of
 
@@ -127,3 +128,9 @@ def test_no_more_combinations_than_anybody_would_train():
     assert len(combinations({"seed": tuple(range(500)), "steps": (1, 2)})) == 1_000
     with pytest.raises(UserError, match="asks for 1,002 trainings, expected at most 1,000"):
         combinations({"seed": tuple(range(501)), "steps": (1, 2)})
+
+
+def test_one_at_a_time_is_of_a_study():
+    options = Options(one_at_a_time=True)
+    with pytest.raises(UserError, match="--one-at-a-time is of a study"):
+        run_experiment(EXPERIMENT._replace(build=lambda config, spec: None), Config(), options, {})
