@@ -59,7 +59,7 @@ class Config(OneGroupConfig):
     def quick(self) -> "Config":
         """Return a copy for a short run, of a minute or so."""
         small = {"channels": (8, 16), "num_blocks": (0, 1), "latent_dim": 32, "nll_samples": 20}
-        return replace(self, **small, steps=400, eval_every=100, warmup_steps=50)
+        return replace(self, **small, steps=3_000, eval_every=500, warmup_steps=100)
 
 
 def build(config: Config, spec: DataSpec) -> System:
