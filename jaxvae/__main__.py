@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jaxvae.commands.flags import called, parse
 from jaxvae.commands.verb_flags import FLAGS
-from jaxvae.exits import ending, ending_by_signal
+from jaxvae.exits import ending, ending_by_signal, leave_at_interrupts, raise_at_interrupts
 
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
 VERBS = (
@@ -49,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of what is meant
     with ending("nothing half-written is left.", "the number of images"), ending_by_signal():
         flags = parse(FLAGS[verb], verb, _about(verb), given[1:])
-        importlib.import_module(f"jaxvae.commands.{verb}").run(flags)
+        leave_at_interrupts()
+        try:
+            module = importlib.import_module(f"jaxvae.commands.{verb}")
+        finally:
+            raise_at_interrupts()
+        module.run(flags)
 
 
 def _introduction() -> str:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from jaxvae.errors import UserError, printable, shortened
 
@@ -24,6 +24,7 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
     Raises:
       SystemExit: in place of a `UserError`, an interrupt, a full memory, or a reader of the lines that has gone.
     """
+    raise_at_interrupts()
     try:
         with no_interrupt_lost():
             yield
@@ -39,6 +40,25 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
         if not is_full(error):
             raise
         sys.exit(f"error: out of memory ({shortened(str(error))}): make {too_large} smaller.")
+
+
+def leave_at_interrupts() -> None:
+    """Let a Ctrl-C end the process at once, with one sentence: while modules are imported, some swallow the exception.
+
+    It is for a process that has begun nothing, and stays so until `raise_at_interrupts`. Interrupts that somebody else
+    handles, or that are ignored, are left alone.
+    """
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _leave)
+
+
+def raise_at_interrupts() -> None:
+    """Let a Ctrl-C raise `KeyboardInterrupt` again, after `leave_at_interrupts`."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -80,3 +100,11 @@ def ending_by_signal() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+# ---------- private
+
+
+def _leave(number: int, frame: Any) -> NoReturn:
+    os.write(2, b"error: interrupted before anything began.\n")
+    os._exit(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxvae.exits import no_interrupt_lost
+from jaxvae import exits
 
 
 class Interrupted:
@@ -29,7 +29,7 @@ def test_an_interrupt_where_no_exception_can_leave_comes_again():
         lost.append("at first")
         time.sleep(10)
 
-    with no_interrupt_lost(), pytest.raises(KeyboardInterrupt):
+    with exits.no_interrupt_lost(), pytest.raises(KeyboardInterrupt):
         interrupted()
     assert lost
     assert sys.unraisablehook is before
@@ -38,16 +38,18 @@ def test_an_interrupt_where_no_exception_can_leave_comes_again():
 def test_other_errors_there_are_passed_on(monkeypatch):
     passed = []
     monkeypatch.setattr(sys, "unraisablehook", passed.append)
-    with no_interrupt_lost():
+    with exits.no_interrupt_lost():
         sys.unraisablehook(type("Unraisable", (), {"exc_value": ValueError("x")}))
     assert len(passed) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs to see what a process has imported")
-def test_an_interrupt_of_the_imports_is_one_sentence(request):
+@pytest.mark.parametrize("line", ["experiments.binary_vae", "jaxvae sample digits-vae --out {folder}/x.png"])
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
+def test_an_interrupt_of_the_imports_is_one_sentence(line, delay, request, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.binary_vae"],
+        [sys.executable, "-m", *line.format(folder=tmp_path).split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,7 +59,18 @@ def test_an_interrupt_of_the_imports_is_one_sentence(request):
     while "jaxlib" not in Path(f"/proc/{process.pid}/maps").read_text():
         assert process.poll() is None
         assert time.monotonic() < until
+    time.sleep(delay)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert (out, err) == ("", "error: interrupted before anything began.\n")
+    assert (process.returncode, out, err) == (1, "", "error: interrupted before anything began.\n")
+
+
+def test_interrupts_raise_again_after_the_imports():
+    exits.leave_at_interrupts()
+    assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    with exits.ending("x", "y"):
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exits.leave_at_interrupts()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.signal(signal.SIGINT, before)

@@ -174,10 +174,16 @@ def test_lines_that_are_refused_are_refused_alike_as_processes(inputs, run, tmp_
 
 @pytest.mark.parametrize("name", ["mixture_bernoulli", "autoencoder", "planar_density"])
 def test_lines_that_are_accepted_train(name, inputs, run, tmp_path, monkeypatch):
-    alone = (words for words in lines_of(name, inputs) if "none" in words)
-    accepted = next(words for words in alone if run(name, words).code is None)
+    alone = [words for words in lines_of(name, inputs) if "none" in words]
+    accepted = [words for words in alone if run(name, words).code is None]
     emptied(tmp_path)
     monkeypatch.setattr(training, "fit", jv.training.fit)
     monkeypatch.setattr(training, "fit_sweep", jv.training.fit_sweep)
-    assert run(name, accepted).code == 0
-    assert list(tmp_path.rglob("summary.json"))
+    for words in accepted:
+        code = run(name, words).code
+        if code == 0:
+            assert list(tmp_path.rglob("summary.json")), words
+            return
+        assert re.fullmatch(r"error: A training step would take [^\n]* GB are available: [^\n]*", code), words
+        assert emptied(tmp_path) == [], words  # of a batch of a million, which not every machine has room for
+    pytest.fail("no line has trained")
