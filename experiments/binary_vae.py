@@ -27,6 +27,7 @@ from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.refit import with_refitted_prior
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import cosine_optimizer
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
@@ -43,7 +44,7 @@ class Config(OneGroupConfig):
     free_bits: float = 0.0
     """free bits: KL per dimension, in nats, that is not penalised, against posterior collapse"""
     learning_rate: float = 1.5e-3
-    steps: int = 12_000
+    steps: int = 18_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +90,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={name: getattr(config, name) for name in ("warmup_steps", "warmup_cycles", "free_bits")},
     )
-    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
+    return with_refitted_prior(augmented(system, shift=config.shift, flip=config.flip, steps=config.steps))
 
 
 def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:

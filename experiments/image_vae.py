@@ -21,6 +21,7 @@ from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import pixels_of
+from jaxvae.systems.refit import with_refitted_prior
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import OptimizerName, cosine_optimizer
 from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
@@ -87,7 +88,7 @@ def build(config: Config, spec: DataSpec) -> System:
         optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={"warmup_steps": config.warmup_steps},
     )
-    return augmented(system, shift=config.shift, flip=config.flip, steps=config.steps)
+    return with_refitted_prior(augmented(system, shift=config.shift, flip=config.flip, steps=config.steps))
 
 
 def with_networks_by_size(config: Config, spec: DataSpec) -> Config:

@@ -1,8 +1,7 @@
 """Types of data, training steps, models and systems.
 
 Data flow: `Splits` of `Dataset` -> `Batch` -> `StepInput` -> the `LossFn` of each `Player` -> `TrainState`.
-Model flow: a `Posterior` and a decoder give latents and parameters, a `Likelihood` and a `Prior` score them, the
-result is `ELBOTerms`, and an objective of `jaxvae.objectives` makes it one number per example.
+Model flow: a `Posterior`, a decoder, a `Likelihood` and a `Prior` give `ELBOTerms`, an objective a number per example.
 
 Letters in the shapes: S samples of the latent, B examples, L groups of latents, D latent dimensions, V pixel values.
 """
@@ -122,6 +121,7 @@ class Trainable(NamedTuple):
     evaluate: Callable[[Params, ModelState, PRNGKey, Batch, Mapping[str, Array]], Metrics]
     hparams: Mapping[str, float]  # the starting values of StepInput.hparams
     alternating: bool = False  # whether a player sees the others' parameters as this step has already left them
+    finish: Any = None  # (best params, model_state, splits) -> (parts, params) for use after the training, or None
 
 
 class TrainState(NamedTuple):

@@ -11,8 +11,10 @@ from jaxvae.priors.bernoulli import (
     relaxed_fair_bernoulli,
 )
 from jaxvae.priors.flow import FlowPrior
+from jaxvae.priors.full_mixture import FullMixturePrior
 from jaxvae.priors.mixture import MixturePrior
 from jaxvae.priors.normal import StandardNormal, standard_normal
+from jaxvae.priors.refitted import RefittedPrior
 from jaxvae.priors.vamp import VampPrior
 
 __all__ = [
@@ -20,7 +22,9 @@ __all__ = [
     "BernoulliPrior",
     "FairBernoulli",
     "FlowPrior",
+    "FullMixturePrior",
     "MixturePrior",
+    "RefittedPrior",
     "RelaxedBernoulliMixturePrior",
     "RelaxedBernoulliPrior",
     "RelaxedFairBernoulli",

@@ -137,6 +137,10 @@ class OneGroupConfig(VAEConfig):
     """prior p(z): a normalizing flow that is learned with the rest, or N(0, I)"""
     num_flows: int = 4
     """coupling layers of the prior realnvp"""
+    mixture: int = 80
+    """components of a mixture of Gaussians that is fitted to the latents when the training has ended, for better
+    samples: 95 % of the prior, realnvp 5 %; fewer for few images or where validation images are less likely, 0 for
+    none"""
     dropout: float = 0.0
     """probability that a feature of the encoder is dropped in training, against overfitting; the bound holds"""
     shift: int | None = None
@@ -157,11 +161,11 @@ class OneGroupConfig(VAEConfig):
         sound = min(self.num_blocks, default=0) >= 0 and len(self.num_blocks) in (0, 1, len(self.channels))
         require("num_blocks", self.num_blocks, sound, "one number of at least 0 for all --channels, or one for each")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 to below 1")
-        at_least(self, 0, "warmup_steps", "weight_decay")
+        at_least(self, 0, "warmup_steps", "weight_decay", "mixture")
 
     def networks(self) -> dict[str, Any]:
         """Return the arguments of `jaxvae.systems.networks.gaussian_vae` that are fields."""
-        names = ("net", "latent_dim", "precision", "channels", "remat", "prior", "num_flows")
+        names = ("net", "latent_dim", "precision", "channels", "remat", "prior", "num_flows", "mixture")
         blocks = self.num_blocks if len(self.num_blocks) > 1 else self.num_blocks[0]
         return {"num_blocks": blocks, **{name: getattr(self, name) for name in names}}
 

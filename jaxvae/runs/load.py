@@ -9,6 +9,7 @@ from jaxvae.errors import UserError
 from jaxvae.runs.description import rebuild
 from jaxvae.runs.export import is_export, read_arrays, read_record, saved_arrays
 from jaxvae.runs.files import FORMAT, FUNCTIONS, read_json
+from jaxvae.runs.finished import finished_place
 from jaxvae.runs.pretrained import model_at
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.assemble import loaded
@@ -40,11 +41,13 @@ def load(place: str | Path, *, imports: Sequence[str] = (), system: System | Non
     Raises:
       UserError: if there is no trained model, it is of another version, damaged, or has parts that are not imported.
     """
-    place = model_place(model_at(place))
-    record = record_of(place)
-    system = system or system_of(record, place, imports)
-    best = variables_of(place, system)
-    return Trained(system, best.params, best.model_state, record, None if is_export(place) else place)
+    found = model_place(model_at(place))
+    record, folder = record_of(found), None if is_export(found) else found
+    if folder is not None and system is None and (finished := finished_place(folder, record, _best_step(folder))):
+        found, record = finished, {**record, "system": record_of(finished).get("system")}
+    system = system or system_of(record, found, imports)
+    best = variables_of(found, system)
+    return Trained(system, best.params, best.model_state, record, folder)
 
 
 def model_place(place: Path) -> Path:
@@ -214,6 +217,12 @@ def _shapes_of(system: System, place: Path) -> Best:
 def _arrays_of(place: Path) -> dict[str, str] | None:
     with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.best_arrays()
+
+
+def _best_step(place: Path) -> int | None:
+    """The step of the best parameters in the newest checkpoint of a run, None where there is none."""
+    with Checkpoints(place / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.best_step()
 
 
 def _are_numbers(values: Mapping[str, Any]) -> bool:

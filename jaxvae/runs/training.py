@@ -16,6 +16,7 @@ from jaxvae.capabilities import Encodes, find
 from jaxvae.data.batches import num_examples
 from jaxvae.errors import Diverged, UserError
 from jaxvae.runs.begun import absent, discard_unused
+from jaxvae.runs.finished import finish
 from jaxvae.runs.folder import FREE_FIELDS, claim, on_primary, open_folder, read_json, write_json
 from jaxvae.runs.latents import latents_record
 from jaxvae.runs.recorder import Recorder
@@ -99,6 +100,8 @@ def train_runs(runs: Sequence[Run], splits: Splits, how: How) -> Outcome:
     kind = "sweep" if how.together else how.layout.kind if how.layout else ""
     each = zip(runs, results, strict=True)
     trained = [_trained(run, runs[0].system, result, how, kind, quiet=ended) for run, result in each]
+    if by is None:
+        trained = [finish(one, _splits_of(run, splits)) for one, run in zip(trained, runs, strict=True)]
     if by != signal.SIGTERM:  # after which a process has not long to live
         trained = [_with_latents(one, run, splits) for one, run in zip(trained, runs, strict=True)]
     return Outcome(trained, by)
@@ -215,6 +218,15 @@ def _trained(run: Run, first: System, result: FitResult, how: How, layout: str, 
     return Trained(system, best.params, best.model_state, run.record, run.folder, training_record(result, layout))
 
 
+def _splits_of(run: Run, splits: Splits) -> Splits:
+    """The data that a run was trained on, those of a sweep's member maybe a part of all."""
+
+    def some(part: Dataset, rows: Any) -> Dataset:
+        return part if rows is None else Dataset(part.x[rows], None)
+
+    return splits._replace(train=some(splits.train, run.rows), valid=some(splits.valid, run.valid_rows))
+
+
 def _with_latents(trained: Trained, run: Run, splits: Splits) -> Trained:
     """The model with the statistics of its codes in its record, and in `config.json` where there is a folder."""
     step = trained.training["best_step"]
@@ -224,8 +236,9 @@ def _with_latents(trained: Trained, run: Run, splits: Splits) -> Trained:
     before = {} if path is None else read_json(path)
     found = before.get("latents")
     if not (run.resume and isinstance(found, dict) and found.get("step") == step):
-        train = splits.train if run.rows is None else Dataset(splits.train.x[run.rows], None)
-        statistics = latent_statistics(trained.system, trained.params, trained.model_state, train)
+        statistics = latent_statistics(
+            trained.system, trained.params, trained.model_state, _splits_of(run, splits).train
+        )
         if statistics is None:
             return trained
         found = latents_record(statistics, step)

@@ -26,7 +26,7 @@ from jaxvae.nets import (
 from jaxvae.nets.gemm import Pair
 from jaxvae.nets.mlp import Activation
 from jaxvae.posteriors import GaussianPosterior
-from jaxvae.priors import FlowPrior
+from jaxvae.priors import FlowPrior, FullMixturePrior, RefittedPrior
 from jaxvae.types import DataSpec, Likelihood
 
 AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
@@ -51,6 +51,7 @@ def gaussian_vae(
     remat: bool = False,
     prior: Literal["normal", "realnvp"] = "normal",
     num_flows: int = 4,
+    mixture: int = 0,
 ) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of four pairs of networks.
 
@@ -69,6 +70,8 @@ def gaussian_vae(
       remat: whether the blocks of `resnet` are computed again for the gradient, which saves memory on GPU and TPU.
       prior: `normal`, N(0, I), or `realnvp`, couplings with two layers of 128 units each.
       num_flows: couplings of `realnvp`.
+      mixture: components of the mixture of Gaussians that takes the place of `realnvp` when the training has ended; 0
+        for none.
 
     Returns:
       The model.
@@ -93,7 +96,8 @@ def gaussian_vae(
     vae = VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
     if prior == "normal":
         return vae
-    return vae.clone(prior=FlowPrior(CouplingFlow(latent_dim, num_flows, (128, 128))))
+    flow = FlowPrior(CouplingFlow(latent_dim, num_flows, (128, 128)))
+    return vae.clone(prior=RefittedPrior(flow, FullMixturePrior(latent_dim, mixture)) if mixture else flow)
 
 
 def autoregressive_net(

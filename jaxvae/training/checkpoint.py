@@ -120,6 +120,15 @@ class Checkpoints:
         loop, restored = self._restored(step, trees)
         return Saved(restored["state"], Best(**restored["best"]), loop)
 
+    def best_step(self) -> int | None:
+        """Return the step of the best parameters in the newest checkpoint, None where there are none.
+
+        Raises:
+          UserError: if it is damaged.
+        """
+        step = self.latest_step()
+        return None if step is None else self._loop(step)[0].best_step or None
+
     def best_arrays(self) -> dict[str, str] | None:
         """Return types and shapes, with a hash, of the best parameters and their state in the newest checkpoint.
 
