@@ -1,8 +1,9 @@
 """VAE for binary images, with samples and likelihood: the main experiment (Kingma & Welling 2014).
 
 Beside the plain VAE, which is `--prior normal --encoder-noise 0 --shift 0`, what makes better samples of a few thousand
-images in two minutes: a learned prior (Dinh et al. 2017; Chen et al. 2017), an encoder that sees noise, and training
-images that are moved at random, the further the fewer there are.
+images in two minutes: a learned prior (Dinh et al. 2017; Chen et al. 2017), an encoder that sees noise, training images
+that are moved at random, the further the fewer there are, and a mixture of Gaussians that is fitted to the latents when
+the training has ended (Ghosh et al. 2020).
 
 Images with more than two values are binarised anew at every visit, with their intensity as the probability of a one
 (Salakhutdinov & Murray 2008); binary images, such as masks, are taken as they are. The figures show sampled binary

@@ -8,8 +8,8 @@ WARNING = "<!-- Written by `python -m benchmarks.pages` from the cards in jaxvae
 INTRODUCTION = """\
 # Shipped models
 
-Small models of digits travel with the library. They are loaded by their names, wherever a run is asked for, without any
-training, any images or a network:
+Small models of digits, and a classifier of Fashion-MNIST, travel with the library. They are loaded by their names,
+wherever a run is asked for, without any training, any images or a network:
 
 ```python
 import jaxvae as jv
@@ -36,7 +36,12 @@ status 1 if one does not hold:
 python -m jaxvae verify digits-vae
 ```
 
-`digits-classifier` draws nothing: reports of models of digits ask it how many of their samples are digits.
+The classifiers draw nothing: reports of models of the digits and of Fashion-MNIST ask them how many of the samples they
+recognise. The images that `digits-classifier` was trained on, MNIST's without those of `--data digits`, are written by
+
+```sh
+python -m benchmarks.other_digits MNIST other_digits.npz
+```
 """
 
 

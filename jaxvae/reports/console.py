@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxvae.reports.introduction import Introduction
-from jaxvae.reports.next_command import next_command
+from jaxvae.reports.next_command import next_command, shows_means
 from jaxvae.reports.report_page import NAME as REPORT
 from jaxvae.runs.measures import MAIN, main_numbers, written
 from jaxvae.runs.trained import Trained
@@ -30,8 +30,7 @@ def print_summary(trained: Trained, summary: Mapping[str, Any], introduction: In
             print(f"warning: {text}")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png")) if folder else []
     if figures:
-        # Of many values, drawn pixels have noise beside which nothing is seen.
-        wanted = ["sample_means.png", "samples.png"] if "bits_per_dim" in metrics else ["samples.png"]
+        wanted = ["sample_means.png"] if shows_means(trained) else ["samples.png"]
         first = next((name for name in wanted if name in figures), figures[0])
         print(f"Figures:  {folder}/figures/ ({len(figures)} files; begin with {first})")
     print(f"Numbers:  {folder}/summary.json")

@@ -39,6 +39,14 @@ def next_command(trained: Trained, place: Path | None = None) -> str | None:
     return shlex.join([python_command(), "-m", "jaxvae", verb, str(place), *flags, *imports])
 
 
+def shows_means(trained: Trained) -> bool:
+    """Whether a run's means of samples show more than its samples: of many values, drawn pixels have noise."""
+    folder = trained.folder
+    if folder is None or not (folder / "figures" / "sample_means.png").exists():
+        return False
+    return "bits_per_dim" in (trained.summary or {}).get("metrics", {})
+
+
 def python_command() -> str:
     """Return how this interpreter is called from a shell: `python` where that is it, else its path."""
     here, found = Path(sys.executable), shutil.which("python")
@@ -73,7 +81,7 @@ def _shown(trained: Trained) -> list[str]:
         num = (
             ["--num", str(SAMPLES_OF_CLASS * trained.spec.num_classes)] if find(system, capabilities.Classifies) else []
         )
-        return ["sample", *num, "--out", "samples.png"]
+        return ["sample", *num, *(["--means"] if shows_means(trained) else []), "--out", "samples.png"]
     if not trained.config.get("data"):
         return ["info"]
     test = ["--data", trained.config["data"], "--part", "test", *(["--resize"] if _is_resized(trained) else [])]

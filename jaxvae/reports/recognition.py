@@ -6,18 +6,21 @@ import numpy as np
 
 from jaxvae.applications.classification import classify
 from jaxvae.evaluation import recognition
-from jaxvae.runs.load import load
+from jaxvae.runs.load import load, record_of
 from jaxvae.runs.pretrained import shipped
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
-OF_DIGITS = "digits-classifier"  # shipped with the package
+OF_DIGITS = "digits-classifier"  # shipped with the package, and trained on other digits than --data digits
 
 
 def classifier_of(trained: Trained) -> str | None:
-    """Return the name of the classifier that judges a run's samples: one of digits for digits, or none."""
-    digits = trained.config.get("data") == "digits" and trained.spec.shape == (28, 28, 1)
-    return OF_DIGITS if digits else None
+    """Return the name of the shipped classifier that judges a run: one of digits, one of the same data, or none."""
+    if trained.config.get("data") == "digits" and trained.spec.shape == (28, 28, 1):
+        return OF_DIGITS
+    classifiers = [name for name in shipped() if name.endswith("-classifier")]
+    of_same_data = (name for name in classifiers if record_of(shipped()[name]).get("data") == trained.data_hash)
+    return next(of_same_data, None)
 
 
 def recognition_metrics(name: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a run prints to type next works when it is pasted, for every kind of system."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import jaxvae as jv
 from jaxvae import capabilities
 from jaxvae.reports.next_command import next_command, python_command
+from jaxvae.runs.files import FORMAT
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity
 from jaxvae.types import DataSpec, System, Trainable
@@ -52,6 +54,16 @@ def test_every_kind_shows_something(kind):
     words = shlex.split(next_command(trained(use)))
     assert words[1:3] == ["-m", "jaxvae"]
     assert words[3:] == expected
+
+
+def test_means_are_shown_where_draws_have_noise(tmp_path):
+    model = trained(KINDS["generative"][0], folder=tmp_path)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "sample_means.png").touch()
+    assert "--means" not in next_command(model)
+    (tmp_path / "config.json").write_text(json.dumps({"format": FORMAT, "config": {}}))
+    (tmp_path / "summary.json").write_text(json.dumps({"metrics": {"bits_per_dim": 3.0}}))
+    assert shlex.split(next_command(model))[-3:] == ["--means", "--out", "samples.png"]
 
 
 @pytest.mark.parametrize(("data", "image_size", "resized"), [("digits", None, False), ("digits", 8, True)])

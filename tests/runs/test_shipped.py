@@ -16,7 +16,12 @@ from jaxvae.commands.card import card
 from jaxvae.runs.pretrained import shipped
 
 GENERATIVE = ("digits-pixelcnn", "digits-vae", "digits-vqvae")
-MODELS = ("digits-classifier", *GENERATIVE)
+DATA = {
+    "digits-classifier": "npz:other_digits.npz",
+    **dict.fromkeys(GENERATIVE, "digits"),
+    "fashion-classifier": "idx:fashion-mnist",
+}
+MODELS = tuple(DATA)
 MOST_BYTES = 4_000_000  # of all in the wheel, which is compressed
 # What is no dependency of the core.
 EXTRAS = ("tyro", "tqdm", "matplotlib", "PIL", "sklearn", "skimage", "mlxtend", "tensorboardX", "tensorflow_datasets")
@@ -39,11 +44,15 @@ def test_all_are_there_and_small():
 def test_card_configuration_and_weights_agree(name, elsewhere):
     model, text = jv.load(name), (shipped()[name] / "card.md").read_text()
     licence = re.search(r"^\| licence \| (.*) \|$", text, re.M)[1]
-    assert licence.startswith("CC-BY-SA-3.0")  # that of MNIST
-    for author in ("LeCun", "Cortes"):
-        assert author in licence
+    if name == "fashion-classifier":
+        assert licence.startswith("MIT")
+        assert "Zalando" in licence
+    else:
+        assert licence.startswith("CC-BY-SA-3.0")  # that of MNIST
+        for author in ("LeCun", "Cortes"):
+            assert author in licence
     assert text == card(model, name, licence, "samples.png" if name in GENERATIVE else None, half=True)
-    assert f"| data | {'digits' if name in GENERATIVE else 'npz:other_digits.npz'} |" in text
+    assert f"| data | {DATA[name]} |" in text
     assert "`python -m experiments." in text
     assert model.data_hash in text
     assert model.summary["steps"] == model.config["steps"]
