@@ -25,7 +25,7 @@ MODELS = tuple(DATA)
 MOST_BYTES, MOST_BYTES_OF_CLASSIFIER = (
     4_000_000,
     500_000,
-)  # of all that draw, of one that judges, compressed in the wheel
+)  # compressed, as in the wheel
 # What is no dependency of the core.
 EXTRAS = ("tyro", "tqdm", "matplotlib", "PIL", "sklearn", "skimage", "mlxtend", "tensorboardX", "tensorflow_datasets")
 
