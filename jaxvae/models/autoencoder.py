@@ -18,7 +18,7 @@ from flax.linen.dtypes import promote_dtype
 from flax.typing import Dtype
 
 from jaxvae.errors import check_shape
-from jaxvae.nets.conv import convolve, convolve_transpose, fan_in_normal
+from jaxvae.nets.conv import convolve, convolve_transpose, fan_in_normal, interpolating
 from jaxvae.nets.image import halved_sizes
 from jaxvae.nets.mlp import Activation
 from jaxvae.types import Array, Likelihood, Params
@@ -103,8 +103,7 @@ class ConvPair(nn.Module):
         self.kernel = self.param("kernel", fan_in_normal(2.0), (4, 4, channels, self.features))
         self.bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         if not self.tied:
-            init = fan_in_normal(strides=(2, 2))
-            self.down_kernel = self.param("down_kernel", init, (4, 4, self.features, channels))
+            self.down_kernel = self.param("down_kernel", interpolating(), (4, 4, self.features, channels))
         self.down_bias = self.param("down_bias", nn.initializers.zeros_init(), tuple(self.shape))
 
     def up(self, h: Array) -> Array:

@@ -1,7 +1,7 @@
 """Networks: features and parameters, nothing probabilistic."""
 
 from jaxvae.nets.autoregressive import AutoregressiveDecoder
-from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
+from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal, interpolating
 from jaxvae.nets.dropout import dropout
 from jaxvae.nets.gated import GatedConvDecoder, GatedConvEncoder
 from jaxvae.nets.image import ConvDecoder, ConvEncoder, Double, ImageDecoder
@@ -43,4 +43,5 @@ __all__ = [
     "causal_mask",
     "dropout",
     "fan_in_normal",
+    "interpolating",
 ]

@@ -16,7 +16,7 @@ from flax.core import unfreeze
 from flax.typing import Dtype
 
 from jaxvae.errors import UserError
-from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal
+from jaxvae.nets.conv import Conv, ConvTranspose, fan_in_normal, interpolating
 from jaxvae.nets.mlp import Activation, flatten_image
 from jaxvae.types import Array
 
@@ -176,7 +176,7 @@ class Double(nn.Module):
       features: channels of the output.
       size: (H, W), at most (2 * h, 2 * w).
       kernel_size: both ways.
-      scale: of the variance of the initial kernel, as in `fan_in_normal`.
+      scale: of the variance of the initial kernel, as in `interpolating`.
       use_bias: whether to add one bias for each channel.
       dtype: of the computation; parameters stay float32. None takes that of the input and the parameters together.
     """
@@ -191,8 +191,7 @@ class Double(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Array:
         kernel, strides = (self.kernel_size, self.kernel_size), (2, 2)
-        init = fan_in_normal(self.scale, strides)
-        conv = ConvTranspose(self.features, kernel, strides, self.use_bias, init, dtype=self.dtype)
+        conv = ConvTranspose(self.features, kernel, strides, self.use_bias, interpolating(self.scale), dtype=self.dtype)
         nn.share_scope(self, conv)
         return conv(h)[..., : self.size[0], : self.size[1], :]
 

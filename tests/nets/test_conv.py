@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.nets import Conv, ConvTranspose, fan_in_normal
+from jaxvae.nets import Conv, ConvTranspose, fan_in_normal, interpolating
 
 # image, cin, kernel, strides: odd sizes, kernels smaller than, equal to and larger than the stride, unequal sides
 GEOMETRIES = [
@@ -140,6 +140,36 @@ def test_initial_kernels_keep_the_variance(module, kernel, strides, random_like)
 
 def test_fan_in_normal_scales_the_variance():
     assert np.var(fan_in_normal(2.0)(jax.random.key(0), (5, 5, 16, 64))) == pytest.approx(2 / 400, rel=0.05)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_transposed_convolutions_begin_as_interpolation(size):
+    """No checkerboard: with one channel, an enlarged image is that of linear interpolation, times a weight."""
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 1))
+    conv = ConvTranspose(1, (size, size), (2, 2), kernel_init=interpolating())
+    y = conv.apply(variables := conv.init(jax.random.key(1), x), x)[0, :, :, 0]
+    if size == 2:
+        expected = np.kron(x[0, :, :, 0], np.ones((2, 2)))
+    elif size == 4:
+        expected = jax.image.resize(x, (1, 16, 16, 1), "linear")[0, :, :, 0]
+    else:  # odd rows and columns are the inputs themselves, the others means of two, or of four
+        rows = np.zeros((16, 8))
+        rows[1::2], rows[2::2] = x[0, :, :, 0], (x[0, :-1, :, 0] + x[0, 1:, :, 0]) / 2
+        expected = np.zeros((16, 16))
+        expected[:, 1::2], expected[:, 2::2] = rows, (rows[:, :-1] + rows[:, 1:]) / 2
+    y, expected = y[2:-3, 2:-3], expected[2:-3, 2:-3]
+    weight = float(np.sum(y * expected) / np.sum(expected**2))
+    assert abs(weight) > 0.01
+    np.testing.assert_allclose(y, weight * expected, atol=1e-5)
+    assert variables["params"]["kernel"].shape == (size, size, 1, 1)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_interpolating_kernels_scale_the_variance(size, random_like):
+    x = random_like(jnp.zeros((8, 16, 16, 32)))
+    conv = ConvTranspose(64, (size, size), (2, 2), kernel_init=interpolating(2.0))
+    y = jax.jit(conv.apply)(jax.jit(conv.init)(jax.random.key(1), x), x)
+    assert np.var(y[:, 4:-4, 4:-4]) == pytest.approx(2.0, rel=0.15)
 
 
 def test_backend_chooses_the_implementation(monkeypatch):
