@@ -60,6 +60,7 @@ def everything(options: Options) -> Iterator[Record]:
         ("burda", lambda name: _fit(name, options, ceilings)),
         ("conv", lambda name: _training(name, options, ceilings, prepared, torch)),
         ("resnet", lambda name: _training(name, options, ceilings, prepared, torch)),
+        *((name, lambda name: _training(name, options, ceilings, prepared, torch)) for name in ("resvae", "gated")),
         *((name, lambda name: _sampling(name, options, ceilings)) for name in ("mlp", "conv", "resnet")),
         ("gated_pixelcnn", lambda name: _training(name, options, ceilings, prepared, torch)),
         ("conv", lambda name: _sweep(name, options, ceilings, prepared)),

@@ -4,7 +4,9 @@
 4x4 kernels of stride 2 with 32 and 64 channels around 16 latents. They differ from those in one thing, a bias of the
 output for every pixel. `conv_lax` is `conv` as other JAX code writes it, with `nn.Conv` and `nn.ConvTranspose`.
 `planar` is `mlp` with ten planar flows, the same for all images, on the posterior. `resnet` adds a residual block to
-every stage of `conv`. `burda` is 784-200-200-50 with tanh (Burda et al. 2016).
+every stage of `conv`. `resvae` has two and three of them, silu and 40 latents: the VAE of the table of likelihoods.
+`gated` is the VAE that it is compared with, of gated 5x5 convolutions (van den Berg et al. 2018). `burda` is
+784-200-200-50 with tanh (Burda et al. 2016).
 
 `vq_vae` is a VQ-VAE of 4x4 kernels of stride 2 with 32 and 64 channels and 3x3 ones beside the grid of 7x7 codes: 512
 codes of 64 channels by moving averages, trained by squared errors. `gated_pixelcnn` is a prior over grids of 7x7 codes
@@ -33,6 +35,8 @@ from jaxvae.nets import (
     AutoregressiveDecoder,
     ConvDecoder,
     ConvEncoder,
+    GatedConvDecoder,
+    GatedConvEncoder,
     ImageDecoder,
     MapDecoder,
     MapEncoder,
@@ -112,6 +116,17 @@ def resnet(dtype: Dtype | None) -> VAE:
     return _vae(ResNetEncoder(num_blocks=1, dtype=dtype), 16, decoder, dtype)
 
 
+def resvae(dtype: Dtype | None) -> VAE:
+    """Two and three residual blocks at 14x14 and 7x7, of 32 and 64 channels, silu."""
+    decoder = ResNetDecoder(SPEC.shape, (64, 32), (3, 2), dtype=dtype)
+    return _vae(ResNetEncoder((32, 64), (2, 3), dtype=dtype), 40, decoder, dtype)
+
+
+def gated(dtype: Dtype | None) -> VAE:
+    """Five and five gated 5x5 convolutions of 32 and 64 channels, and a gated layer of 256 between them."""
+    return _vae(GatedConvEncoder(dtype=dtype), 64, GatedConvDecoder(SPEC.shape, dtype=dtype), dtype)
+
+
 def burda(dtype: Dtype | None) -> VAE:
     """784-200-200-50, 50-200-200-784, tanh."""
     decoder = MLP((200, 200), nn.tanh, dtype=dtype)
@@ -147,6 +162,8 @@ MODELS: dict[str, Callable[[Dtype | None], VAE | VQVAE | AutoregressiveDecoder]]
     "conv": conv,
     "conv_lax": conv_lax,
     "resnet": resnet,
+    "resvae": resvae,
+    "gated": gated,
     "burda": burda,
     "vq_vae": vq_vae,
     "gated_pixelcnn": gated_pixelcnn,

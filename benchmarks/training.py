@@ -26,6 +26,7 @@ COMPARED: dict[str, list[tuple[str, Kind]]] = {
     "planar": [("planar", "scan")],
     "conv": [("conv", "step"), ("conv", "scan"), ("conv_lax", "step")],
     "resnet": [("resnet", "scan")],
+    "resvae": [("resvae", "scan"), ("gated", "scan")],
     "vq_vae": [("vq_vae", "step"), ("vq_vae", "scan")],
     "gated_pixelcnn": [("gated_pixelcnn", "scan")],
 }

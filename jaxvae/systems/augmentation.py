@@ -68,8 +68,8 @@ def augmented(system: System, *, shift: int | None = 0, flip: bool = False, step
     Args:
       system: of images, [H, W, C].
       shift: pixels by which a training image is moved at most, down or up and right or left, evenly, in the first nine
-        tenths of the steps; copies of the border come into images in colour, black into others. None leaves the choice
-        to `jaxvae.train`, see `default_shift`.
+        tenths of the steps; copies of the border come in, black into binary images. None leaves the choice to
+        `jaxvae.train`, see `default_shift`.
       flip: whether training images are mirrored left to right with probability 1/2.
       steps: of the training; `jaxvae.train` sets it to its own.
 
@@ -84,7 +84,7 @@ def augmented(system: System, *, shift: int | None = 0, flip: bool = False, step
     side = min(shape[:2])
     if shift is not None and not 0 <= shift < side:
         raise UserError(f"The shift is {shift} pixels, expected 0 to less than the {side} pixels of an image's side.")
-    trainable, augmentation = system.trainable, Augmentation(shift, flip, edge=shape[-1] > 1)
+    trainable, augmentation = system.trainable, Augmentation(shift, flip, edge=system.spec.num_values > 2)
     players = tuple(player._replace(loss=AugmentedLoss(player.loss, augmentation)) for player in trainable.players)
     hparams = {**trainable.hparams, "augment_steps": ShareOfSteps(SHARE, steps)}
     return system._replace(trainable=trainable._replace(players=players, hparams=hparams))

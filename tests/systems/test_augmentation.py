@@ -54,12 +54,12 @@ def test_images_are_shifted_in_nine_tenths_of_the_steps_and_stay_binary():
     np.testing.assert_array_equal(seen_by(longer, 180), X)
 
 
-def test_what_comes_into_images_in_colour_is_the_colour_of_their_border():
+def test_what_comes_into_images_is_the_colour_of_their_border_and_black_into_binary_ones():
     loss = lambda params, model_state, inputs: (0.0, (model_state, {"x": inputs.batch.x}))  # noqa: E731
     keys = step_keys(TrainState(0, {}, (), {}, None, {}, jax.random.key(0)), 50)
-    for channels, seen in ((3, {200}), (1, {0, 200})):
-        x = jnp.full((50, 6, 6, channels), 200, jnp.uint8)
-        system = seeing_system(jv.DataSpec((6, 6, channels), 256, 0))
+    for channels, num_values, seen in ((3, 256, {255}), (1, 256, {255}), (1, 2, {0, 1})):
+        x = jnp.full((50, 6, 6, channels), num_values - 1, jnp.uint8)
+        system = seeing_system(jv.DataSpec((6, 6, channels), num_values, 0))
         found = augmented(system, shift=2).trainable.players[0].loss
         assert isinstance(found, AugmentedLoss)
         inputs = StepInput(Batch(x, None, jnp.ones(50)), keys, jnp.int32(0), {"augment_steps": 5})
