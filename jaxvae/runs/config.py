@@ -193,4 +193,5 @@ def at_least(config: Any, least: int, *fields: str) -> None:
 def require(field: str, value: Any, holds: bool, expected: str) -> None:
     """Raise a `UserError` that names the flag of a field unless its value is possible."""
     if not holds:
-        raise UserError(f"--{field.replace('_', '-')} is {shortened(str(value))}, expected {expected}.")
+        typed = " ".join(map(str, value)) or "empty" if isinstance(value, tuple) else str(value)  # as it was given
+        raise UserError(f"--{field.replace('_', '-')} is {shortened(typed)}, expected {expected}.")

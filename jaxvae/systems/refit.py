@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.data.notices import notice
 from jaxvae.errors import UserError
 from jaxvae.keys import split_each
 from jaxvae.models import VAE
@@ -73,6 +74,7 @@ def refit(parts: VAEParts, params: Params, model_state: ModelState, splits: Spli
             size //= 2
         bar.update(1)
     if gain(found) < 0:
+        notice("validation images are less likely under a mixture of Gaussians as the prior: the learned one stays.")
         return None
     mixture = mixture_params(found, vae.prior.fitted.num_components)
     used = replace(parts, vae=vae.clone(prior=vae.prior.clone(refitted=True)))

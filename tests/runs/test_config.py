@@ -24,7 +24,7 @@ class Config(VAEConfig):
         ({"steps": 10**20}, "--steps is .*, expected at most 1,000,000,000"),
         ({"batch_size": 10**7}, "--batch-size is 10000000, expected at most 1,000,000"),
         ({"num_blocks": 10**20}, "--num-blocks is .*, expected at most 200"),
-        ({"hidden": (8, 10**9)}, r"--hidden is \(8, 1000000000\), expected at most 1,000,000"),
+        ({"hidden": (8, 10**9)}, r"--hidden is 8 1000000000, expected at most 1,000,000"),
         ({"nll_samples": 2**31}, "--nll-samples is .*, expected at most 1,000,000"),
         ({"image_size": 20_000}, "--image-size is 20000, expected 1 to 4,096"),
         ({"image_size": 0}, "--image-size is 0, expected 1 to 4,096"),
