@@ -114,6 +114,18 @@ class Scores(NamedTuple):
     kinds = "VAEs"
 
 
+class ScoresPixels(NamedTuple):
+    """Has log p of every pixel, given a draw of the latents, the codes, or the pixels before it."""
+
+    # (params, model_state, keys [B], prepared x) -> log p(x_ij | .), [B, H, W] nats
+    log_px: Callable[[Params, ModelState, PRNGKey, Array], Array]
+    # (prepared x) -> log p(x_ij | .) of a perfect reconstruction, [B, H, W]: zeros where it is the same for all values
+    perfect: Callable[[Array], Array]
+
+    verb = "score images pixel by pixel"
+    kinds = "VAEs, VQ-VAEs and autoencoders whose pixels are independent given the code, and autoregressive models"
+
+
 class HasJoint(NamedTuple):
     """Has log p(x, z) of any latents."""
 
@@ -144,6 +156,8 @@ class Codes(NamedTuple):
     decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # grids -> E[x | codes], images
     vectors: Callable[[Params, ModelState, tuple[Array, ...]], tuple[Array, ...]]  # grids -> vectors [B, h, w, D]
     log_px: Callable[[Params, ModelState, Array], Array]  # prepared x -> log p(x | its codes) [B], nats
+    # prepared x -> what the quantizers charge [B]: of vector quantizers in proportion to squared distances to the codes
+    penalty: Callable[[Params, ModelState, Array], Array]
     discrete: bool = False  # whether p(x | codes) is a probability mass, whose nats are bits, or a density
 
     verb = "encode images as grids of codes"

@@ -102,8 +102,7 @@ def owns_all(name: str) -> bool:
 class Player(NamedTuple):
     """A loss, its optimizer and the parameters that these update. Nearly every system has one player.
 
-    Two are an adversarial system's, a discriminator of the total correlation, or two gradients of one bound. In a step
-    all get the same keys.
+    Two are an adversarial system's, or two gradients of one bound. In a step all get the same keys.
     """
 
     name: str  # each its own
@@ -178,6 +177,7 @@ class Likelihood(NamedTuple):
     init_bias: Callable[[Array], Any] | None  # (mean image) -> parameters whose mean is that image
     discrete: bool = False  # whether log_prob is of a probability mass, whose nats are bits; that of a density is not
     tempered: Callable[[Any, Any], Any] | None = None  # (params, T) -> those of p^(1/T), of pixels that have a log_pmf
+    perfect: Callable[[Array], Array] | None = None  # (x) -> [], the most that log_prob is; None: the same for every x
     recipe: Recipe | None = None  # the constructor and its arguments, for `config.json`
 
 

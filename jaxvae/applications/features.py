@@ -31,9 +31,23 @@ def features_of(system: System, params: Params, model_state: ModelState, splits:
     Raises:
       UserError: if the system has no codes.
     """
+    return Splits(*(Dataset(features(system, params, model_state, part), part.labels) for part in splits))
+
+
+def features(system: System, params: Params, model_state: ModelState, dataset: Dataset) -> Any:
+    """Return features of images, [N, F]: see `features_of`.
+
+    Args:
+      system: one that encodes.
+      params: its parameters.
+      model_state: its state.
+      dataset: N images as the data set has them.
+
+    Raises:
+      UserError: if the system has no codes.
+    """
     coder = require_any(system, (Codes, Encodes), "codes of images")
-    encode = functools.partial(_features, coder)
-    return Splits(*(Dataset(_of_images(system, params, model_state, encode, part), part.labels) for part in splits))
+    return _of_images(system, params, model_state, functools.partial(_features, coder), dataset)
 
 
 def latents_of(system: System, params: Params, model_state: ModelState, dataset: Dataset) -> GaussianParams:

@@ -10,6 +10,7 @@ import jax
 from jaxvae.applications.encoding import code_shapes
 from jaxvae.capabilities import Codes, Encodes, find
 from jaxvae.commands import (
+    anomaly,
     classify,
     complete,
     decode,
@@ -44,6 +45,7 @@ VERBS: dict[ModuleType, str] = {
     decode: "codes.csv --out DIR",
     score: f"{DATA} --out scores.csv",
     classify: f"{DATA} --out classes.csv",
+    anomaly: f"--normal SOURCE {DATA} --out DIR",
     explore: f"{DATA} --out explorer.html",
 }
 

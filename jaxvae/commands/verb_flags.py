@@ -229,6 +229,32 @@ class ClassifyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnomalyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is normal, and what is looked through."""
+
+    normal: str | None = None
+    """normal images, as folder:DIR: one half is fitted to, the other calibrates; of the run's own data, those that it
+    was not trained on calibrate"""
+    alpha: float | None = None
+    """the largest share of false alarms among normal images, 0.05 by default"""
+    score: str | None = None
+    """how strange an image is: corrected, likelihood, neighbours, ..., several with + between; by default that of the
+    kind of the model"""
+    background: Path | None = None
+    """another model of the same images, for the score ratio"""
+    num_samples: int | None = None
+    """importance samples of scores by log p(x), of a model without an exact one, 100 by default"""
+    save: Path | None = None
+    """NAME.npz: keep the detector with its threshold"""
+    detector: Path | None = None
+    """a detector that --save kept, in place of --normal"""
+    fail_on_anomaly: bool = False
+    """end with status 3 if there is an anomaly"""
+    out: Path
+    """a folder: scores.csv, sheet.png with the strangest first, histogram.png, summary.json"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyFlags(ModelFlags):
     """Which model, and where its data are."""
 
@@ -255,4 +281,5 @@ FLAGS: dict[str, type[Any]] = {
     "decode": DecodeFlags,
     "score": ScoreFlags,
     "classify": ClassifyFlags,
+    "anomaly": AnomalyFlags,
 }

@@ -46,6 +46,7 @@ def bernoulli() -> Likelihood:
         init_bias=lambda mean: _logit(inner_fraction(mean, 2)),
         discrete=True,
         tempered=lambda logits, temperature: logits / temperature,
+        perfect=lambda x: jnp.sum(jax.scipy.special.xlogy(x, x) + jax.scipy.special.xlogy(1.0 - x, 1.0 - x)),
     )
 
 

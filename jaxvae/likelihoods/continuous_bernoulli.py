@@ -58,6 +58,9 @@ def continuous_bernoulli() -> Likelihood:
         mean=_mean,
         log_pmf=None,
         init_bias=init_bias,
+        perfect=lambda x: log_prob(
+            init_bias(x), x
+        ),  # of an x at an end it would have no bound without that of the means
     )
 
 

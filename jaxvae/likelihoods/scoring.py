@@ -41,6 +41,41 @@ def score_images(
     return log_prob(params, x)
 
 
+def score_pixels(likelihood: Likelihood, params: Any, x: Array) -> Array:
+    """Return log p(x_ij | params) of every pixel, whose sums over an image are those of `score_images`.
+
+    Args:
+      likelihood: of pixels that are independent given the parameters, see `has_independent_pixels`.
+      params: of its parameters, each leaf [B, H, W, ...].
+      x: images [B, H, W, C], or maps of codes [B, h, w].
+
+    Returns:
+      [B, H, W], nats.
+
+    Raises:
+      UserError: as `score_images`.
+    """
+    check_params(likelihood, params, x.shape[1:], x.shape[:1], "the decoder")
+    return jax.vmap(jax.vmap(jax.vmap(likelihood.log_prob)))(params, x)
+
+
+def perfect_pixels(likelihood: Likelihood, x: Array) -> Array:
+    """Return the log-probability of every pixel under the parameters that suit it best, as a perfect reconstruction's.
+
+    Zeros where it is the same for all values: then it moves all scores by one number.
+
+    Args:
+      likelihood: as of `score_pixels`.
+      x: images [B, H, W, C].
+
+    Returns:
+      [B, H, W], nats.
+    """
+    if likelihood.perfect is None:
+        return jnp.zeros(x.shape[:3])
+    return jax.vmap(jax.vmap(jax.vmap(likelihood.perfect)))(x)
+
+
 def has_independent_pixels(likelihood: Likelihood, shape: Sequence[int]) -> bool:
     """Return whether every parameter of images of a shape (H, W, C) belongs to one pixel."""
     leaves = jax.tree.leaves(_thawed(likelihood.param_shapes(tuple(shape))))

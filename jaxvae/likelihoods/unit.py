@@ -37,4 +37,5 @@ def in_unit(likelihood: Likelihood, num_values: int) -> Likelihood:
         mean=lambda params: likelihood.mean(params) / top,
         log_pmf=None,
         init_bias=None if start is None else lambda mean: start(mean * top),
+        perfect=None,  # of probabilities of integers, which are 1 at most
     )

@@ -164,6 +164,20 @@ def draw_images(vae: Any, params: Params, keys: PRNGKey, z: Array) -> Samples:
     return Samples(jax.vmap(vae.likelihood.sample)(keys, of_x), jax.vmap(vae.likelihood.mean)(of_x))
 
 
+def parameters_of(vae: Any, params: Params, z: Array, x: Array) -> Any:
+    """Return the likelihood's parameters of latents [B, D], given the pixels before each where pixels are drawn so.
+
+    Args:
+      vae: a VAE, or a hierarchical one.
+      params: its parameters.
+      z: of the latents that are decoded.
+      x: images [B, H, W, C].
+    """
+    if isinstance(vae.decoder, AutoregressiveDecoder):
+        return vae.apply({"params": params}, z, x, method=lambda model, z, x: decoded(model.decoder, z, x))
+    return vae.apply({"params": params}, z, method="decode")
+
+
 def with_output_bias(params: Params, likelihood: Likelihood, mean_image: Array) -> Params:
     """Return the parameters with the decoder's output bias at the mean of the data, where the likelihood knows how.
 

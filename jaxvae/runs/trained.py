@@ -65,7 +65,7 @@ class Trained(TrainedModel):
           UserError: if this kind of system cannot draw images, or not so, or an argument makes no sense.
         """
         options: dict[str, Any] = {"label": label, "temperature": temperature, "only": "mean" if means else "x"}
-        drawn = generation.sample(*self._model, _key(seed, SAMPLING), num, **options)
+        drawn = generation.sample(*self._model, key_of(seed, SAMPLING), num, **options)
         return np.asarray(drawn.mean if means else drawn.x)
 
     def encode(self, images: Any, *, seed: int = 0) -> Any:
@@ -81,7 +81,7 @@ class Trained(TrainedModel):
           UserError: if this kind of system has no codes, or the images are of another shape.
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
-        return _single(encoding.encode(*self._model, self._examples(images), _key(seed, ENCODING)))
+        return _single(encoding.encode(*self._model, self._examples(images), key_of(seed, ENCODING)))
 
     def posterior(self, images: Any, *, seed: int = 0) -> tuple[Any, Any]:
         """Return means and standard deviations of q(z | x), [N, D] each; tuples of several groups of latents.
@@ -95,7 +95,7 @@ class Trained(TrainedModel):
         Raises:
           UserError: if this kind of system has no q(z | x), or the images are of another shape.
         """
-        found = posterior.posterior(*self._model, self._examples(images), _key(seed, ENCODING))
+        found = posterior.posterior(*self._model, self._examples(images), key_of(seed, ENCODING))
         return _single(found.mean), _single(found.std)
 
     def decode(self, codes: Any, *, seed: int = 0) -> np.ndarray:
@@ -108,7 +108,7 @@ class Trained(TrainedModel):
         Raises:
           UserError: if this kind of system decodes nothing, or these are no codes of its images.
         """
-        return encoding.decode(*self._model, codes, _key(seed, DECODING))
+        return encoding.decode(*self._model, codes, key_of(seed, DECODING))
 
     def reconstruct(self, images: Any, *, seed: int = 0) -> np.ndarray:
         """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
@@ -130,8 +130,8 @@ class Trained(TrainedModel):
           UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
         """
         require(self.system, Encodes)
-        start, end = (encoding.encode(*self._model, self._example(one), _key(seed, ENCODING))[0][0] for one in (a, b))
-        return interpolation.interpolate(*self._model, _key(seed, DECODING), start, end, num, path)
+        start, end = (encoding.encode(*self._model, self._example(one), key_of(seed, ENCODING))[0][0] for one in (a, b))
+        return interpolation.interpolate(*self._model, key_of(seed, DECODING), start, end, num, path)
 
     def traverse(
         self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, seed: int = 0
@@ -153,9 +153,9 @@ class Trained(TrainedModel):
         require(self.system, Encodes)
         code = None
         if image is not None:
-            code = encoding.encode(*self._model, self._example(image), _key(seed, ENCODING))[0][0]
+            code = encoding.encode(*self._model, self._example(image), key_of(seed, ENCODING))[0][0]
         options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
-        return traversal.traverse(*self._model, _key(seed, DECODING), code, **options).images
+        return traversal.traverse(*self._model, key_of(seed, DECODING), code, **options).images
 
     def complete(
         self, images: Any, mask: Any, *, num: int = 4, labels: Any = None, drawn: bool = True, seed: int = 0
@@ -180,7 +180,7 @@ class Trained(TrainedModel):
         able = require(self.system, Completes)
         dataset = self._examples(images)._replace(labels=self._labels(labels, able.num_classes))
         unknown = as_mask(mask, len(dataset.x), self.spec)
-        return completion.complete(*self._model, dataset, unknown, _key(seed, COMPLETING), num, drawn=drawn)
+        return completion.complete(*self._model, dataset, unknown, key_of(seed, COMPLETING), num, drawn=drawn)
 
     def denoise(self, images: Any, *, num_samples: int = DENOISING_SAMPLES, seed: int = 0) -> np.ndarray:
         """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
@@ -195,7 +195,7 @@ class Trained(TrainedModel):
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
         x = as_noisy_examples(images, self.spec)
-        return denoising.denoise(*self._model, x, _key(seed, DENOISING), num_samples)
+        return denoising.denoise(*self._model, x, key_of(seed, DENOISING), num_samples)
 
     def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
         """Return log p(x) of images, [N] nats: exact, or by importance sampling.
@@ -212,7 +212,7 @@ class Trained(TrainedModel):
           UserError: if this kind of system has no likelihood of images, or labels are missing, or given to a model that
             knows no classes.
         """
-        return likelihood.log_likelihood(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
+        return likelihood.log_likelihood(*self._model, self._scored(images, labels), num_samples, key_of(seed, SCORING))
 
     def score(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> scoring.Scores:
         """Return log p(x) of images with all that is known of it: ELBO, standard error, bits per dimension.
@@ -226,7 +226,7 @@ class Trained(TrainedModel):
         Raises:
           UserError: as `log_likelihood`.
         """
-        return scoring.score(*self._model, self._scored(images, labels), num_samples, _key(seed, SCORING))
+        return scoring.score(*self._model, self._scored(images, labels), num_samples, key_of(seed, SCORING))
 
     def refit_posterior(self, images: Any, *, steps: int = 300, seed: int = 0) -> amortization.Refitted:
         """Return Gaussian posteriors fitted to each image, and the ELBO before and after: the amortisation gap.
@@ -239,7 +239,7 @@ class Trained(TrainedModel):
         Raises:
           UserError: if this kind of system has no Gaussian posterior of one group of latents.
         """
-        return amortization.refit_posterior(*self._model, self._examples(images), steps, _key(seed, SCORING))
+        return amortization.refit_posterior(*self._model, self._examples(images), steps, key_of(seed, SCORING))
 
     def classify(self, images: Any, *, seed: int = 0) -> np.ndarray:
         """Return the probabilities of the classes of images, [N, K].
@@ -252,7 +252,7 @@ class Trained(TrainedModel):
           UserError: if this kind of system does not classify, or the images are of another shape.
         """
         require(self.system, Classifies)
-        return classification.classify(*self._model, self._examples(images), _key(seed, CLASSIFYING))
+        return classification.classify(*self._model, self._examples(images), key_of(seed, CLASSIFYING))
 
     def _scored(self, images: Any, labels: Any) -> Dataset:
         able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
@@ -273,11 +273,12 @@ def fingerprint(trained: Trained) -> str:
     return digest.hexdigest()[:16]
 
 
-# ---------- private
-
-
-def _key(seed: int, method: int) -> PRNGKey:
+def key_of(seed: int, method: int) -> PRNGKey:
+    """Return the key of a seed that a person gives, for one method; a `UserError` if it is no seed."""
     return jax.random.fold_in(jax.random.key(whole_number("seed", seed, 0, MOST_SEED)), method)
+
+
+# ---------- private
 
 
 def _single(parts: tuple[Any, ...]) -> Any:

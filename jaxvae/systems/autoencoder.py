@@ -13,7 +13,7 @@ import optax
 from jaxvae import capabilities
 from jaxvae.data import to_unit
 from jaxvae.likelihoods import bernoulli, squared_error
-from jaxvae.likelihoods.scoring import score_images
+from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_images, score_pixels
 from jaxvae.models import Autoencoder, with_mean_image
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.pixels import unit_pixels
@@ -78,7 +78,9 @@ class AutoencoderParts:
     @property
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
-        return capabilities.Encodes(self.encode), capabilities.Decodes(self.decode)
+        common = capabilities.Encodes(self.encode), capabilities.Decodes(self.decode)
+        by_pixel = has_independent_pixels(self.model.likelihood, self.spec.shape)
+        return (*common, capabilities.ScoresPixels(self.log_pixels, self.perfect)) if by_pixel else common
 
     def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
         """Return codes as vectors: see `capabilities.Encodes`."""
@@ -89,6 +91,14 @@ class AutoencoderParts:
         code_shape = self.model.pairs[-1].code_shape
         of_x = self.apply(params, z.reshape(len(z), *code_shape), method="decode")
         return jax.vmap(self.model.likelihood.mean)(of_x)
+
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return log p(x_ij | code of x): see `capabilities.ScoresPixels`."""
+        return score_pixels(self.model.likelihood, self.apply(params, x), x)
+
+    def perfect(self, x: Array) -> Array:
+        """Return log p(x_ij) of a perfect reconstruction: see `capabilities.ScoresPixels`."""
+        return perfect_pixels(self.model.likelihood, x)
 
     def errors(self, params: Params, seen: Array, wanted: Array) -> tuple[Array, Array]:
         """Return the codes of the first trained pair, and the reconstruction error [B] of its clean input.

@@ -15,7 +15,7 @@ import optax
 from jaxvae import capabilities, sampling
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
-from jaxvae.likelihoods.scoring import score_images
+from jaxvae.likelihoods.scoring import perfect_pixels, score_images, score_pixels
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.autoregressive_completion import complete_images
@@ -86,6 +86,7 @@ class AutoregressiveParts:
             capabilities.Generates(self.sample),
             capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
             capabilities.Completes(self.complete, self._num_classes),
+            capabilities.ScoresPixels(self.log_pixels, self.perfect),
         )
         able = (
             (capabilities.GeneratesClasses(self.spec.num_classes, self.sample_classes), self._conditional),
@@ -98,6 +99,20 @@ class AutoregressiveParts:
         tokens = self.tokens.encode(x)
         of_x = self.decoder.apply({"params": params}, self._context(labels), tokens)
         return score_images(self.likelihood, of_x, tokens)
+
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return log p(x_ij | those before it), that of a block in equal parts: see `capabilities.ScoresPixels`.
+
+        Of a model that is conditional on classes it is that of all classes together, whatever the class of the image.
+        """
+        tokens = self.tokens.encode(x)
+        log_p = self._log_tokens(params, tokens)
+        rows, columns = x.shape[1] // log_p.shape[1], x.shape[2] // log_p.shape[2]
+        return log_p.repeat(rows, axis=1).repeat(columns, axis=2) / (rows * columns)
+
+    def perfect(self, x: Array) -> Array:
+        """Return log p(x_ij) of a perfect prediction: see `capabilities.ScoresPixels`."""
+        return jnp.zeros(x.shape[:3]) if self.tokens.num_codes else perfect_pixels(self.likelihood, x)
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample images token by token, of the classes in turn: see `capabilities.Generates`."""
@@ -131,6 +146,21 @@ class AutoregressiveParts:
         keys = jax.random.split(key, len(labels))
         tokens = sampling.autoregressive(self.decoder, params, keys, draw, self._context(labels))
         return Samples(self.tokens.decode(tokens), None)
+
+    def _log_tokens(self, params: Params, tokens: Array) -> Array:
+        """Log-probabilities of the tokens of images, each given those before it, [B, h, w]."""
+
+        def given(context: Array | None) -> Array:
+            return score_pixels(self.likelihood, self.decoder.apply({"params": params}, context, tokens), tokens)
+
+        if not self._conditional:
+            return given(None)
+        classes = jnp.arange(self.spec.num_classes)
+        each = jax.lax.map(lambda label: given(jnp.full(len(tokens), label)), classes)  # [K, B, h, w]
+        # p(token | those before) is the ratio of the sums over classes with it and without it.
+        so_far = jax.nn.logsumexp(jnp.cumsum(each.reshape(*each.shape[:2], -1), axis=-1), axis=0)
+        log_p = jnp.diff(so_far, axis=-1, prepend=jnp.log(float(self.spec.num_classes)) * jnp.ones((len(tokens), 1)))
+        return log_p.reshape(each.shape[1:])
 
     @property
     def _conditional(self) -> bool:

@@ -63,9 +63,13 @@ class TwoStageParts:
         """The capabilities: those of the VQ-VAE, and of the prior those that draw images."""
         codec, prior = (loaded(name, part, {}) for name, part in (("vqvae", self.prior.codec), ("prior", self.prior)))
         coded = capabilities.require(codec, capabilities.Codes)
-        of_images = coded._replace(encode=self.encode, decode=self.decode, vectors=self.vectors, log_px=self.log_px)
+        of_images = coded._replace(
+            encode=self.encode, decode=self.decode, vectors=self.vectors, log_px=self.log_px, penalty=self.penalty
+        )
+        by_pixel = capabilities.find(codec, capabilities.ScoresPixels)
+        pixels = () if by_pixel is None else (by_pixel._replace(log_px=self.log_pixels),)
         drawing = (capabilities.Generates, capabilities.GeneratesClasses, capabilities.GeneratesTempered)
-        return of_images, *(one for one in prior.use if isinstance(one, drawing)), HasStages(codec, prior)
+        return of_images, *pixels, *(one for one in prior.use if isinstance(one, drawing)), HasStages(codec, prior)
 
     def encode(self, params: Params, model_state: ModelState, x: Array) -> tuple[Array, ...]:
         """Return the grids of codes of images: see `capabilities.Codes`."""
@@ -82,6 +86,14 @@ class TwoStageParts:
     def log_px(self, params: Params, model_state: ModelState, x: Array) -> Array:
         """Return log p(x | codes of x): see `capabilities.Codes`."""
         return self.prior.codec.log_px(*_of_codec(model_state), x)
+
+    def penalty(self, params: Params, model_state: ModelState, x: Array) -> Array:
+        """Return what the quantizers charge: see `capabilities.Codes`."""
+        return self.prior.codec.penalty(*_of_codec(model_state), x)
+
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return log p(x_ij | codes of x): see `capabilities.ScoresPixels`."""
+        return self.prior.codec.log_pixels(*_of_codec(model_state), keys, x)
 
 
 def of_images(parts: Parts) -> Parts:

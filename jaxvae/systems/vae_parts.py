@@ -12,7 +12,8 @@ import optax
 from jaxvae import capabilities, objectives
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
-from jaxvae.models import VAE, LatentVariableModel, draw_images, with_output_bias
+from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_pixels
+from jaxvae.models import VAE, LatentVariableModel, draw_images, parameters_of, with_output_bias
 from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.vae_completion import can_complete, complete_images
@@ -122,6 +123,7 @@ class VAEParts:
         able = (
             (capabilities.Infers(self.posterior), self.vae.has_gaussian_posterior),
             (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
+            (capabilities.ScoresPixels(self.log_pixels, self.perfect), self._can_score_pixels),
             (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
             (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), _can_temper(self.vae)),
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
@@ -188,6 +190,15 @@ class VAEParts:
         """Return the terms of the bound: see `capabilities.Scores`."""
         return self._apply(params, keys, x)
 
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return log p(x_ij | z), of the z that `terms` draws by the same keys: see `capabilities.ScoresPixels`."""
+        z = self.draw(params, model_state, keys, x)[0]
+        return score_pixels(self.vae.likelihood, parameters_of(self.vae, params, z, x), x)
+
+    def perfect(self, x: Array) -> Array:
+        """Return log p(x_ij) of a perfect reconstruction: see `capabilities.ScoresPixels`."""
+        return perfect_pixels(self.vae.likelihood, x)
+
     def log_joint(self, params: Params, model_state: ModelState, x: Array, z: Array) -> Array:
         """Return log p(x, z): see `capabilities.HasJoint`."""
         return self._apply(params, x, z, method="log_joint")
@@ -195,6 +206,10 @@ class VAEParts:
     def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
         """Return q(z | x): see `capabilities.Infers`."""
         return self._apply(params, x, method="encode")
+
+    @property
+    def _can_score_pixels(self) -> bool:
+        return hasattr(self.vae, "draw") and has_independent_pixels(self.vae.likelihood, self.spec.shape)
 
     def _apply(self, params: Params, *args: Any, **options: Any) -> Any:
         return self.vae.apply({"params": params}, *args, **options)

@@ -13,6 +13,7 @@ import optax
 from jaxvae import capabilities
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
+from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_pixels
 from jaxvae.models import VQVAE, CodedTerms, HierarchicalVQVAE, with_output_bias
 from jaxvae.systems.assemble import assembled
 from jaxvae.types import (
@@ -81,7 +82,10 @@ class VQVAEParts:
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
         discrete = self.model.likelihood.discrete
-        return (capabilities.Codes(self.num_codes, self.encode, self.decode, self.vectors, self.log_px, discrete),)
+        coded = self.encode, self.decode, self.vectors, self.log_px, self.penalty
+        codes = (capabilities.Codes(self.num_codes, *coded, discrete),)
+        by_pixel = has_independent_pixels(self.model.likelihood, self.spec.shape)
+        return (*codes, capabilities.ScoresPixels(self.log_pixels, self.perfect)) if by_pixel else codes
 
     def encode(self, params: Params, model_state: ModelState, x: Array) -> tuple[Array, ...]:
         """Return the grids of codes of images: see `capabilities.Codes`."""
@@ -98,6 +102,19 @@ class VQVAEParts:
     def log_px(self, params: Params, model_state: ModelState, x: Array) -> Array:
         """Return log p(x | codes of x): see `capabilities.Codes`."""
         return self._apply(params, model_state, x).log_px
+
+    def penalty(self, params: Params, model_state: ModelState, x: Array) -> Array:
+        """Return what the quantizers charge: see `capabilities.Codes`."""
+        return self._apply(params, model_state, x).penalty
+
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return log p(x_ij | codes of x): see `capabilities.ScoresPixels`."""
+        of_x = self._apply(params, model_state, self.encode(params, model_state, x), method="decode")
+        return score_pixels(self.model.likelihood, of_x, x)
+
+    def perfect(self, x: Array) -> Array:
+        """Return log p(x_ij) of a perfect reconstruction: see `capabilities.ScoresPixels`."""
+        return perfect_pixels(self.model.likelihood, x)
 
     def _apply(self, params: Params, model_state: ModelState, *args: Any, **options: Any) -> Any:
         return self.model.apply({"params": params, **model_state}, *args, **options)

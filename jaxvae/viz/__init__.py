@@ -4,18 +4,27 @@ from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.compared import save_compared
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
-from jaxvae.viz.pictures import save_grid, save_interpolations, save_manifold, save_reconstructions, save_rows
+from jaxvae.viz.pictures import (
+    save_anomalies,
+    save_grid,
+    save_interpolations,
+    save_manifold,
+    save_reconstructions,
+    save_rows,
+)
 from jaxvae.viz.plots import (
     save_kl_per_dimension,
     save_latents,
     save_learning_curve,
     save_noise_levels,
     save_rate_distortion,
+    save_scores,
 )
 from jaxvae.viz.spectra import save_spectra
 from jaxvae.viz.study import save_study
 
 __all__ = [
+    "save_anomalies",
     "save_code_maps",
     "save_code_usage",
     "save_compared",
@@ -33,6 +42,7 @@ __all__ = [
     "save_reconstructions",
     "save_restarts",
     "save_rows",
+    "save_scores",
     "save_spectra",
     "save_stages",
     "save_study",

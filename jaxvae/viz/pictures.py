@@ -15,6 +15,7 @@ _MARGIN = 16  # pixels round a picture
 _GAP = 2  # pixels between images
 _IMAGE_SIDE = 84  # pixels that the longer side of an image is enlarged to, at least
 _LETTER = 9  # pixels, of labels
+_PAIRS, _LINE = 5, 2  # images with their maps in a row; pixels, of outlines
 _MAX_WIDTH = 1600  # pixels; more columns than fit are not enlarged
 
 
@@ -136,7 +137,53 @@ def save_interpolations(path: str | Path, images: Any, title: str = "Interpolati
     _save_tiles(path, tiles, corners, title, labels if columns > 1 else (), bottom=24, framed=ends)
 
 
+def save_anomalies(
+    path: str | Path,
+    images: Any,
+    heat: Any,
+    boxes: Mapping[int, Sequence[int]],
+    labels: Sequence[str],
+    title: str = "",
+) -> None:
+    """Draw images, each with a copy beside it in which is red what is strange, and a box round a region of some.
+
+    Args:
+      path: PNG file to write.
+      images: [N, H, W, C] in [0, 1].
+      heat: how red a pixel is, [N, H, W] in [0, 1].
+      boxes: by the number of the image: left, top, right and bottom, which are the first pixels outside.
+      labels: below each image.
+      title: above the picture.
+    """
+    images, heat = _checked(images), np.clip(np.asarray(heat, np.float32), 0.0, 1.0)[..., None]
+    columns, num = min(_PAIRS, len(images)), len(images)
+    faint = 0.35 + 0.5 * images.mean(axis=-1, keepdims=True)
+    marked = (1 - heat) * faint + heat * np.array([0.85, 0.1, 0.05], np.float32)
+    plain = np.broadcast_to(images, marked.shape)
+    tiles = _enlarged(np.concatenate([plain, marked]), 2 * columns)
+    scale = tiles.shape[1] // images.shape[1]
+    for index, box in boxes.items():
+        _outline(tiles[num + index], *(scale * edge for edge in box))
+    height, width = tiles.shape[1] + 3 * _LETTER, tiles.shape[2] + _GAP
+    places = [(index // columns * height, index % columns * (2 * width + 6 * _GAP)) for index in range(num)]
+    corners = [*places, *((top, left + width) for top, left in places)]
+    texts = [
+        _Label(left, top + tiles.shape[1] + 3, label, "left", "top")
+        for (top, left), label in zip(places, labels, strict=True)
+    ]
+    _save_tiles(path, tiles, corners, title, texts, bottom=2 * _LETTER)
+
+
 # ---------- private
+
+
+def _outline(tile: np.ndarray, left: int, top: int, right: int, bottom: int) -> None:
+    """Draw the outline of a box into an image."""
+    color = [int(ORANGE[n : n + 2], 16) for n in (1, 3, 5)]
+    for edge in (slice(top, top + _LINE), slice(bottom - _LINE, bottom)):
+        tile[edge, left:right] = color
+    for edge in (slice(left, left + _LINE), slice(right - _LINE, right)):
+        tile[top:bottom, edge] = color
 
 
 class _Label(NamedTuple):

@@ -34,10 +34,10 @@ def flow():
     return flow_density_system(name="flow", max_flows=2, anneal_steps=0.0, optimizer=optax.adam(1e-2), **options)
 
 
-CODED = ("reconstruct", "denoise", "encode", "decode")
+CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
 OF_VAES = ("sample", *CODED, "interpolate", "traverse", "complete", "score")
 EXPLORED = (*OF_VAES, "explore")
-EXACT = ("sample", "complete", "score")
+EXACT = ("sample", "complete", "score", "anomaly")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), EXPLORED),

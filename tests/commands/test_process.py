@@ -48,6 +48,7 @@ COMMANDS = {
     "decode": ("vae", ["codes.csv", "--out", "out"], "out/0.png"),
     "score": ("vae", [*DATA, "--num-samples", "2", "--out", "scores.csv"], "scores.csv"),
     "explore": ("vae", [*DATA, "--out", "explorer.html"], "explorer.html"),
+    "anomaly": ("vae", ["--normal", "folder:photos", *DATA, "--out", "out"], "out/summary.json"),
     "classify": ("m2", [*DATA, "--out", "classes.csv"], "classes.csv"),
 }
 

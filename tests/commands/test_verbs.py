@@ -30,6 +30,7 @@ def words(verb, place, photos, tmp_path, out):
         "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
         "decode": [str(tmp_path / "codes.npz")],
         "score": [*data, "--num-samples", "3"],
+        "anomaly": ["--normal", photos, *data, "--num-samples", "3"],
     }
     return [verb, place, *given.get(verb, data), "--out", str(out)]
 
@@ -39,6 +40,8 @@ def endings(verb, kind):
         return [".html"]
     if verb in ("score", "classify"):
         return [".csv"]
+    if verb == "anomaly":
+        return [""]
     if verb == "encode":
         return [".csv", ".npz", *([] if kind in ("groups", "levels") else [".npy"])]
     return [".npz"] if kind == "flow" else ["", ".png", ".npz"]

@@ -24,7 +24,7 @@ KINDS = {
     "generative": ((capabilities.Generates(None), *CODER), ["sample", "runs/a", "--out", "samples.png"]),
     "autoencoder": (CODER, ["reconstruct", "runs/a", *TEST, "--out", "reconstructions.png"]),
     "vqvae": (
-        (capabilities.Codes((4,), *[None] * 4),),
+        (capabilities.Codes((4,), *[None] * 5),),
         ["reconstruct", "runs/a", *TEST, "--out", "reconstructions.png"],
     ),
     "classifier": ((capabilities.Classifies(None),), ["classify", "runs/a", *TEST, "--out", "classes.csv"]),

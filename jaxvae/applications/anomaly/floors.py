@@ -1,0 +1,59 @@
+"""Scores that need no deep model, reported beside every other one: whoever does not beat them needs none."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxvae.applications.anomaly.distances import fit_components, nearest_distances, reconstruction_errors
+from jaxvae.applications.anomaly.seen import Seen, unit_rows
+
+REFERENCES = 6_000  # normal images that a nearest one is looked for among
+COMPONENTS = 32
+FITTED = 20_000  # normal images that principal components are of
+
+Fitted = Mapping[str, np.ndarray]
+
+
+class Floor(NamedTuple):
+    """A score of images without the model that saw them; larger is stranger."""
+
+    words: str  # what it is
+    fit: Callable[[Seen], Fitted]  # of normal images
+    of: Callable[[Fitted, Seen], np.ndarray]  # -> [N]
+
+
+def evenly(num: int, most: int) -> np.ndarray:
+    """Return at most so many rows of `num`, at even distances."""
+    return np.linspace(0, num - 1, min(num, most)).round().astype(int)
+
+
+def _fit_nearest(seen: Seen) -> Fitted:
+    return {"images": np.asarray(seen.dataset.x)[evenly(len(seen), REFERENCES)]}
+
+
+def _nearest(fitted: Fitted, seen: Seen) -> np.ndarray:
+    return nearest_distances(seen.pixels, unit_rows(fitted["images"], seen.model.system.spec.num_values))
+
+
+def _fit_pca(seen: Seen) -> Fitted:
+    return fit_components(seen.pixels[evenly(len(seen), FITTED)], COMPONENTS)
+
+
+def _pca(fitted: Fitted, seen: Seen) -> np.ndarray:
+    return reconstruction_errors(seen.pixels, fitted["mean"], fitted["components"])
+
+
+def _fit_size(seen: Seen) -> Fitted:
+    return {"median": np.median(seen.compressed)}
+
+
+def _size(fitted: Fitted, seen: Seen) -> np.ndarray:
+    return np.abs(seen.compressed - fitted["median"])
+
+
+FLOORS: dict[str, Floor] = {
+    "nearest_pixels": Floor("distance to the nearest normal image", _fit_nearest, _nearest),
+    "pca": Floor(f"squared error of {COMPONENTS} principal components", _fit_pca, _pca),
+    "compressed_size": Floor("distance of the compressed size to the median of normal images", _fit_size, _size),
+}
