@@ -120,6 +120,7 @@ if typing.TYPE_CHECKING:
         ResidualQuantizer,
         VectorQuantizer,
     )
+    from jaxvae.runs.detector import AnomalyDetector
     from jaxvae.runs.load import load
     from jaxvae.runs.train_system import train
     from jaxvae.runs.trained import Trained
@@ -142,6 +143,7 @@ if typing.TYPE_CHECKING:
     )
 
 __all__ = [
+    "AnomalyDetector",
     "Autoencoder",
     "AutoregressiveDecoder",
     "AutoregressiveFlow",

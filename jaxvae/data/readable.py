@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.data.files import SUFFIXES, image_format
+from jaxvae.data.files import NAMES, SUFFIXES, image_format
 from jaxvae.data.for_model import load_files, load_for
 from jaxvae.data.places import located
 from jaxvae.errors import UserError
@@ -79,6 +79,8 @@ def _is_image(path: Path) -> bool:
 def _reason(spec: DataSpec, path: Path, resize: bool) -> str | None:
     """Why a file cannot be read as an image for a model, None if it can."""
     try:
+        if image_format(path) is None:
+            return f"{path} has the name of an image and is none of {NAMES}: replace or remove it."
         with contextlib.redirect_stderr(io.StringIO()):  # what is to be said is said of all together
             load_files(spec, [path], resize=resize)
     except UserError as error:

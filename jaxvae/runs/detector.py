@@ -105,9 +105,7 @@ class AnomalyDetector:
         """
         x, labels = as_examples(images, self.trained.spec), None if y is None else as_array(y, "labels")
         if labels is not None and labels.shape != (len(x),):
-            raise UserError(
-                f"There are labels of shape {list(labels.shape)} for {len(x)} images: expected one for each."
-            )
+            raise UserError(f"The labels have shape {list(labels.shape)}, expected one for each of {len(x)} images.")
         if len(x) < FEWEST:
             raise UserError(f"{len(x)} normal images are too few: expected at least {FEWEST}, better hundreds.")
         labels = None if labels is None or (labels == UNKNOWN).any() else labels

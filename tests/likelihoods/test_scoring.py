@@ -9,7 +9,7 @@ import pytest
 
 from jaxvae import distributions, likelihoods
 from jaxvae.errors import UserError
-from jaxvae.likelihoods.scoring import score_images
+from jaxvae.likelihoods.scoring import perfect_pixels, score_images, score_pixels
 
 SHAPE = (8, 8, 1)
 MAKERS = {
@@ -106,3 +106,29 @@ def test_score_images_maps_over_examples_and_samples():
         UserError, match=r"decoder gives parameters of shape \[2, 3, 8, 8, 1\], expected \[3, 8, 8, 1\]"
     ):
         score_images(likelihood, mean[1], x)
+
+
+@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"bernoulli_mixture"}))
+def test_scores_of_pixels_sum_to_those_of_images(name):
+    likelihood, shape, rng = MAKERS[name](), (4, 5, 1), np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=(3, *leaf.shape)), likelihood.param_shapes(shape))
+    x = jax.vmap(likelihood.sample)(jax.random.split(jax.random.key(0), 3), params)
+    found = score_pixels(likelihood, params, x)
+    assert found.shape == (3, 4, 5)
+    np.testing.assert_allclose(found.sum(axis=(1, 2)), score_images(likelihood, params, x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "continuous_bernoulli"])
+def test_no_parameters_suit_a_pixel_better_than_the_perfect_ones(name):
+    likelihood = MAKERS[name]()
+    x = np.linspace(0.02, 0.98, 9, dtype=np.float32).reshape(1, 3, 3, 1)
+    logits = np.linspace(-60, 60, 12_001, dtype=np.float32)
+    of_pixel = jax.vmap(lambda pixel: jax.vmap(lambda logit: likelihood.log_prob(logit, pixel))(logits).max())
+    found = perfect_pixels(likelihood, x)
+    np.testing.assert_allclose(found.ravel(), of_pixel(x.ravel()), atol=1e-4)
+    np.testing.assert_allclose(likelihood.perfect(x[0]), found.sum(), rtol=1e-6)
+
+
+def test_perfect_reconstructions_of_binary_pixels_and_of_integers_are_certain():
+    np.testing.assert_array_equal(perfect_pixels(likelihoods.bernoulli(), np.float32([[[[0], [1]]]])), 0)
+    np.testing.assert_array_equal(perfect_pixels(MAKERS["in_unit"](), np.float32([[[[0.3], [1]]]])), 0)

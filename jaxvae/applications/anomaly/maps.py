@@ -36,7 +36,7 @@ def contributions(seen: Seen, kind: Kind) -> np.ndarray:
       kind: `nll` is -log p(x_ij | z) in nats, whose sum is the reconstruction term, or -log p(x) of an autoregressive
         model; `error` is the squared error of the reconstruction.
     """
-    return seen.of_pixels[0] if kind == "nll" else seen.errors
+    return seen.pixel_nll if kind == "nll" else seen.errors
 
 
 def anomaly_maps(seen: Seen, kind: Kind | None = None) -> np.ndarray:
@@ -48,7 +48,7 @@ def anomaly_maps(seen: Seen, kind: Kind | None = None) -> np.ndarray:
     """
     kind = kind or kind_of(seen)
     raw = contributions(seen, kind)
-    return smoothed(raw - seen.of_pixels[1] if kind == "nll" else raw)
+    return smoothed(raw - seen.perfect_pixel_nll if kind == "nll" else raw)
 
 
 def smoothed(maps: Any) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jaxvae.applications.likelihood import BATCH, PIXELS
 from jaxvae.capabilities import ScoresPixels, require
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
-from jaxvae.training import evaluation_keys, in_batches, program_batch_size
+from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRNGKey, System
 
 
@@ -24,12 +24,12 @@ def pixel_scores(
     dataset: Dataset,
     num_samples: int,
     key: PRNGKey | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return -log p of every pixel, and what it would be of a perfect reconstruction.
+) -> np.ndarray:
+    """Return -log p of every pixel, [N, H, W] float32, nats.
 
-    Of a VAE the first is the mean over latents of q(z | x), those of `estimate_likelihood` by the same key and number:
-    its sums over the pixels are the reconstruction term of that estimate. Of an autoregressive model the pixels before
-    each are given, and the sums are -log p(x).
+    Of a VAE it is the mean over latents of q(z | x), those of `estimate_likelihood` by the same key and number, whose
+    reconstruction term is its sum over the pixels. Of an autoregressive model the pixels before each are given, and the
+    sum is -log p(x).
 
     Args:
       system: one that scores pixels.
@@ -39,21 +39,39 @@ def pixel_scores(
       num_samples: latents for every image, of a VAE.
       key: of the noise; by default that of evaluations.
 
-    Returns:
-      Both [N, H, W] float32, nats.
+    Raises:
+      UserError: if the system does not score pixels.
+    """
+    log_px = require(system, ScoresPixels).log_px
+    size = program_batch_size(len(dataset.x), max(1, min(BATCH, PIXELS // math.prod(system.spec.shape))))
+
+    def one(start: int, batch: Batch) -> Array:
+        keys = evaluation_keys(start, size, key)
+        return _of_pixels(system.prepare, log_px, num_samples, params, model_state, keys, batch.x)
+
+    return np.asarray(in_batches(one, dataset._replace(labels=None), size, shown="scores of pixels"))
+
+
+def perfect_scores(system: System, dataset: Dataset, key: PRNGKey | None = None) -> np.ndarray:
+    """Return what `pixel_scores` would be of a perfect reconstruction, [N, H, W] float32, nats.
+
+    Zeros where it is the same for all values of a pixel.
+
+    Args:
+      system: one that scores pixels.
+      dataset: N images as the data set has them; they are prepared as in evaluation.
+      key: as of `pixel_scores`.
 
     Raises:
       UserError: if the system does not score pixels.
     """
-    able = require(system, ScoresPixels)
-    size = program_batch_size(len(dataset.x), max(1, min(BATCH, PIXELS // math.prod(system.spec.shape))))
+    perfect = require(system, ScoresPixels).perfect
+    size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
 
-    def one(start: int, batch: Batch) -> Any:
-        return _of_pixels(
-            system.prepare, able, num_samples, params, model_state, evaluation_keys(start, size, key), batch.x
-        )
+    def one(start: int, batch: Batch) -> Array:
+        return _of_perfect(system.prepare, perfect, evaluation_keys(start, size, key), batch.x)
 
-    return in_batches(one, dataset._replace(labels=None), size, shown="scores of pixels")
+    return np.asarray(in_batches(one, dataset._replace(labels=None), size))
 
 
 def pixel_errors(
@@ -83,19 +101,25 @@ def pixel_errors(
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _of_pixels(
     prepare: Prepare,
-    able: ScoresPixels,
+    log_px: Callable[..., Array],
     num_samples: int,
     params: Params,
     model_state: ModelState,
     keys: PRNGKey,
     x: Array,
-) -> tuple[Array, Array]:
+) -> Array:
     noise, draw = split_each(keys)  # those of the estimate of the likelihood
     prepared = prepare(noise, x)
 
     def add(total: Array, index: Array) -> tuple[Array, None]:
         of_sample = jax.vmap(lambda key: jax.random.fold_in(key, index))(draw)
-        return total + able.log_px(params, model_state, of_sample, prepared), None
+        return total + log_px(params, model_state, of_sample, prepared), None
 
     total, _ = jax.lax.scan(add, jnp.zeros(prepared.shape[:3]), jnp.arange(num_samples))
-    return -total / num_samples, -able.perfect(prepared)
+    return -total / num_samples
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _of_perfect(prepare: Prepare, perfect: Callable[[Array], Array], keys: PRNGKey, x: Array) -> Array:
+    noise, _ = split_each(keys)
+    return -perfect(prepare(noise, x))

@@ -11,10 +11,10 @@ import numpy as np
 from jaxvae.applications.amortization import Refitted, refit_posterior
 from jaxvae.applications.anomaly.compression import compressed_nats
 from jaxvae.applications.anomaly.densities import code_penalties, codes_nll, marginal_log_likelihood, prepared_images
-from jaxvae.applications.anomaly.pixelwise import pixel_errors, pixel_scores
+from jaxvae.applications.anomaly.pixelwise import perfect_scores, pixel_errors, pixel_scores
 from jaxvae.applications.features import features
 from jaxvae.applications.likelihood import estimate_likelihood
-from jaxvae.capabilities import Scores, ScoresPixels, find
+from jaxvae.capabilities import Scores, ScoresExactly, ScoresPixels, find
 from jaxvae.data import to_unit
 from jaxvae.data.parts import take
 from jaxvae.errors import UserError
@@ -95,6 +95,9 @@ class Seen:
     @property
     def log_px(self) -> np.ndarray:
         """Log-likelihoods [N], exact or by importance sampling; of a model of classes that of all of them together."""
+        system = self.model.system
+        if find(system, ScoresExactly) is not None and find(system, ScoresPixels) is not None:
+            return -_sums(self.pixel_nll)  # which maps need too
         return self._view("log_px", lambda: self._log_likelihood(self.model))
 
     @property
@@ -109,24 +112,29 @@ class Seen:
         return self._view("background_log_px", compute)
 
     @property
-    def of_pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """-log p of every pixel, and of a perfect reconstruction, [N, H, W] each: see `pixelwise.pixel_scores`."""
+    def pixel_nll(self) -> np.ndarray:
+        """-log p of every pixel, [N, H, W]: see `pixelwise.pixel_scores`."""
         num = BOUND_SAMPLES if find(self.model.system, Scores) is not None else 1  # of others there is no draw
-        return self._view("of_pixels", lambda: pixel_scores(*self.model, self._images, num, self.key))
+        return self._view("pixel_nll", lambda: pixel_scores(*self.model, self._images, num, self.key))
+
+    @property
+    def perfect_pixel_nll(self) -> np.ndarray:
+        """The same of a perfect reconstruction, [N, H, W]."""
+        return self._view("perfect_pixel_nll", lambda: perfect_scores(self.model.system, self._images, self.key))
 
     @property
     def reconstruction(self) -> np.ndarray:
         """-log p(x | z), the mean over latents, or that of the codes, [N]."""
         if find(self.model.system, Scores) is not None:
             return self.bound.reconstruction  # type: ignore[return-value]
-        return _sums(self.of_pixels[0])
+        return _sums(self.pixel_nll)
 
     @property
     def perfect(self) -> np.ndarray:
         """The least -log p(x | z) that there is, [N]: zeros where it is the same for all images."""
         if find(self.model.system, ScoresPixels) is None:
             return np.zeros(len(self))
-        return _sums(self.of_pixels[1])
+        return _sums(self.perfect_pixel_nll)
 
     @property
     def errors(self) -> np.ndarray:
