@@ -30,6 +30,7 @@ from jaxvae.viz import save_anomalies, save_scores
 
 FOUND = 3  # the status of a command that is to fail on an anomaly
 ALPHA, SAMPLES = 0.05, 100
+STRONG = 0.75  # of the images with a pixel that no normal one has: where red is full
 SHOWN, NAMED = 50, 3  # strangest images on the sheet, and in the last line
 UNREADABLE = "unreadable"
 COLUMNS = ("path", "score", "p", "verdict", "reason", "left", "top", "right", "bottom")
@@ -153,9 +154,9 @@ def _write(
 
 
 def _draw_sheet(path: Path, detector: AnomalyDetector, images: Readable, found: Detected, shown: np.ndarray) -> None:
-    """One scale of red for all images: from what normal ones have, to the worst pixel of a usual anomaly."""
+    """One scale of red for all images: from what normal ones have, to the worst pixel of a strong anomaly."""
     level, worst = detector.map_level_, found.maps.max(axis=(1, 2))
-    top = float(np.median(worst[worst > level])) if (worst > level).any() else 2.0 * level
+    top = max(2.0 * level, float(np.quantile(worst[worst > level], STRONG)) if (worst > level).any() else 0.0)
     marks = {NORMAL: "", ANOMALY: "! ", UNDECIDED: "? "}
     save_anomalies(
         path,

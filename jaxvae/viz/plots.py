@@ -173,8 +173,7 @@ def save_scores(path: str | Path, normal: Any, scores: Any, threshold: float | N
 
     What is far beyond the normal images is in the last bar.
     """
-    figure, axes = plot("How strange the images are", "score, larger is stranger", "share of the images", 7.5, 4.5)
-    figure.suptitle(name, x=0.99, ha="right", fontsize=8, color=INK)
+    figure, axes = plot("How strange the images are", f"{name}\nlarger is stranger", "share of the images", 7.5, 4.5)
     both = [np.nan_to_num(np.asarray(one, np.float64)) for one in (normal, scores)]
     low, usual = np.min(np.concatenate(both)), np.max(both[0])
     high = min(np.max(np.concatenate(both)), usual + 2.0 * (usual - low))
