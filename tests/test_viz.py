@@ -27,6 +27,19 @@ def has_color(pixels, color):
     return bool(np.all(pixels == rgb, axis=-1).any())
 
 
+def test_save_scores_has_the_threshold_and_keeps_what_is_far_in_the_last_bar(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "write", lambda figure, path: drawn.append(figure))
+    normal, scores = RNG.random(50), np.append(RNG.random(20), [1e9, np.inf])
+    viz.save_scores(tmp_path / "a.png", normal, scores, 0.9, "kl")
+    (axes,) = drawn[0].axes
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["normal images that calibrate: 50", "images: 22, 2 beyond", "threshold: 0.9"]
+    assert axes.get_xlim()[1] < 10
+    viz.save_scores(tmp_path / "a.png", np.zeros(3), np.zeros(2), None, "kl")  # all equal
+    assert len(drawn[1].axes[0].get_legend().get_texts()) == 2
+
+
 # ---------- pictures
 
 
@@ -43,6 +56,25 @@ def test_save_grid_shows_every_pixel_enlarged(tmp_path):
             np.testing.assert_array_equal(pixels[top : top + side, left : left + side, channel], expected)
     assert np.all(pixels[:, 16 + side : 16 + side + 2] == 255)
     assert np.all(pixels[16 + side + 2 :, 16 + 2 * side + 4 :] == 255)  # the sixth place is empty
+
+
+def test_save_anomalies_shows_images_beside_their_maps_and_boxes(tmp_path):
+    images, heat = RNG.random((7, 14, 14, 1)), np.zeros((7, 14, 14))
+    heat[0, 4, 5], heat[1] = 2.0, -1.0
+    viz.save_anomalies(
+        tmp_path / "sheet.png", images, heat, {1: (2, 3, 6, 8)}, [f"image {i}" for i in range(7)], "title"
+    )
+    pixels, side, top = read(tmp_path / "sheet.png"), 6 * 14, 16 + 32
+    expected = np.kron(np.rint(255 * images[0, ..., 0]), np.ones((6, 6)))
+    np.testing.assert_array_equal(pixels[top : top + side, 16 : 16 + side, 0], expected)
+    marked = pixels[top : top + side, 16 + side + 2 : 16 + 2 * side + 2]
+    assert marked[6 * 4 + 3, 6 * 5 + 3].tolist() == [217, 26, 13]  # red
+    grey = np.delete(marked.reshape(14, 6, 14, 6, 3)[:, 3, :, 3], 4, axis=0)
+    assert (grey[..., 0] == grey[..., 1]).all()
+    assert not has_color(marked, ORANGE)
+    second = pixels[top : top + side, 16 + 2 * side + 16 : 16 + 4 * side + 18][:, side + 2 :]
+    found = np.argwhere(np.all(second == [225, 112, 26], axis=-1))
+    np.testing.assert_array_equal([found.min(axis=0), found.max(axis=0) + 1], [[18, 12], [48, 36]])
 
 
 def test_save_grid_keeps_colors_and_limits_values(tmp_path):
