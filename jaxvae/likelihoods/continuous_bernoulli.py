@@ -29,7 +29,7 @@ def continuous_bernoulli() -> Likelihood:
     Parameters of one image: logits, of the shape of the image. The mean is A'(logit), not the sigmoid of the logit.
     x outside of [0, 1] has log-probability -inf. This is a density, in nats: it is comparable with that of `gaussian`
     for x in [0, 1] and never with the nats of a discrete likelihood. `init_bias` keeps means between 0.01 and 0.99, as
-    the logit of a mean m near 0 is -1 / m.
+    the logit of a mean m near 0 is -1 / m; so does `perfect`, as the density has no bound there.
 
     References:
       Loaiza-Ganem & Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational autoencoders", 2019,
@@ -58,9 +58,7 @@ def continuous_bernoulli() -> Likelihood:
         mean=_mean,
         log_pmf=None,
         init_bias=init_bias,
-        perfect=lambda x: log_prob(
-            init_bias(x), x
-        ),  # of an x at an end it would have no bound without that of the means
+        perfect=lambda x: log_prob(init_bias(x), x),
     )
 
 

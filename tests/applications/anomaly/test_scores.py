@@ -1,5 +1,7 @@
 """Scores of a linear-Gaussian model, where every density has a closed form."""
 
+import zlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,3 +131,11 @@ def test_simple_images_are_short():
     assert sizes[0] < sizes[1] < 0.2 * sizes[2]
     assert sizes[2] >= 256 * np.log(256) * 0.99  # which noise cannot be below
     np.testing.assert_array_equal(compressed_nats(noise / np.float32(255)), sizes[2:])
+
+
+def test_pixels_that_change_little_from_one_to_the_next_are_shorter_as_differences():
+    walk = np.cumsum(np.random.default_rng(0).integers(0, 4, (1, 16, 16, 1)), axis=2).astype(np.uint8)
+    raw = 8 * np.log(2) * len(zlib.compress(walk.tobytes(), 9))
+    sizes = [compressed_nats(one)[0] for one in (walk, walk.transpose(0, 2, 1, 3))]
+    assert sizes[0] < 0.7 * raw
+    assert sizes[1] < 0.7 * raw
