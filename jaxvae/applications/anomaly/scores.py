@@ -22,8 +22,9 @@ import numpy as np
 
 from jaxvae.applications.anomaly.distances import fit_gaussians, mahalanobis, nearest_distances
 from jaxvae.applications.anomaly.floors import Fitted, evenly
+from jaxvae.applications.anomaly.maps import anomaly_maps
 from jaxvae.applications.anomaly.seen import Seen
-from jaxvae.capabilities import Codes, Encodes, HasJoint, Infers, Scores, ScoresExactly, ScoresPixels, find
+from jaxvae.capabilities import Codes, Decodes, Encodes, HasJoint, Infers, Scores, ScoresExactly, ScoresPixels, find
 from jaxvae.systems.two_stages import HasStages
 from jaxvae.types import System
 
@@ -116,6 +117,12 @@ SCORES: dict[str, Score] = {
         "-ELBO, or -log p(x | codes), less that of a perfect reconstruction, nats",
         _reconstructs,
         _corrected,
+        by_default=_always,
+    ),
+    "worst_pixel": Score(
+        "the largest value of the map: of a small defect the sum over all pixels says little",
+        _has_any(ScoresPixels, Decodes),
+        lambda _, seen: np.max(anomaly_maps(seen), axis=(1, 2)),
         by_default=_always,
     ),
     "likelihood": Score("-log p(x), nats", _LIKELY, lambda _, seen: -seen.log_px, by_default=_EXACT),
