@@ -137,7 +137,7 @@ def _write(
     folder: Path, detector: AnomalyDetector, images: Readable, found: Detected, summary: Mapping[str, Any]
 ) -> None:
     names = list(images.dataset.names)
-    order = np.lexsort((np.arange(len(names)), -found.scores[SCORE]))
+    order = _strangest_first(found)
     with (folder / "scores.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *FLOORS])
@@ -184,9 +184,13 @@ def _say(detector: AnomalyDetector, images: Readable, found: Detected, place: Pa
         print(f"Undecided: {held:,} normal images calibrate, a verdict at alpha {alpha:g} needs {need:,} or more.")
     if images.reasons:
         print(f"Not readable: {listed(list(images.reasons))}; scores.csv has the reasons.")
-    order = np.argsort(-found.scores[SCORE], kind="stable")[:NAMED]
-    strangest = (f"{images.dataset.names[i]} (p {found.p[SCORE][i]:.3g})" for i in order)
+    strangest = (f"{images.dataset.names[i]} (p {found.p[SCORE][i]:.3g})" for i in _strangest_first(found)[:NAMED])
     print(f"Strangest: {', '.join(strangest)}.")
     print(f"scores.csv, sheet.png, histogram.png and summary.json in {place}.")
     if kept is not None:
         print(f"Detector in {kept}: --detector {kept} finds anomalies with it, without --normal.")
+
+
+def _strangest_first(found: Detected) -> np.ndarray:
+    """Rows of the images, [N]; a score that is no number says that all went wrong, and comes first."""
+    return np.argsort(-np.nan_to_num(found.scores[SCORE], nan=np.inf, posinf=np.inf), kind="stable")

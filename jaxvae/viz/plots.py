@@ -9,6 +9,8 @@ import numpy as np
 from jaxvae.errors import UserError, check_shape
 from jaxvae.viz.canvas import BLUE, INK, MUTED, ORANGE, plot, write
 
+_FAR = 1e30  # in place of infinity
+
 
 def save_latents(path: str | Path, means: Any, labels: Any = None, title: str = "Posterior means") -> None:
     """Draw where the posterior puts the examples: two latent dimensions, or the first two principal components of more.
@@ -174,7 +176,7 @@ def save_scores(path: str | Path, normal: Any, scores: Any, threshold: float | N
     What is far beyond the normal images is in the last bar.
     """
     figure, axes = plot("How strange the images are", f"{name}\nlarger is stranger", "share of the images", 7.5, 4.5)
-    both = [np.nan_to_num(np.asarray(one, np.float64)) for one in (normal, scores)]
+    both = [np.nan_to_num(np.asarray(one, np.float64), posinf=_FAR, neginf=-_FAR) for one in (normal, scores)]
     low, usual = np.min(np.concatenate(both)), np.max(both[0])
     high = min(np.max(np.concatenate(both)), usual + 2.0 * (usual - low))
     bins = np.linspace(low, high if high > low else low + 1.0, 41)

@@ -135,6 +135,14 @@ def test_images_that_cannot_be_read_are_lines_with_their_reason(anomaly, place, 
     assert {name: row for name, row in rows.items() if row["verdict"] != "unreadable"} == plain
 
 
+def test_normal_images_that_cannot_be_read_are_left_out_and_named(anomaly, place, tmp_path):
+    source = write(tmp_path / "mixed", {f"{i:03}": disc() for i in range(40)})
+    (tmp_path / "mixed" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    _, summary, (_, notes) = anomaly("--normal", source, "--data", "folder:new", "--score", "kl")
+    assert (summary["num_fitted"], summary["num_calibrating"]) == (20, 20)
+    assert "note: 1 normal image is left out, bad.png: " in notes
+
+
 def test_a_ratio_to_a_background_model(anomaly, place, tmp_path):
     flags = ["--normal", "folder:good", "--data", "folder:new", "--score", "ratio", "--num-samples", "5"]
     _, summary, _ = anomaly(*flags, "--background", "run", "--save", tmp_path / "d.npz")

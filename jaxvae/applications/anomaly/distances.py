@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 CHUNK = 1_000  # examples at a time
+MOST_DIMS = 512  # of a covariance; of more dimensions only their variances are known, else minutes would pass
 SHRINKAGE = 0.01  # of a covariance towards its mean variance: directions in which nothing varied stay finite
 
 
@@ -47,7 +48,8 @@ def fit_gaussians(x: Any, labels: Any = None) -> dict[str, np.ndarray]:
       labels: classes [N], or None: there is one Gaussian then.
 
     Returns:
-      "means" [K, D], and "whiten" [D, D], after which the covariance is the identity.
+      "means" [K, D], and "whiten" [D, D], after which the covariance is the identity; of more than `MOST_DIMS`
+      dimensions [D], as if they were independent.
 
     References:
       Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial attacks", 2018,
@@ -57,18 +59,19 @@ def fit_gaussians(x: Any, labels: Any = None) -> dict[str, np.ndarray]:
     groups = np.zeros(len(x), int) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
     means = np.stack([x[groups == k].mean(axis=0) for k in range(groups.max() + 1)])
     centred = x - means[groups]
-    covariance = centred.T @ centred / len(x)
-    level = np.trace(covariance) / len(covariance)
-    covariance += SHRINKAGE * (level or 1.0) * np.eye(len(covariance))
-    values, vectors = np.linalg.eigh(covariance)
+    variances = np.mean(np.square(centred), axis=0)
+    least = SHRINKAGE * (np.mean(variances) or 1.0)
+    if x.shape[1] > MOST_DIMS:
+        return {"means": means, "whiten": 1.0 / np.sqrt(variances + least)}
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x) + least * np.eye(x.shape[1]))
     return {"means": means, "whiten": vectors / np.sqrt(values)}
 
 
 def mahalanobis(x: Any, means: np.ndarray, whiten: np.ndarray) -> np.ndarray:
     """Return the Mahalanobis distance to the nearest of some means, [N, D] -> [N] float64."""
     x = np.asarray(x, np.float64)
-    each = [np.linalg.norm((x - mean) @ whiten, axis=1) for mean in means]
-    return np.min(each, axis=0)
+    whitened = lambda centred: centred @ whiten if whiten.ndim == 2 else centred * whiten  # noqa: E731
+    return np.min([np.linalg.norm(whitened(x - mean), axis=1) for mean in means], axis=0)
 
 
 def fit_components(x: Any, num: int) -> dict[str, np.ndarray]:

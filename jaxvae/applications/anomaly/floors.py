@@ -10,7 +10,9 @@ from jaxvae.applications.anomaly.seen import Seen, unit_rows
 
 REFERENCES = 6_000  # normal images that a nearest one is looked for among
 COMPONENTS = 32
-FITTED = 20_000  # normal images that principal components are of
+FITTED, FITTED_LARGE = 20_000, 2_000  # normal images that principal components are of, and of more than LARGE numbers
+LARGE = 2_000
+NUMBERS = 20_000_000  # of all references of one kind, 80 MB
 
 Fitted = Mapping[str, np.ndarray]
 
@@ -23,13 +25,13 @@ class Floor(NamedTuple):
     of: Callable[[Fitted, Seen], np.ndarray]  # -> [N]
 
 
-def evenly(num: int, most: int) -> np.ndarray:
-    """Return at most so many rows of `num`, at even distances."""
-    return np.linspace(0, num - 1, min(num, most)).round().astype(int)
+def evenly(num: int, most: int, size: int = 1) -> np.ndarray:
+    """Return at most so many rows of `num`, at even distances; of rows of `size` numbers, as many as memory is for."""
+    return np.linspace(0, num - 1, min(num, most, max(1, NUMBERS // size))).round().astype(int)
 
 
 def _fit_nearest(seen: Seen) -> Fitted:
-    return {"images": np.asarray(seen.dataset.x)[evenly(len(seen), REFERENCES)]}
+    return {"images": np.asarray(seen.dataset.x)[evenly(len(seen), REFERENCES, seen.pixels.shape[1])]}
 
 
 def _nearest(fitted: Fitted, seen: Seen) -> np.ndarray:
@@ -37,7 +39,8 @@ def _nearest(fitted: Fitted, seen: Seen) -> np.ndarray:
 
 
 def _fit_pca(seen: Seen) -> Fitted:
-    return fit_components(seen.pixels[evenly(len(seen), FITTED)], COMPONENTS)
+    most = FITTED_LARGE if seen.pixels.shape[1] > LARGE else FITTED
+    return fit_components(seen.pixels[evenly(len(seen), most)], COMPONENTS)
 
 
 def _pca(fitted: Fitted, seen: Seen) -> np.ndarray:

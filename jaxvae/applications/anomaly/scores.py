@@ -99,7 +99,7 @@ def _mahalanobis(fitted: Fitted, seen: Seen) -> np.ndarray:
 
 
 def _fit_neighbours(seen: Seen) -> Fitted:
-    return {"codes": np.asarray(seen.codes[evenly(len(seen), REFERENCES)], np.float32)}
+    return {"codes": np.asarray(seen.codes[evenly(len(seen), REFERENCES, seen.codes.shape[1])], np.float32)}
 
 
 def _neighbours(fitted: Fitted, seen: Seen) -> np.ndarray:

@@ -42,6 +42,14 @@ def test_mahalanobis_is_to_the_nearest_class_by_their_common_covariance(monkeypa
     np.testing.assert_allclose(mahalanobis(X, **fitted), expected)
 
 
+def test_of_many_dimensions_only_variances_count(monkeypatch):
+    monkeypatch.setattr(distances, "MOST_DIMS", 3)
+    monkeypatch.setattr(distances, "SHRINKAGE", 0.0)
+    fitted = fit_gaussians(REFERENCES)
+    expected = np.linalg.norm((X - REFERENCES.mean(axis=0)) / REFERENCES.std(axis=0), axis=1)
+    np.testing.assert_allclose(mahalanobis(X, **fitted), expected)
+
+
 def test_codes_that_do_not_vary_have_finite_distances():
     same = np.tile(X[:1], (5, 1))
     assert np.isfinite(mahalanobis(X, **fit_gaussians(same))).all()
