@@ -34,7 +34,7 @@ UNUSED = -1e9  # logit of a component that is not there
 def with_refitted_prior(system: System) -> System:
     """Return a system that refits its prior to the latents when its training has ended, if that is a `RefittedPrior`.
 
-    The mixture has as many components as that one, or half as many, a quarter, ..., until the latents of the validation
+    The mixture has as many components as that one, or a half or a quarter of them, until the latents of the validation
     images are at least as likely under the refitted prior as under the learned one, which stays if they never are.
     """
     parts: Any = system.parts
@@ -69,13 +69,18 @@ def refit(parts: VAEParts, params: Params, model_state: ModelState, splits: Spli
         fitted = found.score_samples(valid)
         return float(np.mean(np.logaddexp(math.log(weight) + fitted, math.log1p(-weight) + learned) - learned))
 
-    with progress_bar(total=1, unit="fit", desc="mixture of Gaussians as prior") as bar:
-        while gain(found := fitted_mixture(train, size)) < 0 and size > 1:
-            size //= 2
-        bar.update(1)
-    if gain(found) < 0:
-        notice("validation images are less likely under a mixture of Gaussians as the prior: the learned one stays.")
-        return None
+    sizes = sorted({max(1, size // divisor) for divisor in (1, 2, 4)}, reverse=True)
+    with progress_bar(total=len(sizes), unit="fit", desc="mixture of Gaussians as prior") as bar:
+        for size in sizes:
+            found = fitted_mixture(train, size)
+            bar.update(1)
+            if gain(found) >= 0:
+                break
+        else:
+            notice(
+                "validation images are less likely under a mixture of Gaussians: the learned prior stays."
+            )
+            return None
     mixture = mixture_params(found, vae.prior.fitted.num_components)
     used = replace(parts, vae=vae.clone(prior=vae.prior.clone(refitted=True)))
     return used, {**params, "prior": {**params["prior"], "fitted": mixture}}
