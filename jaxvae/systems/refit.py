@@ -77,9 +77,7 @@ def refit(parts: VAEParts, params: Params, model_state: ModelState, splits: Spli
             if gain(found) >= 0:
                 break
         else:
-            notice(
-                "validation images are less likely under a mixture of Gaussians: the learned prior stays."
-            )
+            notice("validation images are less likely under a mixture of Gaussians: the learned prior stays.")
             return None
     mixture = mixture_params(found, vae.prior.fitted.num_components)
     used = replace(parts, vae=vae.clone(prior=vae.prior.clone(refitted=True)))
