@@ -4,6 +4,7 @@ from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.compared import save_compared
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
+from jaxvae.viz.detection import save_roc, save_score_histograms
 from jaxvae.viz.pictures import (
     save_anomalies,
     save_grid,
@@ -41,7 +42,9 @@ __all__ = [
     "save_rate_distortion",
     "save_reconstructions",
     "save_restarts",
+    "save_roc",
     "save_rows",
+    "save_score_histograms",
     "save_scores",
     "save_spectra",
     "save_stages",

@@ -1,0 +1,120 @@
+"""Scores of the test images of a protocol of anomaly detection, by one trained model, kept in its folder.
+
+Scores are fitted to training images, and to what is rare among normal images by validation images, which the model was
+not trained on. Test images choose nothing.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.applications.anomaly.combination import RANKS, combine, default_score, each_score, parts_of
+from jaxvae.applications.anomaly.floors import FITTED, FLOORS, evenly
+from jaxvae.applications.anomaly.scores import SCORES
+from jaxvae.applications.anomaly.seen import Model, Seen
+from jaxvae.data.digest import dataset_digest
+from jaxvae.data.parts import take
+from jaxvae.evaluation.protocols import Asked, Protocol
+from jaxvae.runs.files import writing
+from jaxvae.runs.trained import Trained, fingerprint, key_of
+from jaxvae.types import Dataset, Splits, System
+
+FILE = "scores.npz"  # in the folder of a model
+MOST_FITTED = 5_000  # training images that scores are fitted to, at even distances
+DEFAULT = "default"
+SLOW = ("regret",)
+DETECTING = 0x64657465  # folded into the key of a seed
+TRAIN, VALID, TEST = range(3)  # folded into that
+
+
+def score_names(system: System, *, slow: bool = False) -> tuple[str, ...]:
+    """Return the names of the scores that a system has, those of its default first.
+
+    Args:
+      system: whose they are.
+      slow: whether those that take minutes are among them.
+    """
+    default = parts_of(default_score(system), system)
+    able = [name for name, score in SCORES.items() if score.applies(system) and not score.needs_background]
+    return (*default, *(name for name in able if name not in default and (slow or name not in SLOW)))
+
+
+def stored_scores(
+    trained: Trained, one: Asked, protocol: Protocol, splits: Splits, num_samples: int, *, slow: bool, floors: Any
+) -> dict[str, np.ndarray]:
+    """Load the scores of the test images if they are of this model, else compute and store them.
+
+    Args:
+      trained: the model, with its folder.
+      one: what it learnt from.
+      protocol: whose test images they are.
+      splits: the data.
+      num_samples: importance samples of log p(x).
+      slow: see `score_names`.
+      floors: scores without a model by the digest of what they are fitted to, which is added to: seeds share them.
+
+    Returns:
+      Scores [N] float64 by their names: `DEFAULT`, its parts, other ones, floors.
+    """
+    assert trained.folder is not None
+    names = score_names(trained.system, slow=slow)
+    normal = dataset_digest(splits.train, one.rows), dataset_digest(splits.valid, one.valid_rows)
+    mark = json.dumps([fingerprint(trained), *normal, dataset_digest(protocol.test), num_samples, MOST_FITTED, *names])
+    path = trained.folder / FILE
+    if (found := _read(path, mark)) is None:
+        if normal[0] not in floors:
+            floors[normal[0]] = floor_scores(trained, one, protocol, splits)
+        found = {**model_scores(trained, one, protocol, splits, num_samples, names), **floors[normal[0]]}
+        with writing(path.parent):
+            np.savez_compressed(path, mark=mark, **found)  # type: ignore[arg-type]
+    return found
+
+
+def model_scores(
+    trained: Trained, one: Asked, protocol: Protocol, splits: Splits, num_samples: int, names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Return the scores of the test images by a model, [N] float64; arguments as `stored_scores`."""
+    train, valid = rows_of(splits.train, one.rows), rows_of(splits.valid, one.valid_rows)
+    fitting = _seen(trained, take(train, evenly(len(train.x), MOST_FITTED)), TRAIN, num_samples)
+    held, test = (_seen(trained, *part, num_samples) for part in ((valid, VALID), (protocol.test, TEST)))
+    fitted = {f"{name}/{key}": np.asarray(of) for name in names for key, of in SCORES[name].fit(fitting).items()}
+    default = parts_of(default_score(trained.system), trained.system)
+    ranks = {f"{part}/{RANKS}": np.sort(of) for part, of in each_score(default, fitted, held).items()}
+    each = each_score(names, fitted, test)
+    return {DEFAULT: combine({part: each[part] for part in default}, ranks), **each}
+
+
+def floor_scores(trained: Trained, one: Asked, protocol: Protocol, splits: Splits) -> dict[str, np.ndarray]:
+    """Return the scores of the test images without a model, fitted to the same training images, [N] float64."""
+    train = rows_of(splits.train, one.rows)
+    fitting = _seen(trained, take(train, evenly(len(train.x), FITTED)), TRAIN, 1)
+    test = _seen(trained, protocol.test, TEST, 1)
+    return {name: np.asarray(floor.of(floor.fit(fitting), test), np.float64) for name, floor in FLOORS.items()}
+
+
+def rows_of(dataset: Dataset, rows: np.ndarray | None) -> Dataset:
+    """Return some images, all where rows are None, without labels: nobody said that a new image has one."""
+    return Dataset(dataset.x if rows is None else dataset.x[rows], None)
+
+
+# ---------- private
+
+
+def _seen(trained: Trained, images: Dataset, noise: int, num_samples: int) -> Seen:
+    key = jax.random.fold_in(key_of(trained.config["seed"], DETECTING), noise)
+    return Seen(Model(trained.system, trained.params, trained.model_state), images, key, None, num_samples)
+
+
+def _read(path: Path, mark: str) -> dict[str, np.ndarray] | None:
+    """What is stored, unless it is of another model, or damaged."""
+    try:
+        with np.load(path) as stored:
+            if str(stored["mark"]) != mark:
+                return None
+            return {name: stored[name] for name in stored.files if name != "mark"}
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None

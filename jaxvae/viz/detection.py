@@ -1,0 +1,55 @@
+"""How well scores tell anomalies from normal images: ROC curves and histograms."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxvae.viz.canvas import BLUE, FAINT, ORANGE, figure_of, styled, write
+
+
+def save_roc(path: str | Path, panels: Mapping[str, Mapping[str, tuple[Any, Any]]], dashed: Any = ()) -> None:
+    """Draw ROC curves.
+
+    Args:
+      path: PNG file to write.
+      panels: title -> name of a curve -> false alarms [T] and anomalies found [T], 0 to 1.
+      dashed: names of curves that are dashed.
+    """
+    figure = figure_of(1.5 + 4.2 * len(panels), 4.6)
+    for number, (title, curves) in enumerate(panels.items()):
+        axes = styled(figure.add_subplot(1, len(panels), number + 1), title, "false alarms", "anomalies found")
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2)
+        for name, (alarms, found) in curves.items():
+            first = name == next(iter(curves))
+            axes.plot(alarms, found, "--" if name in dashed else "-", linewidth=2.2 if first else 1.2, label=name)
+        axes.set_aspect("equal")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
+    write(figure, path)
+
+
+def save_score_histograms(path: str | Path, panels: Mapping[str, tuple[Any, Any]], name: str) -> None:
+    """Draw histograms of how strange normal test images and anomalies are.
+
+    Args:
+      path: PNG file to write.
+      panels: title -> scores of normal images [n], and of anomalies [m].
+      name: of the score.
+
+    What is far beyond the normal images is in the last bar.
+    """
+    figure = figure_of(5.0 * len(panels), 4.2)
+    for number, (title, both) in enumerate(panels.items()):
+        axes = styled(figure.add_subplot(1, len(panels), number + 1), title, f"{name}\nlarger is stranger", "share")
+        values = [np.asarray(one, np.float64) for one in both]
+        low, usual = min(one.min() for one in values), values[0].max()
+        high = min(max(one.max() for one in values), low + 2.0 * (usual - low))
+        bins = np.linspace(low, high if high > low else low + 1.0, 51)
+        for one, color, label in zip(values, (BLUE, ORANGE), ("normal", "anomalies"), strict=True):
+            beyond = f", {num:,} beyond" if (num := int(np.sum(one > high))) else ""
+            weights = np.full(len(one), 1 / len(one))
+            text = f"{label}: {len(one):,}{beyond}"
+            axes.hist(np.minimum(one, bins[-1]), bins, weights=weights, color=color, alpha=0.55, label=text)
+        axes.legend(frameon=False, fontsize=9)
+    write(figure, path)
