@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxvae import data, likelihoods, objectives, schedules
 from jaxvae.errors import UserError
-from jaxvae.evaluation.protocols import Protocol, flips, one_class, other_data
+from jaxvae.evaluation.protocols import Protocol, flips, one_class, other_data, with_validation
 from jaxvae.runs.config import OneGroupConfig, at_least, require
 from jaxvae.runs.folder import FREE_FIELDS
 from jaxvae.runs.options import Options, refuse
@@ -125,6 +125,7 @@ def run(config: Config, options: Options) -> Path:
     refuse(options, "models that are to know normal images alone", "init_from")
     refuse_layouts(options)
     splits, spec = data.load(config.data, image_size=config.image_size, default_size=config.default_size)
+    splits = with_validation(splits, config.data)
     protocol = protocol_of(config, splits, spec)
     configs = [model_config(config, one.seed) for one in protocol.models]
     build(configs[0], spec)  # raises for what cannot be, before there is a folder

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.data.classes import UNKNOWN
-from jaxvae.data.parts import PARTS
+from jaxvae.data.parts import PARTS, cut_missing
 from jaxvae.data.values import to_one_type
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
@@ -46,6 +46,24 @@ class Protocol(NamedTuple):
     test: Dataset  # N images without labels
     groups: np.ndarray  # [N]
     models: tuple[Asked, ...]
+
+
+def with_validation(splits: Splits, name: str) -> Splits:
+    """Return the parts with a tenth of the training images as validation images, where these are fewer.
+
+    What is rare among normal images is told by validation images: 40 of a class, as MNIST has by its usual cut, are too
+    few.
+
+    Args:
+      splits: the data.
+      name: of the data.
+    """
+    train, valid, test = splits
+    if 10 * len(valid.x) >= len(train.x):
+        return splits
+    labels = None if train.labels is None else np.concatenate([train.labels, valid.labels])
+    parts = cut_missing({"train": Dataset(np.concatenate([train.x, valid.x]), labels), "test": test}, name)
+    return Splits(*(parts[part] for part in PARTS))
 
 
 def one_class(splits: Splits, spec: DataSpec, seeds: Sequence[int], shares: Sequence[float] = (0.0,)) -> Protocol:

@@ -51,17 +51,15 @@ def measures(scores: Any, strange: Any, counts: Any) -> Measures:
     """
     scores, strange = np.asarray(scores, np.float64), np.asarray(strange, bool)
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(scores) - 1)
     counts, is_strange = np.asarray(counts), strange[order]
-    parts = [_measures(counts[start : start + CHUNK][:, order], is_strange, ends) for start in _starts(len(counts))]
+    chunks = [counts[start : start + CHUNK] for start in range(0, len(counts), CHUNK)]
+    parts = [_measures(chunk[:, order], is_strange, ends) for chunk in chunks]
     return Measures(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 # ---------- private
-
-
-def _starts(num: int) -> range:
-    return range(0, num, CHUNK)
 
 
 def _measures(counts: np.ndarray, is_strange: np.ndarray, ends: np.ndarray) -> Measures:

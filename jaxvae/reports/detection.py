@@ -7,7 +7,6 @@ not trained on. Test images choose nothing.
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -43,41 +42,74 @@ def score_names(system: System, *, slow: bool = False) -> tuple[str, ...]:
     return (*default, *(name for name in able if name not in default and (slow or name not in SLOW)))
 
 
-def stored_scores(
-    trained: Trained, one: Asked, protocol: Protocol, splits: Splits, num_samples: int, *, slow: bool, floors: Any
-) -> dict[str, np.ndarray]:
-    """Load the scores of the test images if they are of this model, else compute and store them.
+class Scorer:
+    """Scores the test images of a protocol by one model after another; models of the same images share their floors."""
 
-    Args:
-      trained: the model, with its folder.
-      one: what it learnt from.
-      protocol: whose test images they are.
-      splits: the data.
-      num_samples: importance samples of log p(x).
-      slow: see `score_names`.
-      floors: scores without a model by the digest of what they are fitted to, which is added to: seeds share them.
+    def __init__(self, protocol: Protocol, splits: Splits, num_samples: int, *, slow: bool = False) -> None:
+        """Take what all models have in common.
 
-    Returns:
-      Scores [N] float64 by their names: `DEFAULT`, its parts, other ones, floors.
-    """
-    assert trained.folder is not None
-    names = score_names(trained.system, slow=slow)
-    normal = dataset_digest(splits.train, one.rows), dataset_digest(splits.valid, one.valid_rows)
-    mark = json.dumps([fingerprint(trained), *normal, dataset_digest(protocol.test), num_samples, MOST_FITTED, *names])
-    path = trained.folder / FILE
-    if (found := _read(path, mark)) is None:
-        if normal[0] not in floors:
-            floors[normal[0]] = floor_scores(trained, one, protocol, splits)
-        found = {**model_scores(trained, one, protocol, splits, num_samples, names), **floors[normal[0]]}
-        with writing(path.parent):
-            np.savez_compressed(path, mark=mark, **found)  # type: ignore[arg-type]
-    return found
+        Args:
+          protocol: whose test images are scored.
+          splits: the data.
+          num_samples: importance samples of log p(x).
+          slow: see `score_names`.
+        """
+        self._protocol, self._splits, self._num_samples, self._slow = protocol, splits, num_samples, slow
+        self._test_digest = dataset_digest(protocol.test)
+        self._floors: dict[str, dict[str, np.ndarray]] = {}
+        self._test: Seen | None = None  # which floors are of, and no model's scores: it keeps what was computed
+
+    def stored(self, trained: Trained, one: Asked) -> dict[str, np.ndarray]:
+        """Load the scores in the model's folder if they are of this model and these images, else compute and keep them.
+
+        Args:
+          trained: the model, with its folder.
+          one: what it learnt from.
+
+        Returns:
+          Scores [N] float64 by their names: `DEFAULT`, its parts, other ones, floors.
+        """
+        assert trained.folder is not None
+        names, splits = score_names(trained.system, slow=self._slow), self._splits
+        normal = dataset_digest(splits.train, one.rows), dataset_digest(splits.valid, one.valid_rows)
+        mark = json.dumps([fingerprint(trained), *normal, self._test_digest, self._num_samples, MOST_FITTED, *names])
+        path = trained.folder / FILE
+        if (found := _read(path, mark)) is None:
+            if normal[0] not in self._floors:
+                self._floors[normal[0]] = self._floor_scores(trained, one)
+            of_model = model_scores(trained, one, self._protocol, splits, self._num_samples, names)
+            found = {**of_model, **self._floors[normal[0]]}
+            with writing(path.parent):
+                np.savez_compressed(path, mark=mark, **found)  # type: ignore[arg-type]
+        return found
+
+    def _floor_scores(self, trained: Trained, one: Asked) -> dict[str, np.ndarray]:
+        """Scores without a model, fitted to the same training images, [N] float64."""
+        train = rows_of(self._splits.train, one.rows)
+        fitting = _seen(trained, take(train, evenly(len(train.x), FITTED)), TRAIN, 1)
+        if self._test is None:
+            self._test = _seen(trained, self._protocol.test, TEST, 1)
+        return {
+            name: np.asarray(floor.of(floor.fit(fitting), self._test), np.float64) for name, floor in FLOORS.items()
+        }
 
 
 def model_scores(
     trained: Trained, one: Asked, protocol: Protocol, splits: Splits, num_samples: int, names: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """Return the scores of the test images by a model, [N] float64; arguments as `stored_scores`."""
+    """Return the scores of the test images by a model, [N] float64.
+
+    Args:
+      trained: the model.
+      one: what it learnt from.
+      protocol: whose test images are scored.
+      splits: the data.
+      num_samples: importance samples of log p(x).
+      names: of the scores, see `score_names`.
+
+    Returns:
+      The default score, and those of the names.
+    """
     train, valid = rows_of(splits.train, one.rows), rows_of(splits.valid, one.valid_rows)
     fitting = _seen(trained, take(train, evenly(len(train.x), MOST_FITTED)), TRAIN, num_samples)
     held, test = (_seen(trained, *part, num_samples) for part in ((valid, VALID), (protocol.test, TEST)))
@@ -86,14 +118,6 @@ def model_scores(
     ranks = {f"{part}/{RANKS}": np.sort(of) for part, of in each_score(default, fitted, held).items()}
     each = each_score(names, fitted, test)
     return {DEFAULT: combine({part: each[part] for part in default}, ranks), **each}
-
-
-def floor_scores(trained: Trained, one: Asked, protocol: Protocol, splits: Splits) -> dict[str, np.ndarray]:
-    """Return the scores of the test images without a model, fitted to the same training images, [N] float64."""
-    train = rows_of(splits.train, one.rows)
-    fitting = _seen(trained, take(train, evenly(len(train.x), FITTED)), TRAIN, 1)
-    test = _seen(trained, protocol.test, TEST, 1)
-    return {name: np.asarray(floor.of(floor.fit(fitting), test), np.float64) for name, floor in FLOORS.items()}
 
 
 def rows_of(dataset: Dataset, rows: np.ndarray | None) -> Dataset:

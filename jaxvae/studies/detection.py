@@ -7,7 +7,7 @@ from typing import Any
 from jaxvae.applications.anomaly.combination import default_score, parts_of
 from jaxvae.data.notices import counted, listed, notice
 from jaxvae.evaluation.protocols import Asked, Protocol
-from jaxvae.reports.detection import stored_scores
+from jaxvae.reports.detection import Scorer
 from jaxvae.reports.detection_figures import draw_detection
 from jaxvae.reports.detection_table import Scored, printed_rows, questions_of, table_rows
 from jaxvae.reports.summary import with_earlier, write_summary
@@ -57,7 +57,7 @@ def run_protocol(
       Diverged: if all trainings of a program diverged.
     """
     scored, trained = list[Scored](), list[Trained]()
-    floors: dict[str, Any] = {}
+    scorer = Scorer(protocol, splits, configs[0].nll_samples, slow=slow)
     chunks = [slice(start, start + TOGETHER) for start in range(0, len(configs), TOGETHER)]
     for number, part in enumerate(chunks):
         models = protocol.models[part]
@@ -68,8 +68,7 @@ def run_protocol(
             if not model.training["best_step"]:
                 notice(f"{one.name} diverged and is in no mean: {model.training.get('failure')}", "warning")
                 continue
-            scores = stored_scores(model, one, protocol, splits, configs[0].nll_samples, slow=slow, floors=floors)
-            scored.append(Scored(one, scores))
+            scored.append(Scored(one, scorer.stored(model, one)))
             trained.append(model)
     if not distributed.is_primary():
         return []
