@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxvae import viz
 from jaxvae.errors import UserError
-from jaxvae.viz import curves, pictures, plots, spectra, study
+from jaxvae.viz import curves, detection, pictures, plots, spectra, study
 from jaxvae.viz.canvas import ORANGE
 
 RNG = np.random.default_rng(0)
@@ -38,6 +38,30 @@ def test_save_scores_has_the_threshold_and_keeps_what_is_far_in_the_last_bar(tmp
     assert axes.get_xlim()[1] < 10
     viz.save_scores(tmp_path / "a.png", np.zeros(3), np.zeros(2), None, "kl")  # all equal
     assert len(drawn[1].axes[0].get_legend().get_texts()) == 2
+
+
+def test_save_roc_has_a_panel_for_every_variant_and_one_legend(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(detection, "write", lambda figure, path: drawn.append(figure))
+    curves = {"default": ([0, 0.2, 1], [0, 0.9, 1]), "pca": ([0, 1], [0, 1])}
+    viz.save_roc(tmp_path / "a.png", {"horizontal": curves, "vertical": curves}, ("pca",))
+    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["horizontal", "vertical"]
+    lines = {line.get_label(): line for line in drawn[0].axes[1].lines}
+    np.testing.assert_array_equal(lines["default"].get_ydata(), [0, 0.9, 1])
+    assert (lines["default"].get_linestyle(), lines["pca"].get_linestyle()) == ("-", "--")
+    (legend,) = drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["default", "pca"]
+
+
+def test_save_score_histograms_keeps_what_is_far_in_the_last_bar(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(detection, "write", lambda figure, path: drawn.append(figure))
+    panels = {"a": (RNG.random(50), np.append(RNG.random(20), [1e9, np.inf])), "b": (np.zeros(3), np.zeros(2))}
+    viz.save_score_histograms(tmp_path / "a.png", panels, "default")
+    first, _ = drawn[0].axes
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["normal: 50", "anomalies: 22, 2 beyond"]
+    assert first.get_xlim()[1] < 10
+    np.testing.assert_allclose(sum(bar.get_height() for bar in first.patches), 2.0)
 
 
 # ---------- pictures

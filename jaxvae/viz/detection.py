@@ -42,7 +42,7 @@ def save_score_histograms(path: str | Path, panels: Mapping[str, tuple[Any, Any]
     figure = figure_of(5.0 * len(panels), 4.2)
     for number, (title, both) in enumerate(panels.items()):
         axes = styled(figure.add_subplot(1, len(panels), number + 1), title, f"{name}\nlarger is stranger", "share")
-        values = [np.asarray(one, np.float64) for one in both]
+        values = [np.nan_to_num(np.asarray(one, np.float64)) for one in both]
         low, usual = min(one.min() for one in values), values[0].max()
         high = min(max(one.max() for one in values), low + 2.0 * (usual - low))
         bins = np.linspace(low, high if high > low else low + 1.0, 51)
