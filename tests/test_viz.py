@@ -56,7 +56,8 @@ def test_save_roc_has_a_panel_for_every_variant_and_one_legend(tmp_path, monkeyp
 def test_save_score_histograms_keeps_what_is_far_in_the_last_bar(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(detection, "write", lambda figure, path: drawn.append(figure))
-    panels = {"a": (RNG.random(50), np.append(RNG.random(20), [1e9, np.inf])), "b": (np.zeros(3), np.zeros(2))}
+    far = RNG.random(50), np.append(RNG.random(20), [1e9, np.inf])
+    panels = {"a": far, "b": (np.array([0, np.inf]), np.zeros(2))}
     viz.save_score_histograms(tmp_path / "a.png", panels, "default")
     first, _ = drawn[0].axes
     assert [text.get_text() for text in first.get_legend().get_texts()] == ["normal: 50", "anomalies: 22, 2 beyond"]

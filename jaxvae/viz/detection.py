@@ -8,6 +8,8 @@ import numpy as np
 
 from jaxvae.viz.canvas import BLUE, FAINT, ORANGE, figure_of, styled, write
 
+MOST = 1e100  # in place of infinity
+
 
 def save_roc(path: str | Path, panels: Mapping[str, Mapping[str, tuple[Any, Any]]], dashed: Any = ()) -> None:
     """Draw ROC curves.
@@ -42,7 +44,7 @@ def save_score_histograms(path: str | Path, panels: Mapping[str, tuple[Any, Any]
     figure = figure_of(5.0 * len(panels), 4.2)
     for number, (title, both) in enumerate(panels.items()):
         axes = styled(figure.add_subplot(1, len(panels), number + 1), title, f"{name}\nlarger is stranger", "share")
-        values = [np.nan_to_num(np.asarray(one, np.float64)) for one in both]
+        values = [np.clip(np.nan_to_num(np.asarray(one, np.float64)), -MOST, MOST) for one in both]
         low, usual = min(one.min() for one in values), values[0].max()
         high = min(max(one.max() for one in values), low + 2.0 * (usual - low))
         bins = np.linspace(low, high if high > low else low + 1.0, 51)

@@ -83,10 +83,11 @@ def test_scores_are_kept_until_the_model_or_the_images_are_others(trained, monke
     (trained.folder / detection.FILE).write_bytes(b"PK damaged")
     Scorer(PROTOCOL, SPLITS, 6).stored(trained, ONE)
     Scorer(PROTOCOL, SPLITS, 6).stored(trained, ONE._replace(rows=np.arange(20)))
+    Scorer(PROTOCOL, SPLITS, 6).stored(trained, ONE)
     other = replace(trained, params={**trained.params, "more": np.zeros(1)})
     monkeypatch.setattr(detection, "model_scores", lambda *args: computed.append(1) or {})
     Scorer(PROTOCOL, SPLITS, 6).stored(other, ONE)
-    assert len(computed) == 5
+    assert len(computed) == 6
 
 
 # ---------- the table
