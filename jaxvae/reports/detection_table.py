@@ -11,6 +11,7 @@ from jaxvae.evaluation.resampling import Measures, draw_counts, measures
 from jaxvae.progress import progress_bar
 from jaxvae.reports.detection import DEFAULT
 
+LONGEST = 20  # letters of a variant in print, the end of a longer one
 LEVEL = 0.95  # of intervals
 NAMES = ("auroc", "average_precision", "fpr_at_95_tpr")  # of the fields of `Measures`
 
@@ -65,9 +66,13 @@ def chosen_rows(protocol: Protocol, question: Question) -> tuple[np.ndarray, np.
 def printed_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what a person reads of the rows: four digits."""
     names = ("auroc", "auroc_sd", "auroc_low", "auroc_high", "average_precision", "fpr_at_95_tpr", "lost")
-    first = ("variant", "score", "kind")
     return [
-        {**{name: row[name] for name in first}, **{name: f"{row[name]:.4f}" for name in names if name in row}}
+        {
+            "variant": row["variant"] if len(row["variant"]) <= LONGEST else f"...{row['variant'][3 - LONGEST :]}",
+            "score": row["score"],
+            "kind": row["kind"],
+            **{name: f"{row[name]:.4f}" for name in names if name in row},
+        }
         for row in rows
     ]
 
