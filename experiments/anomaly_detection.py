@@ -82,6 +82,8 @@ class Config(ModelConfig):
         require("seeds", self.seeds, sound, "different whole numbers of at least 0")
         sound = all(0 <= share < 1 for share in self.shares) and 0 < len(set(self.shares)) == len(self.shares)
         require("shares", self.shares, sound, "different numbers from 0 to below 1")
+        used = self.other is None or self.protocol == "other_data"
+        require("other", self.other, used, "none, but with --protocol other_data")
         mirrored = self.flip and self.protocol == "flip"
         require("flip", self.flip, not mirrored, "no training on mirrored images, the anomalies of --protocol flip")
 

@@ -103,6 +103,7 @@ def test_a_model_has_its_own_seed_and_nothing_of_the_protocol():
     ("flags", "sentence"),
     [
         (("--protocol", "other_data"), "--protocol other_data needs the other data: pass --other SOURCE"),
+        (("--other", "digits"), "--other is digits, expected none, but with --protocol other_data"),
         (("--seed", "3"), "--seed is 3, expected none, but those of the trainings, --seeds"),
         (("--seeds", "1", "1"), "expected different whole numbers of at least 0"),
         (("--shares", "0.5", "1.0"), "expected different numbers from 0 to below 1"),
