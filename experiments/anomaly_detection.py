@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from jaxvae import data, likelihoods, objectives, schedules
+from jaxvae import data, likelihoods
 from jaxvae.errors import UserError
 from jaxvae.evaluation.protocols import Protocol, flips, one_class, other_data, with_validation
 from jaxvae.runs.config import OneGroupConfig, at_least, require
@@ -25,13 +24,13 @@ from jaxvae.runs.train import begin, refuse_layouts
 from jaxvae.studies.cli import main, run_folder
 from jaxvae.studies.detection import run_protocol
 from jaxvae.systems.augmentation import augmented
-from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.bounds import warmed_bound
 from jaxvae.systems.networks import gaussian_vae
 from jaxvae.systems.pixels import pixels_of, unit_pixels
 from jaxvae.systems.refit import with_refitted_prior
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import cosine_optimizer
-from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
+from jaxvae.types import DataSpec, Splits, System
 
 WITH_CLASSES = ("one_class", "contamination")
 # What a resumed run may change: other rows are added to its table, by models that it has already where it has them.
@@ -99,23 +98,12 @@ def build(config: ModelConfig, spec: DataSpec) -> System:
     else:
         likelihood, prepare = pixels_of(config.likelihood, spec, num_components=config.num_components)
     vae = gaussian_vae(likelihood=likelihood, spec=spec, activation=nn.silu, **config.networks())
-
-    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        """Log p(x) >= E_q(z|x)[log p(x | z)] - KL(q(z | x) || p(z)), per image in nats."""
-        terms, q = vae.apply({"params": params}, keys, x, dropout=config.dropout, method="terms_and_stats")
-        closed = vae.has_closed_kl  # else KL is estimated by the one latent
-        kl = vae.apply({"params": params}, q, method="closed_kl") if closed else terms.log_qz[0] - terms.log_pz[0]
-        kl = jnp.sum(kl, axis=-1)
-        warmup = schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
-        elbo = objectives.elbo_analytic(terms.log_px, kl, warmup)
-        return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), kl)
-
     system = vae_system(
         name="anomaly_detection",
         spec=spec,
         vae=vae,
         prepare=prepare,
-        bound=bound,
+        bound=warmed_bound(vae, config.dropout),
         optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={"warmup_steps": config.warmup_steps},
     )

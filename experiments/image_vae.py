@@ -10,21 +10,19 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from jaxvae import objectives, schedules
 from jaxvae.errors import UserError
 from jaxvae.runs.config import OneGroupConfig, at_least
 from jaxvae.runs.options import Options
 from jaxvae.studies.cli import main
 from jaxvae.systems.augmentation import augmented
-from jaxvae.systems.bounds import bound_metrics
+from jaxvae.systems.bounds import warmed_bound
 from jaxvae.systems.networks import Net, gaussian_vae
 from jaxvae.systems.pixels import pixels_of
 from jaxvae.systems.refit import with_refitted_prior
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import OptimizerName, cosine_optimizer
-from jaxvae.types import Array, DataSpec, Metrics, Params, PRNGKey, Splits, StepInput, System
+from jaxvae.types import DataSpec, Splits, System
 
 SMALLEST_MAP, LARGEST_WITH_BLOCKS = 8, 16  # pixels a side: blocks on larger maps would take most of the time
 CHANNELS, LEAST_CHANNELS = 96, 12  # of the smallest map, halved with every doubling of the side
@@ -68,23 +66,12 @@ def build(config: Config, spec: DataSpec) -> System:
     likelihood, prepare = pixels_of("logistic_mixture", spec, num_components=config.num_components)
     config = with_networks_by_size(config, spec)
     vae = gaussian_vae(likelihood=likelihood, spec=spec, activation=nn.silu, **config.networks())
-
-    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        """Log p(x) >= E_q(z|x)[log p(x | z)] - KL(q(z | x) || p(z)), per image in nats."""
-        terms, q = vae.apply({"params": params}, keys, x, dropout=config.dropout, method="terms_and_stats")
-        closed = vae.has_closed_kl  # else KL is estimated by the one latent
-        kl = vae.apply({"params": params}, q, method="closed_kl") if closed else terms.log_qz[0] - terms.log_pz[0]
-        kl = jnp.sum(kl, axis=-1)
-        warmup = schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
-        elbo = objectives.elbo_analytic(terms.log_px, kl, warmup)
-        return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), kl)
-
     system = vae_system(
         name="image_vae",
         spec=spec,
         vae=vae,
         prepare=prepare,
-        bound=bound,
+        bound=warmed_bound(vae, config.dropout),
         optimizer=cosine_optimizer(config.optimizer, config.learning_rate, config.steps, config.weight_decay),
         hparams={"warmup_steps": config.warmup_steps},
     )

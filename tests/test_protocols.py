@@ -32,6 +32,10 @@ PRIORS = {
     "standard_normal": priors.standard_normal,
     "mixture": lambda: priors.MixturePrior(DIM, 3),
     "flow": lambda: priors.FlowPrior(flows.PlanarFlow(DIM, 2)),
+    "full_mixture": lambda: priors.FullMixturePrior(DIM, 3),
+    "refitted": lambda: priors.RefittedPrior(
+        priors.FlowPrior(flows.CouplingFlow(DIM, 2, (4,))), priors.FullMixturePrior(DIM, 3), refitted=True
+    ),
     "vamp": lambda: priors.VampPrior(MLPEncoder((4,)), posteriors.GaussianPosterior(DIM), 3, SHAPE),
     "fair_bernoulli": priors.fair_bernoulli,
     "relaxed_fair_bernoulli": lambda: priors.relaxed_fair_bernoulli(0.5),

@@ -29,7 +29,7 @@ def has_color(pixels, color):
 
 def test_save_scores_has_the_threshold_and_keeps_what_is_far_in_the_last_bar(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(plots, "write", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(detection, "write", lambda figure, path: drawn.append(figure))
     normal, scores = RNG.random(50), np.append(RNG.random(20), [1e9, np.inf])
     viz.save_scores(tmp_path / "a.png", normal, scores, 0.9, "kl")
     (axes,) = drawn[0].axes
@@ -38,6 +38,8 @@ def test_save_scores_has_the_threshold_and_keeps_what_is_far_in_the_last_bar(tmp
     assert axes.get_xlim()[1] < 10
     viz.save_scores(tmp_path / "a.png", np.zeros(3), np.zeros(2), None, "kl")  # all equal
     assert len(drawn[1].axes[0].get_legend().get_texts()) == 2
+    viz.save_scores(tmp_path / "a.png", np.append(normal, np.inf), scores, None, "kl")  # no normal one is beyond
+    assert drawn[2].axes[0].get_legend().get_texts()[0].get_text() == "normal images that calibrate: 51"
 
 
 def test_save_roc_has_a_panel_for_every_variant_and_one_legend(tmp_path, monkeypatch):

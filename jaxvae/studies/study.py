@@ -64,11 +64,7 @@ def run_study(experiment: Experiment, config: Any, axes: Axes, folder: Path, opt
         raise UserError(f"Two combinations of --sweep have the folder {next(n for n in names if names.count(n) > 1)}.")
     configs = [replace(config, **values) for values in settings]
     groups = grouped(experiment, configs)
-    for group in groups:
-        if experiment.check is not None:
-            experiment.check([configs[i] for i in group.members], options, group.splits, group.spec)
-        if len(group.members) > 1:
-            refuse_layouts(options)
+    check_groups(experiment, configs, groups, options)
     assert experiment.build is not None
     record = {
         **header(experiment_module(experiment.build), groups[0].spec, config),
@@ -167,6 +163,20 @@ def grouped(experiment: Experiment, configs: Sequence[Any]) -> list[Group]:
         shapes = tuple((name, value) for name, value in fields.items() if name not in arrays)
         groups.setdefault(shapes, Group([], splits, spec)).members.append(i)
     return list(groups.values())
+
+
+def check_groups(experiment: Experiment, configs: Sequence[Any], groups: Sequence[Group], options: Options) -> None:
+    """Raise for what cannot be trained; what the experiment's check says of data it says once."""
+    of_data: dict[int, list[Group]] = {}
+    for group in groups:
+        of_data.setdefault(id(group.splits), []).append(group)
+        if len(group.members) > 1:
+            refuse_layouts(options)
+    if experiment.check is None:
+        return
+    for same in of_data.values():
+        members = [configs[i] for group in same for i in group.members]
+        experiment.check(members, options, same[0].splits, same[0].spec)
 
 
 def conclude(experiment: Experiment, folder: Path, axes: Axes, rows: list[Row], *, apart: bool = False) -> None:

@@ -58,6 +58,28 @@ def sampled_bound(vae: LatentVariableModel) -> Bound:
     return bound
 
 
+def warmed_bound(vae: VAE, dropout: float = 0.0) -> Bound:
+    """Return the ELBO for any prior: the KL in closed form where it has one, else of one sample, with linear warm-up.
+
+    warmup_steps, of `hparams`: of the KL's weight from 0 to 1.
+
+    Args:
+      vae: the model.
+      dropout: probability that a feature of the encoder is dropped; the bound holds.
+    """
+
+    def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
+        terms, q = vae.apply({"params": params}, keys, x, dropout=dropout, method="terms_and_stats")
+        closed = vae.has_closed_kl
+        kl: Any = vae.apply({"params": params}, q, method="closed_kl") if closed else terms.log_qz[0] - terms.log_pz[0]
+        kl = jnp.sum(kl, axis=-1)
+        warmup = schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
+        elbo = objectives.elbo_analytic(terms.log_px, kl, warmup)
+        return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), kl)
+
+    return bound
+
+
 def bound_metrics(reconstruction: Array, kl: Array) -> Metrics:
     """Return the training metrics of an ELBO from its two terms, [B] each, nats; the KL is not weighted."""
     return {"elbo": -reconstruction - kl, "reconstruction": reconstruction, "kl": kl}

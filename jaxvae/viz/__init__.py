@@ -4,7 +4,7 @@ from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.compared import save_compared
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
-from jaxvae.viz.detection import save_roc, save_score_histograms
+from jaxvae.viz.detection import save_roc, save_score_histograms, save_scores
 from jaxvae.viz.pictures import (
     save_anomalies,
     save_grid,
@@ -19,7 +19,6 @@ from jaxvae.viz.plots import (
     save_learning_curve,
     save_noise_levels,
     save_rate_distortion,
-    save_scores,
 )
 from jaxvae.viz.spectra import save_spectra
 from jaxvae.viz.study import save_study

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.errors import UserError, check_shape
-from jaxvae.viz.canvas import BLUE, INK, MUTED, ORANGE, plot, write
-
-_FAR = 1e30  # in place of infinity
+from jaxvae.viz.canvas import BLUE, INK, MUTED, plot, write
 
 
 def save_latents(path: str | Path, means: Any, labels: Any = None, title: str = "Posterior means") -> None:
@@ -160,34 +158,6 @@ def save_learning_curve(
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes.tolist()])
     axes.set_xticks([], minor=True)
-    write(figure, path)
-
-
-def save_scores(path: str | Path, normal: Any, scores: Any, threshold: float | None, name: str) -> None:
-    """Draw histograms of how strange normal images and new ones are, with the threshold between.
-
-    Args:
-      path: PNG file to write.
-      normal: scores of normal images, [n].
-      scores: of new ones, [N].
-      threshold: above which an image is an anomaly; None where there is none.
-      name: of the score.
-
-    What is far beyond the normal images is in the last bar.
-    """
-    figure, axes = plot("How strange the images are", f"{name}\nlarger is stranger", "share of the images", 7.5, 4.5)
-    both = [np.nan_to_num(np.asarray(one, np.float64), posinf=_FAR, neginf=-_FAR) for one in (normal, scores)]
-    low, usual = np.min(np.concatenate(both)), np.max(both[0])
-    high = min(np.max(np.concatenate(both)), usual + 2.0 * (usual - low))
-    bins = np.linspace(low, high if high > low else low + 1.0, 41)
-    for one, color, label in zip(both, (BLUE, ORANGE), ("normal images that calibrate", "images"), strict=True):
-        beyond = f", {num:,} beyond" if (num := int(np.sum(one > high))) else ""
-        weights = np.full(len(one), 1 / len(one))
-        inside = np.minimum(one, bins[-1])
-        axes.hist(inside, bins, weights=weights, color=color, alpha=0.55, label=f"{label}: {len(one):,}{beyond}")
-    if threshold is not None:
-        axes.axvline(threshold, color=INK, linewidth=1.2, label=f"threshold: {threshold:.4g}")
-    axes.legend(frameon=False)
     write(figure, path)
 
 

@@ -91,7 +91,7 @@ def test_three_planted_defects_are_found_with_their_places(anomaly, tmp_path):
         assert box.top < down.stop
         assert box.bottom > down.start
     assert "of its own data its test images calibrate, which it has not seen: 200 are fitted to, 25 calibrate" in text
-    assert summary["score"] == "reconstruction+corrected+worst_pixel+mahalanobis+neighbours"
+    assert summary["score"] == "corrected+worst_pixel+mahalanobis+neighbours"
     assert summary["score"] in text
     assert summary["verdicts"]["anomaly"] == sum(row["verdict"] == "anomaly" for row in rows.values())
     assert summary["threshold"] == pytest.approx(jv.AnomalyDetector.load(tmp_path / "d.npz", jv.load("run")).threshold_)

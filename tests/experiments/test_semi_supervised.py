@@ -129,6 +129,7 @@ def test_codes_start_from_the_encoder_but_from_scratch(method):
     assert same == (method != "scratch")
 
 
+@pytest.mark.slow
 def test_m1m2_trains_on_latents_that_were_encoded_once(images, tmp_path, monkeypatch):
     encoder, parts = untrained("binary_vae", net="mlp", latent_dim=3), []
     monkeypatch.setattr(semi_supervised, "load", lambda place: encoder)

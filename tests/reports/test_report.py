@@ -95,12 +95,14 @@ def test_a_run_that_was_loaded_is_reported_as_it_was_trained(tmp_path):
     assert again["metrics"]["nll"] == pytest.approx(first["metrics"]["nll"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_folder_has_no_report():
     model = jv.train(jv.systems.vae(SPEC, latent_dim=2, net="mlp"), squares(), steps=1, batch_size=8, progress=False)
     with pytest.raises(jv.UserError, match="train it with folder="):
         report(model, squares())
 
 
+@pytest.mark.slow
 def test_a_collapsed_posterior_is_told_with_the_flags_of_its_run(tmp_path):
     splits = squares()
     system = jv.systems.vae(SPEC, latent_dim=2, net="mlp")
@@ -130,6 +132,7 @@ def test_a_flow_in_the_plane_is_introduced_by_its_target(tmp_path, capsys, monke
     assert "flow: a planar flow of 2 layers fitted to the density U1, 5 steps, 1 s.\nAgainst that density:" in out
 
 
+@pytest.mark.slow
 def test_figures_that_could_not_be_drawn_are_drawn_when_the_run_is_resumed(tmp_path, capsys, monkeypatch):
     splits, system = squares(), jv.systems.vae(SPEC, latent_dim=2, net="mlp")
     model, figures = trained(system, splits, tmp_path), tmp_path / "figures"

@@ -125,6 +125,13 @@ def test_a_resumed_study_keeps_its_fields_their_order_and_all_values_at_the_same
         start(folder, "width=3", resume=True, config=Config(steps=7))
 
 
+def test_all_settings_of_the_same_data_are_checked_at_once(folder):
+    asked = []
+    experiment = TOY._replace(check=lambda configs, options, splits, spec: asked.append([c.width for c in configs]))
+    start(folder, "width=3,2", "seed=0,1", experiment=experiment)
+    assert asked == [[3, 3, 2, 2]]
+
+
 def test_seeds_alone_are_one_variant(folder):
     summary = start(folder, "seed=0,1,2")
     (row,) = summary["variants"]

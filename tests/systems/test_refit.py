@@ -34,6 +34,7 @@ def train(folder=None, **changes):
     return jv.train(binary_vae.build(CONFIG, SPEC), IMAGES, folder=folder, **SIZES | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("better", [True, False])
 def test_the_prior_is_taken_under_which_validation_images_are_likelier(better, monkeypatch):
     monkeypatch.setattr(refit, "_log_prior", lambda vae, params, z: np.full(len(z), -1e6 if better else 1e6))

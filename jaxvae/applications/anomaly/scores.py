@@ -110,9 +110,7 @@ _BOUNDED, _LIKELY, _CODED = _has(Scores), _has_any(Scores, ScoresExactly), _has_
 _EXACT = _has(ScoresExactly)
 SCORES: dict[str, Score] = {
     "negative_elbo": Score("-ELBO, nats", _BOUNDED, lambda _, seen: -seen.bound.elbo),
-    "reconstruction": Score(
-        "-log p(x | z), nats", _reconstructs, lambda _, seen: seen.reconstruction, by_default=_BOUNDED
-    ),
+    "reconstruction": Score("-log p(x | z), nats", _reconstructs, lambda _, seen: seen.reconstruction),
     "corrected": Score(
         "-ELBO, or -log p(x | codes), less that of a perfect reconstruction, nats",
         _reconstructs,

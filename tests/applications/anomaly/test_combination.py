@@ -69,7 +69,7 @@ def test_normal_images_are_ranked_by_what_was_fitted_to_others(seen):
 
 def test_what_is_no_score_is_one_sentence(seen):
     system = seen.model.system
-    assert default_score(system) == "reconstruction+corrected+worst_pixel+mahalanobis+neighbours"
+    assert default_score(system) == "corrected+worst_pixel+mahalanobis+neighbours"
     assert parts_of("kl+neighbours", system) == ("kl", "neighbours")
     assert parts_of("ratio", system, has_background=True) == ("ratio",)
     for name, message in (
