@@ -101,7 +101,10 @@ def train_runs(runs: Sequence[Run], splits: Splits, how: How) -> Outcome:
     each = zip(runs, results, strict=True)
     trained = [_trained(run, runs[0].system, result, how, kind, quiet=ended) for run, result in each]
     if by is None:
-        trained = [finish(one, _splits_of(run, splits)) for one, run in zip(trained, runs, strict=True)]
+        trained = [
+            one if one.system.trainable.finish is None else finish(one, _splits_of(run, splits))
+            for one, run in zip(trained, runs, strict=True)
+        ]
     if by != signal.SIGTERM:  # after which a process has not long to live
         trained = [_with_latents(one, run, splits) for one, run in zip(trained, runs, strict=True)]
     return Outcome(trained, by)
@@ -222,7 +225,7 @@ def _splits_of(run: Run, splits: Splits) -> Splits:
     """The data that a run was trained on, those of a sweep's member maybe a part of all."""
 
     def some(part: Dataset, rows: Any) -> Dataset:
-        return part if rows is None else Dataset(part.x[rows], None)
+        return part if rows is None else Dataset(jax.tree.map(lambda leaf: leaf[rows], part.x), None)
 
     return splits._replace(train=some(splits.train, run.rows), valid=some(splits.valid, run.valid_rows))
 

@@ -3,6 +3,7 @@
 No traceback, no hang, no gigabytes, and no folder of what was refused.
 """
 
+import itertools
 import os
 import re
 import resource
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 LINES = 26  # of each experiment
 PROCESSES = 24
+LONGEST = 100_000  # characters of a word; Linux takes no process with a word of 128 KiB
 SECONDS, GIGABYTES = 10, 1
 SAID = re.compile(r"error: [^\n]{10,1500}")
 NOTE = re.compile(r"(note|warning): .*|")
@@ -130,14 +133,15 @@ def emptied(folder):
 
 
 def lines_of(name, inputs):
-    rng = np.random.default_rng([20, EXPERIMENTS.index(name)])
-    return [command_line(name, inputs, rng) for _ in range(LINES)]
+    rng = np.random.default_rng([20, zlib.crc32(name.encode())])  # another experiment changes no line of this one
+    while True:
+        yield command_line(name, inputs, rng)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_lines_end_in_one_sentence_or_in_a_training(name, inputs, run, tmp_path):
     before, refused = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
-    for words in lines_of(name, inputs):
+    for words in itertools.islice(lines_of(name, inputs), LINES):
         found = run(name, words)
         check(found, words, emptied(tmp_path))
         refused += bool(found.code)
@@ -152,7 +156,7 @@ def test_lines_that_are_refused_are_refused_alike_as_processes(inputs, run, tmp_
         words = command_line(name, inputs, np.random.default_rng([21, i]))
         found = run(name, words)
         emptied(tmp_path)
-        if not found.code or any("\0" in word for word in words):
+        if not found.code or any("\0" in word or len(word) > LONGEST for word in words):
             continue
         environment = os.environ | {"PYTHONPATH": str(root)}
         line = [sys.executable, "-m", f"experiments.{name}", *words]
@@ -174,16 +178,14 @@ def test_lines_that_are_refused_are_refused_alike_as_processes(inputs, run, tmp_
 
 @pytest.mark.parametrize("name", ["mixture_bernoulli", "autoencoder", "planar_density"])
 def test_lines_that_are_accepted_train(name, inputs, run, tmp_path, monkeypatch):
-    alone = [words for words in lines_of(name, inputs) if "none" in words]
-    accepted = [words for words in alone if run(name, words).code is None]
-    emptied(tmp_path)
-    monkeypatch.setattr(training, "fit", jv.training.fit)
-    monkeypatch.setattr(training, "fit_sweep", jv.training.fit_sweep)
-    for words in accepted:
-        code = run(name, words).code
+    alone = (words for words in itertools.islice(lines_of(name, inputs), 10 * LINES) if "none" in words)
+    for words in alone:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "fit", jv.training.fit)
+            patch.setattr(training, "fit_sweep", jv.training.fit_sweep)
+            code = run(name, words).code
         if code == 0:
             assert list(tmp_path.rglob("summary.json")), words
             return
-        assert re.fullmatch(r"error: A training step would take [^\n]* GB are available: [^\n]*", code), words
-        assert emptied(tmp_path) == [], words  # of a batch of a million, which not every machine has room for
+        assert emptied(tmp_path) == [], words  # of what is refused, as a batch of a million that there is no room for
     pytest.fail("no line has trained")
