@@ -108,7 +108,8 @@ def _say(
     of = f"{counted(len(cases), 'class', 'classes')}, " if len(cases) > 1 else ""
     print(f"\n{name}: {of}{counted(len(seeds), 'seed')}, {counted(len(protocol.test.x), 'test image')}:\n")
     print(table(printed_rows(rows)))
-    print(f"\n  default: {default}, fixed before any anomaly was seen; floor: without a model, of the same images")
+    print(f"\n  default: {default}, the same in all rows and fitted to normal images alone")
+    print("  floor: without a model, of the same images")
     print("  auroc: mean over classes and seeds, larger is better, 0.5 is chance; auroc_sd: between seeds")
     print("  auroc_low, auroc_high: the mean in 95 % of test sets that are drawn anew from this one")
     print("  average_precision: larger is better, that of chance is the share of anomalies")

@@ -5,6 +5,7 @@ References:
 """
 
 import functools
+import importlib.util
 import math
 import warnings
 from dataclasses import replace
@@ -36,10 +37,18 @@ def with_refitted_prior(system: System) -> System:
 
     The mixture has as many components as that one, or a half or a quarter of them, until the latents of the validation
     images are at least as likely under the refitted prior as under the learned one, which stays if they never are.
+
+    Raises:
+      UserError: if scikit-learn is not installed.
     """
     parts: Any = system.parts
     if not isinstance(parts.vae.prior, RefittedPrior):
         return system
+    if importlib.util.find_spec("sklearn") is None:  # now, not when all has been trained
+        raise UserError(
+            "A mixture of Gaussians as the prior is fitted by scikit-learn, which is not installed: pip install "
+            '"jaxvae[experiments]", or leave the mixture out, --mixture 0.'
+        )
     return system._replace(trainable=system.trainable._replace(finish=functools.partial(refit, parts)))
 
 
@@ -51,9 +60,6 @@ def refit(parts: VAEParts, params: Params, model_state: ModelState, splits: Spli
       params: of the trained model.
       model_state: its state.
       splits: the images that it was trained on, and those that chose its parameters.
-
-    Raises:
-      UserError: if scikit-learn is not installed.
     """
     vae: Any = parts.vae
     rows = np.sort(np.random.default_rng(0).permutation(len(splits.train.x))[:DRAWS])
@@ -72,8 +78,11 @@ def refit(parts: VAEParts, params: Params, model_state: ModelState, splits: Spli
     sizes = sorted({max(1, size // divisor) for divisor in (1, 2, 4)}, reverse=True)
     with progress_bar(total=len(sizes), unit="fit", desc="mixture of Gaussians as prior") as bar:
         for size in sizes:
-            found = fitted_mixture(train, size)
             bar.update(1)
+            try:
+                found = fitted_mixture(train, size)
+            except ValueError:  # latents so far from N(0, I) that a covariance is singular in float32
+                continue
             if gain(found) >= 0:
                 break
         else:
@@ -97,13 +106,9 @@ def draws(parts: VAEParts, params: Params, dataset: Dataset, number: int) -> np.
 
 def fitted_mixture(z: np.ndarray, num_components: int) -> Any:
     """Return a `sklearn.mixture.GaussianMixture` of latents [N, D], by expectation maximisation."""
-    try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-    except ImportError as error:
-        raise UserError(
-            'A refitted prior needs scikit-learn, which is not installed; pip install "jaxvae[experiments]".'
-        ) from error
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations after the last would change little
         options = {"reg_covar": LEAST_VARIANCE, "max_iter": ITERATIONS, "random_state": 0}

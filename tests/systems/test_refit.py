@@ -75,3 +75,20 @@ def test_a_run_keeps_what_was_refitted_until_it_learns_more(tmp_path, monkeypatc
         jv.load(tmp_path / "a")
     resumed = train(tmp_path / "a", resume=True)
     np.testing.assert_array_equal(jv.load(tmp_path / "a").sample(5), resumed.sample(5))
+
+
+def test_scikit_learn_is_missed_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(refit.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(jv.UserError, match="scikit-learn, which is not installed.*--mixture 0"):
+        binary_vae.build(CONFIG, SPEC)
+    binary_vae.build(replace(CONFIG, mixture=0), SPEC)
+
+
+@pytest.mark.slow
+def test_latents_that_no_mixture_can_be_fitted_to_keep_the_learned_prior(monkeypatch, capsys):
+    def singular(z, num_components):
+        raise ValueError("ill-defined empirical covariance")
+
+    monkeypatch.setattr(refit, "fitted_mixture", singular)
+    assert not train().system.parts.vae.prior.refitted
+    assert "the learned prior stays" in capsys.readouterr().err
