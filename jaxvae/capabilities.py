@@ -4,10 +4,10 @@ Letters in the shapes: B images, N latents or draws, D latent dimensions, K clas
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from jaxvae.errors import UserError
-from jaxvae.types import Array, ELBOTerms, GaussianParams, ModelState, Params, PRNGKey, Samples, System
+from jaxvae.types import Array, ELBOTerms, GaussianParams, Likelihood, ModelState, Params, PRNGKey, Samples, System
 
 
 class Generates(NamedTuple):
@@ -134,6 +134,28 @@ class HasJoint(NamedTuple):
 
     verb = "give log p(x, z)"
     kinds = "VAEs with one group of latents"
+
+
+class ChainStep(NamedTuple):
+    """A step of coding an image with its latents: its pixels given these, or one group of latents."""
+
+    kind: Literal["infer", "pixels", "generate"]
+    group: int = 0
+    # (params, model_state, prepared x, latents of all groups [B, D_l], of which those that come first are read) -> q or
+    # p of the group, [B, D_l]; None of N(0, I)
+    gaussian: Callable[[Params, ModelState, Array, tuple[Array, ...]], GaussianParams] | None = None
+
+
+class HasLatentChain(NamedTuple):
+    """Has groups of latents that are Gaussian one after another, of which images of discrete pixels are made."""
+
+    sizes: tuple[int, ...]  # D_l of every group
+    steps: tuple[ChainStep, ...]  # in the order in which bits back codes
+    likelihood: Likelihood  # of an image
+    decode: Callable[[Params, ModelState, tuple[Array, ...]], Any]  # latents -> its parameters
+
+    verb = "be coded by bits back"
+    kinds = "VAEs of discrete pixels with Gaussian posteriors and the prior N(0, I)"
 
 
 class ScoresExactly(NamedTuple):

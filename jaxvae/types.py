@@ -178,6 +178,8 @@ class Likelihood(NamedTuple):
     discrete: bool = False  # whether log_prob is of a probability mass, whose nats are bits; that of a density is not
     tempered: Callable[[Any, Any], Any] | None = None  # (params, T) -> those of p^(1/T), of pixels that have a log_pmf
     perfect: Callable[[Array], Array] | None = None  # (x) -> [], the most that log_prob is; None: the same for every x
+    # (params, integer values [..., C], c) -> log p(value of channel c | those before it), [..., V], of discrete pixels
+    channel_log_pmf: Callable[[Any, Array, int], Array] | None = None
     recipe: Recipe | None = None  # the constructor and its arguments, for `config.json`
 
 
@@ -196,11 +198,9 @@ class Flow(Protocol):
 
     def __call__(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Map z [S, B, D], with a context [B, F] where the flow has one -> y [S, B, D], log|det dy/dz| [S, B]."""
-        ...
 
     def inverse(self, y: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Invert the map: y [S, B, D] -> z [S, B, D], log|det dy/dz| [S, B] there."""
-        ...
 
 
 class AutoregressiveNet(Protocol):
@@ -212,23 +212,18 @@ class AutoregressiveNet(Protocol):
 
     def __call__(self, h: Array, context: Array | None = None) -> Array:
         """Map inputs h [B, H, W, E] and a context [B, F], [B, H, W, F] or None -> features [B, H, W, p]."""
-        ...
 
     def start(self, num: int, size: tuple[int, int], context: Array | None = None) -> Any:
         """Return the cache of `num` images of a size (H, W) before their first pixels."""
-        ...
 
     def start_row(self, cache: Any, i: Array) -> Any:
         """Return the cache at the beginning of row i."""
-        ...
 
     def read(self, cache: Any, i: Array, j: Array) -> tuple[Array, Any]:
         """Return the features [B, p] of pixel (i, j), and the cache."""
-        ...
 
     def write(self, cache: Any, h: Array, i: Array, j: Array) -> Any:
         """Return the cache with the input h [B, E] of pixel (i, j)."""
-        ...
 
 
 class GaussianParams(NamedTuple):
@@ -243,7 +238,6 @@ class Posterior(Protocol):
 
     def __call__(self, keys: PRNGKey, features: Array, num_samples: int) -> tuple[Array, Array, Any]:
         """Keys [B], features [B, F] -> z [S, B, D], log q(z | x) [S, B], statistics of q."""
-        ...
 
 
 # ---------- systems
@@ -266,27 +260,22 @@ class Parts(Protocol):
     @property
     def spec(self) -> DataSpec:
         """Shape and values of its examples."""
-        ...
 
     @property
     def prepare(self) -> Prepare:
         """The preprocessing of examples: binarises, scales or leaves them."""
-        ...
 
     def init(self, key: PRNGKey, batch: Batch) -> tuple[Params, ModelState]:
         """Return parameters and state of the shapes that a checkpoint of the system has."""
-        ...
 
     def evaluate(
         self, params: Params, model_state: ModelState, keys: PRNGKey, batch: Batch, hparams: Mapping[str, Array]
     ) -> Metrics:
         """Return values of every example [B], `loss` among them."""
-        ...
 
     @property
     def use(self) -> tuple[Any, ...]:
         """The capabilities: records of `jaxvae.capabilities`."""
-        ...
 
 
 class System(NamedTuple):

@@ -26,6 +26,7 @@ FLOORS = [
 ]
 # Optional or slow packages: imported where they are used.
 INSIDE_FUNCTIONS = {
+    "constriction",
     "jax2onnx",
     "matplotlib",
     "mlxtend",

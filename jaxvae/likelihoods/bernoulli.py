@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxvae import distributions
-from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_in_unit, like_image
+from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_in_unit, like_image, of_channel
 from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -46,6 +46,7 @@ def bernoulli() -> Likelihood:
         init_bias=lambda mean: _logit(inner_fraction(mean, 2)),
         discrete=True,
         tempered=lambda logits, temperature: logits / temperature,
+        channel_log_pmf=of_channel(log_pmf),
         perfect=lambda x: jnp.sum(jax.scipy.special.xlogy(x, x) + jax.scipy.special.xlogy(1.0 - x, 1.0 - x)),
     )
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.distributions import categorical_sample
-from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image
+from jaxvae.likelihoods.pixels import check_count, inner_fraction, is_value, like_image, of_channel
 from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -83,6 +83,7 @@ def beta_binomial(num_values: int = 256) -> Likelihood:
         sample=sample,
         mean=lambda params: n * jax.nn.sigmoid(_limited(params.log_alpha) - _limited(params.log_beta)),
         log_pmf=log_pmf,
+        channel_log_pmf=of_channel(log_pmf),
         init_bias=init_bias,
         discrete=True,
     )

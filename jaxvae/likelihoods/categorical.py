@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxvae.distributions import categorical_sample
 from jaxvae.likelihoods.beta_binomial import beta_binomial
-from jaxvae.likelihoods.pixels import check_count, is_value, like_image
+from jaxvae.likelihoods.pixels import check_count, is_value, like_image, of_channel
 from jaxvae.likelihoods.scoring import checked
 from jaxvae.recipes import recorded
 from jaxvae.types import Array, Likelihood, PRNGKey
@@ -58,6 +58,7 @@ def categorical(num_values: int = 256) -> Likelihood:
         sample=sample,
         mean=lambda logits: jax.nn.softmax(logits) @ jnp.arange(num_values, dtype=jnp.float32),
         log_pmf=lambda logits: jax.nn.log_softmax(logits),
+        channel_log_pmf=of_channel(jax.nn.log_softmax),
         init_bias=lambda mean: spread.log_pmf(spread.init_bias(mean)),
         discrete=True,
         tempered=lambda logits, temperature: logits / temperature,

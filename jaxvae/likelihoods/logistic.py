@@ -80,6 +80,7 @@ def logistic_mixture(num_components: int, num_values: int = 256, num_channels: i
         log_pmf=mixture.log_pmf if num_channels == 1 else None,
         init_bias=mixture.init_bias,
         discrete=True,
+        channel_log_pmf=mixture.channel_log_pmf,
     )
 
 
@@ -128,6 +129,18 @@ class _Mixture(NamedTuple):
         values = jnp.arange(self.num_values, dtype=jnp.float32)
         shape = (*params.weights.shape[:-1], 1)
         return jax.vmap(lambda v: self._pixels(params, jnp.full(shape, v)), out_axes=-1)(values)[..., None, :]
+
+    def channel_log_pmf(self, params: LogisticMixtureParams, values: Array, channel: int) -> Array:
+        """Log-probabilities of all values of a channel given those before it, [..., C] -> [..., V]."""
+        before = [self._unit(values[..., c, None].astype(jnp.float32)) for c in range(channel)]
+        half = 1.0 / (self.num_values - 1)
+        weights = jax.nn.log_softmax(params.weights)
+        for c, u in enumerate(before):  # what the channels before say of the component
+            weights += _log_bin(u, _location(params, before[:c]), params.log_scale[..., c, :], half)
+        location, log_scale = _location(params, before), params.log_scale[..., channel, :]
+        every = self._unit(jnp.arange(self.num_values, dtype=jnp.float32))
+        of_value = lambda u: jax.nn.logsumexp(weights + _log_bin(u, location, log_scale, half), axis=-1)  # noqa: E731
+        return jax.vmap(of_value, out_axes=-1)(every) - jax.nn.logsumexp(weights, axis=-1, keepdims=True)
 
     def init_bias(self, mean: Array) -> LogisticMixtureParams:
         spacing = jnp.linspace(-1.0, 1.0, self.num_components) if self.num_components > 1 else jnp.zeros(1)

@@ -1,5 +1,6 @@
 """What likelihoods share: parameters of the shape of the image, and pixels that are integers from 0 to V - 1."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,6 +30,11 @@ def is_in_unit(x: Array) -> Array:
 def inner_fraction(mean: Array, num_values: int) -> Array:
     """Return mean values 0 to num_values - 1 as parts of the range, kept off its ends, elementwise."""
     return jnp.clip(mean / (num_values - 1), _DARKEST, 1.0 - _DARKEST)
+
+
+def of_channel(log_pmf: Callable[[Any], Array]) -> Callable[[Any, Array, int], Array]:
+    """Return the `channel_log_pmf` of channels that are independent, from their `log_pmf`."""
+    return lambda params, values, channel: log_pmf(params)[..., channel, :]
 
 
 def check_count(likelihood: str, name: str, count: int, least: int) -> None:

@@ -11,7 +11,7 @@ from jaxvae.keys import check_keys
 from jaxvae.models.decoding import decoded, score_latents
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.priors import standard_normal
-from jaxvae.types import Array, ELBOTerms, Likelihood, Prior, PRNGKey
+from jaxvae.types import Array, ELBOTerms, GaussianParams, Likelihood, Prior, PRNGKey
 
 
 class HierarchicalVAE(nn.Module):
@@ -76,6 +76,14 @@ class HierarchicalVAE(nn.Module):
         for encoder, posterior, below, z_l in zip(self.encoders[1:], self.posteriors[1:], z[:-1], z[1:], strict=True):
             total = total + posterior.log_prob(encoder(below), z_l)
         return total
+
+    def posterior_of(self, level: int, below: Array) -> GaussianParams:
+        """Return q(z_l | z_l-1) of z_l-1 [B, D], or of images [B, H, W, C] if l is 0, [B, D_l]."""
+        return self.posteriors[level].params_of(self.encoders[level](below))
+
+    def conditional_of(self, level: int, above: Array) -> GaussianParams:
+        """Return p(z_l | z_l+1) of z_l+1 [B, D], [B, D_l]."""
+        return self.conditionals[level].params_of(self.generators[level](above))
 
     # What a trained model is used for.
 

@@ -133,6 +133,11 @@ class TopDownVAE(nn.Module):
         # One latent of all images at a time: completions have hundreds of each, whose maps would fill the memory.
         return jax.lax.map(lambda z: jnp.sum(self._log_qz(self._infer(maps, z=z[None])[0])[0], axis=-1), z)
 
+    def posterior_given(self, x: Array, z: Array) -> GaussianParams:
+        """Return q(z_l | z_<l, x) of every group, x [B, H, W, C] and z [B, D] -> [B, D]."""
+        q = self._infer(self.encoder(x), z=z[None])[0].q
+        return jax.tree.map(lambda leaf: leaf[0], q)
+
     # What a trained model is used for.
 
     def latent_means(self, keys: PRNGKey, x: Array, num_samples: int) -> tuple[Array, ...]:

@@ -16,6 +16,7 @@ from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, s
 from jaxvae.models import VAE, LatentVariableModel, draw_images, parameters_of, with_output_bias
 from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
+from jaxvae.systems.latent_chains import latent_chain
 from jaxvae.systems.vae_completion import can_complete, complete_images
 from jaxvae.types import (
     Array,
@@ -129,7 +130,9 @@ class VAEParts:
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
             (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
-        return (*common, *(capability for capability, holds in able if holds))
+        chain = latent_chain(self.vae, self.spec)
+        found = (capability for capability, holds in able if holds)
+        return (*common, *found, *([] if chain is None else [chain]))
 
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
         """Sample images from the prior: see `capabilities.Generates`."""

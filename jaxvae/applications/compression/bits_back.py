@@ -1,0 +1,275 @@
+"""Bits back: images coded with a sample of their latents, whose bits come back (Townsend, Bird & Barber 2019).
+
+To code an image, latents are popped from the stack of an ANS coder as if q(z | x) had written them, the image is pushed
+with p(x | z), and the latents with p(z). What that adds is -log p(x, z) + log q(z | x), on average the negative ELBO.
+Decoding pops with p and pushes the latents back with q, which leaves the stack as it was.
+
+Departs from the paper. Latents are cells of an even width, of which a Gaussian of q and one of p take the mass. All
+images are on one stack, in batches: a batch takes the bits of its latents from those of the batches before, so the
+first one is small and each may be larger by what the stack has grown. What the first ones take are pseudo-random words,
+and those that were taken are counted as initial bits.
+
+References:
+  Townsend, Bird & Barber, "Practical lossless compression with latent variables using bits back coding", 2019,
+    arXiv:1901.04866.
+  Kingma, Abbeel & Ho, "Bit-Swap", 2019, arXiv:1905.06845: the order of several groups of latents.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae.applications.compression.coder import Stream
+from jaxvae.applications.compression.entropy import Stack, share_of
+from jaxvae.applications.compression.grids import LATENT_STEP, Gaussians, choose_positions, gaussians
+from jaxvae.applications.compression.pixels import PixelCoder, code_pixels, near_pixels, pop_pixels
+from jaxvae.capabilities import ChainStep, HasLatentChain
+from jaxvae.errors import UserError
+from jaxvae.progress import progress_bar
+from jaxvae.training import program_batch_size
+from jaxvae.types import ModelState, Params
+
+BATCH, NUMBERS = 256, 2**24  # images at a time, and log-probabilities of pixel values
+NEAR = 0.5  # numbers of a block that are near an edge, on average
+GROWTH_STEPS = 32  # in which the ratio of a batch to all images before it is kept
+CAUTION = 0.85  # of that ratio, as images differ: what is missing is paid for
+IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid for
+TRIAL = 64  # images that the settings are found by
+MOST_BITS = 24  # of a cell of a latent
+SETTINGS = ("first", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
+
+Latents = tuple[np.ndarray, ...]  # of every group, [B, D_l] float32
+
+
+class BitsBack(NamedTuple):
+    """Codes images of a model with groups of Gaussian latents.
+
+    Attributes:
+      chain: the latents.
+      pixels: given these.
+      params: of the model.
+      model_state: its state.
+    """
+
+    chain: HasLatentChain
+    pixels: PixelCoder
+    params: Params
+    model_state: ModelState
+
+    def encode(self, values: np.ndarray) -> Stream:
+        """Return the words of images, values [N, H, W, C]."""
+        settings = self._settings(values)
+        stack, start = Stack.random(self._most_words), 0
+        with progress_bar(total=len(values), unit="image", desc="compress") as bar:
+            for num in batch_sizes(len(values), settings, self.batch):
+                self._push(stack, values[start : start + num], settings)
+                start += num
+                bar.update(num)
+        words, initial_bits = stack.words()
+        return Stream(words, settings, initial_bits)
+
+    def decode(self, stream: Stream, num: int) -> np.ndarray:
+        """Return the images of words.
+
+        Args:
+          stream: as `encode` gave it.
+          num: N, of images.
+
+        Returns:
+          Values [N, H, W, C] uint8.
+
+        Raises:
+          UserError: if the words are not of this model and so many images.
+        """
+        if set(stream.settings) != set(SETTINGS) or min(stream.settings.values()) < 1:
+            raise UserError("The settings of the words are none of bits back: they are damaged.")
+        stack, found = Stack(stream.words), []
+        sizes = list(batch_sizes(num, stream.settings, self.batch))
+        with progress_bar(total=num, unit="image", desc="decompress") as bar:
+            for of_batch in reversed(sizes):
+                found.append(self._pop(stack, of_batch, stream.settings))
+                bar.update(of_batch)
+        if not stack.is_as_it_began():
+            raise UserError("The words are not of so many images under this model: they are damaged, or of another.")
+        return np.concatenate(found[::-1])
+
+    @property
+    def batch(self) -> int:
+        """Images that go through the networks at a time, at most."""
+        return max(1, min(BATCH, NUMBERS // (self.pixels.pixels.size * self.pixels.num_values)))
+
+    # ---------- private
+
+    @property
+    def _most_words(self) -> int:
+        """More words than the latents of a batch take."""
+        return self.batch * sum(self.chain.sizes) * MOST_BITS // 32 + 64
+
+    def _settings(self, values: np.ndarray) -> dict[str, int]:
+        """The numbers that hold for all batches, found by a trial with a few images."""
+        trial, num_latents = values[: min(TRIAL, self.batch)], sum(self.chain.sizes)
+        settings = dict.fromkeys(SETTINGS, 1)
+        near_latents, near_bits = self._near(trial)
+        settings["latent_block"] = max(1, int(num_latents * min(1.0, NEAR / max(near_latents, NEAR))))
+        num_pixels = int(self.pixels.pixels.max()) + 1
+        settings["pixel_block"] = max(1, int(num_pixels * min(1.0, NEAR / max(near_bits, NEAR))))
+        stack = Stack.random(self._most_words)
+        begun, pushed = stack.num_bits, self._push(stack, trial, settings)
+        steps = self.chain.steps
+        for share in ("latent_share", "pixel_share"):
+            of_kind = [moved for step, moved in zip(steps, pushed.positions, strict=True) if _share(step) == share]
+            settings[share] = share_of(np.concatenate(of_kind, axis=None))
+        grown = CAUTION * (stack.num_bits - begun) / max(1, pushed.taken)
+        settings["growth"] = int(np.clip(GROWTH_STEPS * grown, 1, 255))
+        settings["first"] = max(1, len(values) // IMAGES_OF_FIRST)
+        return settings
+
+    def _near(self, values: np.ndarray) -> tuple[float, float]:
+        """How many latents, and how many bits, of an image are near an edge of the grid, on average."""
+        batch, stack, of_latents = self._batch(values), Stack.random(self._most_words), 0.0
+        for step in self.chain.steps:
+            if step.kind == "pixels":
+                return of_latents, near_pixels(self.pixels, self._logits(batch))
+            mean, log_sd = self._parameters(step, batch)
+            on_grid, near = gaussians(mean, log_sd, np.zeros(1, np.int64))
+            of_latents += float(near.sum() / len(near))
+            batch = batch.with_cells(step.group, stack.draw_cells(on_grid))
+        raise AssertionError("a chain has pixels")
+
+    def _push(self, stack: Stack, values: np.ndarray, settings: Mapping[str, int]) -> "_Pushed":
+        """Put some images on the stack."""
+        batch, taken, positions = self._batch(values), 0, []
+        for step in self.chain.steps:
+            if step.kind == "pixels":
+                coded = code_pixels(self.pixels, self._logits(batch), values, settings["pixel_block"])
+                stack.push_bits(coded.bits, coded.probabilities)
+                positions.append(coded.positions)
+                continue
+            on_grid, moved = self._on_grid(step, batch, settings["latent_block"])
+            positions.append(moved)
+            if step.kind == "infer" and on_grid is not None:
+                before = stack.num_bits
+                batch = batch.with_cells(step.group, stack.draw_cells(on_grid))
+                taken += before - stack.num_bits
+            else:
+                stack.push_cells(batch.cells(step.group), on_grid)
+        for step, moved in zip(self.chain.steps, positions, strict=True):
+            stack.push_positions(moved.ravel(), settings[_share(step)])
+        return _Pushed(taken, positions)
+
+    def _pop(self, stack: Stack, num: int, settings: Mapping[str, int]) -> np.ndarray:
+        """Take some images from the stack: `_push` backwards."""
+        steps = self.chain.steps[::-1]
+        positions = [self._pop_positions(stack, step, num, settings) for step in steps]
+        batch = self._batch(np.zeros((num, *self.pixels.shape), np.uint8))
+        for step, moved in zip(steps, positions, strict=True):
+            if step.kind == "pixels":
+                values = pop_pixels(self.pixels, self._given(batch), moved, settings["pixel_block"], stack.pop_bits)
+                batch = batch.with_values(values)
+                continue
+            on_grid = self._on_grid(step, batch, settings["latent_block"], moved)[0]
+            if step.kind == "infer" and on_grid is not None:
+                stack.return_cells(batch.cells(step.group), on_grid)
+            else:
+                batch = batch.with_cells(step.group, stack.pop_cells(num * self.chain.sizes[step.group], on_grid))
+        return batch.values[:num]
+
+    def _pop_positions(self, stack: Stack, step: ChainStep, num: int, settings: Mapping[str, int]) -> np.ndarray:
+        """The positions of the grids of one step, [num, K]."""
+        if step.kind == "pixels":
+            blocks = -(-(int(self.pixels.pixels.max()) + 1) // settings["pixel_block"])
+        else:
+            blocks = 0 if step.gaussian is None else -(-self.chain.sizes[step.group] // settings["latent_block"])
+        return stack.pop_positions(num * blocks, settings[_share(step)]).reshape(num, blocks)
+
+    def _batch(self, values: np.ndarray) -> "_Batch":
+        size = program_batch_size(len(values), self.batch)
+        padded = np.zeros((size, *values.shape[1:]), values.dtype)
+        padded[: len(values)] = values
+        latents = tuple(np.zeros((size, dim), np.float32) for dim in self.chain.sizes)
+        return _Batch(len(values), padded, latents)
+
+    def _given(self, batch: "_Batch") -> tuple[Any, ...]:
+        return self.params, self.model_state, batch.latents
+
+    def _logits(self, batch: "_Batch") -> np.ndarray:
+        return self.pixels.logits(self._given(batch), batch.values)[:, : batch.num]
+
+    def _parameters(self, step: ChainStep, batch: "_Batch") -> tuple[np.ndarray, np.ndarray]:
+        """Means and logarithms of standard deviations of a step's Gaussians, [B, D] float32."""
+        x = (batch.values / np.float32(self.pixels.num_values - 1)).astype(np.float32)
+        found = _gaussian(step.gaussian, self.params, self.model_state, x, batch.latents)
+        mean, log_var = (np.asarray(leaf)[: batch.num] for leaf in found)
+        if not (np.isfinite(mean).all() and np.isfinite(log_var).all()):
+            raise UserError("The model's latents of these images are no finite numbers: it cannot code them.")
+        return mean, np.float32(0.5) * log_var
+
+    def _on_grid(
+        self, step: ChainStep, batch: "_Batch", block: int, positions: np.ndarray | None = None
+    ) -> tuple[Gaussians | None, np.ndarray]:
+        """The Gaussians of a step on a grid, None of N(0, I), and its positions, which are chosen if not given."""
+        if step.gaussian is None:
+            return None, np.zeros((batch.num, 0), np.int64)
+        mean, log_sd = self._parameters(step, batch)
+        blocks = np.arange(mean.shape[1]) // block
+        if positions is None:
+            is_near = lambda rows, moved: gaussians(mean[rows], log_sd[rows], moved)[1]  # noqa: E731
+            positions = choose_positions(is_near, len(mean), blocks)
+        return gaussians(mean, log_sd, positions[:, blocks])[0], positions
+
+
+def batch_sizes(num: int, settings: Mapping[str, int], most: int) -> Iterator[int]:
+    """Yield how many images are coded at a time, `num` in all.
+
+    Args:
+      num: of images.
+      settings: how many the first ones are, and by how much of all before it a batch may be larger.
+      most: of a batch.
+    """
+    done = 0
+    while done < num:
+        size = min(max(settings["first"], done * settings["growth"] // GROWTH_STEPS), most, num - done)
+        yield size
+        done += size
+
+
+# ---------- private
+
+
+class _Pushed(NamedTuple):
+    taken: int  # bits that the latents took from the stack
+    positions: list[np.ndarray]  # of every step
+
+
+class _Batch(NamedTuple):
+    """Images and latents in the shapes of a compiled program, of which the first `num` are some."""
+
+    num: int
+    values: np.ndarray
+    latents: Latents
+
+    def cells(self, group: int) -> np.ndarray:
+        """The cells of a group of latents, flat."""
+        return np.rint(self.latents[group][: self.num] / LATENT_STEP).astype(np.int32).ravel()
+
+    def with_cells(self, group: int, cells: np.ndarray) -> "_Batch":
+        latents = [one.copy() for one in self.latents]
+        latents[group][: self.num] = (cells * np.float32(LATENT_STEP)).reshape(self.num, -1)
+        return self._replace(latents=tuple(latents))
+
+    def with_values(self, values: np.ndarray) -> "_Batch":
+        padded = self.values.copy()
+        padded[: self.num] = values
+        return self._replace(values=padded)
+
+
+def _share(step: ChainStep) -> str:
+    return "pixel_share" if step.kind == "pixels" else "latent_share"
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _gaussian(gaussian: Callable[..., Any], params: Params, model_state: ModelState, x: Any, latents: Any) -> Any:
+    return gaussian(params, model_state, x, latents)

@@ -1,0 +1,180 @@
+"""Entropy coders of the package constriction: a stack (ANS) for bits back, which decodes what was not yet encoded."""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxvae.applications.compression.grids import LATENT_STEP, MOST_CELL, MOST_SDS, NUM_POSITIONS, Gaussians
+from jaxvae.errors import UserError
+
+SHARES = 256  # of a share that is kept as a whole number
+_SEED = 0x6A767A  # of the words with which a stack begins
+_HEAD = 3  # words of a stack's state, about, which are no part of what was not touched
+_RARE = 2.0**-16  # the least probability of a position
+
+
+class Stack:
+    """A stack of bits: what is pushed last is popped first. Values are popped in the order of the array."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        """Begin with what another stack gave as its words."""
+        try:
+            self._coder = _stream().stack.AnsCoder(np.ascontiguousarray(words, np.uint32))
+        except ValueError as error:
+            raise UserError("The words are none of a coder: they are damaged.") from error
+        self._num_words = self._lowest = self._coder.num_words()
+
+    @classmethod
+    def random(cls, num: int) -> "Stack":
+        """Return a stack of `num` pseudo-random words, the same ones at its top for any number."""
+        self = cls(np.zeros(0, np.uint32))
+        self._coder = _stream().stack.AnsCoder(_random_words(num), seal=True)
+        self._num_words = self._lowest = self._coder.num_words()
+        return self
+
+    @property
+    def num_bits(self) -> int:
+        """Bits on the stack."""
+        return int(self._coder.num_bits())
+
+    def words(self) -> tuple[np.ndarray, int]:
+        """Return the words of the stack, and how many of their bits it began with: those that were never popped stay.
+
+        Only of a stack that began as `random`.
+        """
+        untouched = max(0, self._lowest - _HEAD)
+        return self._coder.get_compressed()[untouched:], 32 * (self._num_words - untouched)
+
+    def is_as_it_began(self) -> bool:
+        """Whether all that is on the stack are the words with which `random` begins."""
+        try:
+            left = self._coder.get_compressed(unseal=True)
+        except (ValueError, AssertionError):
+            return False
+        return np.array_equal(left, _random_words(len(left)))
+
+    def push_bits(self, bits: np.ndarray, probabilities: np.ndarray) -> None:
+        """Push bits [n], of which the probabilities of one are given."""
+        self._coder.encode_reverse(bits.astype(np.int32), _bernoulli(), probabilities)
+
+    def pop_bits(self, probabilities: np.ndarray) -> np.ndarray:
+        """Pop bits [n] with given probabilities of one."""
+        return self._popped(_bernoulli(), probabilities)
+
+    def push_cells(self, cells: np.ndarray, gaussians: Gaussians | None) -> None:
+        """Push cells of latents [n] with Gaussians [n], or with N(0, 1)."""
+        self._coder.encode_reverse(cells.astype(np.int32), *_of(gaussians))
+
+    def pop_cells(self, num: int, gaussians: Gaussians | None) -> np.ndarray:
+        """Pop cells of latents [num]: what `push_cells` pushed."""
+        return self._popped(*_of(gaussians), *([num] if gaussians is None else []))
+
+    def draw_cells(self, gaussians: Gaussians) -> np.ndarray:
+        """Pop cells of latents [n] that nobody pushed, as draws of Gaussians.
+
+        Every cell of a coder has some probability, 2^-24 or more. A draw from all cells would be far from its Gaussian
+        once in some thousand times, and ruin its image; so these are at most six standard deviations from the mean.
+        """
+        centre, levels = _by_sd(gaussians)
+        cells = np.empty_like(centre)
+        for rows in levels:
+            cells[rows] = self._popped(*_near(gaussians, centre, rows))
+        return cells + centre
+
+    def return_cells(self, cells: np.ndarray, gaussians: Gaussians) -> None:
+        """Push what `draw_cells` popped."""
+        centre, levels = _by_sd(gaussians)
+        for rows in reversed(levels):
+            self._coder.encode_reverse((cells - centre)[rows].astype(np.int32), *_near(gaussians, centre, rows))
+
+    def push_positions(self, positions: np.ndarray, share: int) -> None:
+        """Push positions of grids, of which about share / 256 are 0."""
+        self._coder.encode_reverse(positions.astype(np.int32), _position_model(share))
+
+    def pop_positions(self, num: int, share: int) -> np.ndarray:
+        """Pop positions of grids."""
+        return self._popped(_position_model(share), num).astype(np.int64)
+
+    def _popped(self, *arguments: Any) -> np.ndarray:
+        values: np.ndarray = self._coder.decode(*arguments)
+        self._lowest = min(self._lowest, self._coder.num_words())
+        return values
+
+
+def check_constriction() -> None:
+    """Raise a `UserError` where the package that codes is missing."""
+    _stream()
+
+
+def share_of(positions: np.ndarray) -> int:
+    """Return the share of zeros that fits positions best, in 256ths: that of a geometric distribution of their mean."""
+    mean = (positions.sum() + 0.5) / (positions.size + 1)  # as if one more had been seen
+    return int(np.clip(np.rint(SHARES / (1.0 + mean)), 1, SHARES - 1))
+
+
+# ---------- private
+
+
+def _stream() -> Any:
+    try:
+        import constriction
+    except ImportError as error:
+        raise UserError(
+            'Compression needs constriction, which is not installed: pip install "jaxvae[compression]".'
+        ) from error
+    return constriction.stream
+
+
+def _random_words(num: int) -> np.ndarray:
+    """Pseudo-random words, [num], of which fewer are the last ones of more."""
+    return (np.random.PCG64(_SEED).random_raw(num) >> np.uint64(32)).astype(np.uint32)[::-1].copy()
+
+
+def _of(gaussians: Gaussians | None) -> tuple[Any, ...]:
+    if gaussians is None:
+        return (_standard_model(),)
+    return _gaussian_model(), gaussians.mean, gaussians.sd
+
+
+@functools.cache
+def _bernoulli() -> Any:
+    return _stream().model.Bernoulli(perfect=False)
+
+
+def _by_sd(gaussians: Gaussians) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The cells of the means, and the rows of each standard deviation."""
+    order = np.argsort(gaussians.sd, kind="stable")
+    _, starts = np.unique(gaussians.sd[order], return_index=True)
+    return np.rint(gaussians.mean).astype(np.int64), np.split(order, starts[1:])
+
+
+def _near(gaussians: Gaussians, centre: np.ndarray, rows: np.ndarray) -> tuple[Any, ...]:
+    """The Gaussians of some rows of one standard deviation, by the distance from their centres."""
+    sd = gaussians.sd[rows]
+    return _near_model(float(sd[0])), gaussians.mean[rows] - centre[rows], sd
+
+
+@functools.cache
+def _gaussian_model() -> Any:
+    return _stream().model.QuantizedGaussian(-MOST_CELL, MOST_CELL)
+
+
+@functools.lru_cache(maxsize=256)
+def _near_model(sd: float) -> Any:
+    most = math.ceil(MOST_SDS * sd) + 1
+    return _stream().model.QuantizedGaussian(-most, most)
+
+
+@functools.cache
+def _standard_model() -> Any:
+    return _stream().model.QuantizedGaussian(-MOST_CELL, MOST_CELL, 0.0, 1.0 / LATENT_STEP)
+
+
+@functools.cache
+def _position_model(share: int) -> Any:
+    zeros = share / SHARES
+    weights = np.maximum(zeros * (1.0 - zeros) ** np.arange(NUM_POSITIONS), _RARE)
+    weights = np.rint(weights * 2.0**24) / 2.0**24
+    return _stream().model.Categorical(weights.astype(np.float32), perfect=False)

@@ -1,0 +1,136 @@
+"""Parameters on grids, so that two programs whose floats differ in the last digits code with the same numbers.
+
+A network's output is rounded to a grid before it becomes a probability. A float near the edge between two points of the
+grid may be rounded to either. So grids come in 64 positions, each moved by a 64th of a step, and images are coded with
+the first one that has no edge near any of their numbers. Its index is coded too: next to nothing, as it is mostly 0.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxvae.errors import UserError
+
+NUM_POSITIONS = 64
+TOLERANCE = 2.0**-17  # relative to 1 + |v|: how far apart floats of two programs may be
+LATENT_STEP = 2.0**-7  # width of the cells of latents
+MOST_SDS = 6  # that a draw of q is away from its mean
+MOST_CELL = 8192  # on each side of 0: of any draw of q
+_MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
+_STEP, _STRETCH = 0.125, 4.0  # of the grid of logits at 0, and from where its cells are e times as wide
+_LOG_SD_STEP = 0.125
+_LEAST_LOG_SD, _MOST_LOG_SD = -1.25, 6.25  # in cells: from that inside of one to that of N(0, 4^2)
+_MOST_MEAN = 4096  # in cells: 32 standard deviations of N(0, 1)
+_STEPS_PER_SD = 8  # of the grid of means
+_PROBABILITY_STEPS = 2.0**28
+
+
+class Gaussians(NamedTuple):
+    """Gaussians of latents, in cells."""
+
+    mean: np.ndarray  # [n] float64
+    sd: np.ndarray  # [n] float64
+
+
+def shift(positions: Any) -> Any:
+    """Return how far the grids of some positions are moved, in steps: no limit of a range is on an edge of any."""
+    return (2.0 * positions + 1.0) / (2 * NUM_POSITIONS)
+
+
+def probabilities(logits: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities of one on a grid of logits.
+
+    Its cells are an eighth wide at 0 and wider by exp(|v| / 4) elsewhere, where a difference of logits means less: they
+    cost about 0.05 % of the bits.
+
+    Args:
+      logits: float32, any shape.
+      positions: of the grid, whole numbers that broadcast to it.
+
+    Returns:
+      Probabilities, float64, and whether each logit is near an edge.
+    """
+    clipped = np.clip(logits.astype(np.float64), -_MOST_LOGIT, _MOST_LOGIT)
+    narrowed = np.exp(-np.abs(clipped) / _STRETCH)
+    moved = np.copysign(_STRETCH * (1.0 - narrowed), clipped) / _STEP + shift(positions) + 0.5
+    distance = np.abs(moved - np.rint(moved)) * _STEP
+    near = (distance < TOLERANCE * (1.0 + np.abs(clipped)) * narrowed) & (np.abs(logits) < _MOST_LOGIT + 1.0)
+    table, zero = _probability_table()
+    return table[positions, np.floor(moved).astype(np.int64) + zero], near
+
+
+def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray) -> tuple[Gaussians, np.ndarray]:
+    """Return Gaussians of latents on grids of means and of logarithms of standard deviations.
+
+    A mean is rounded to an eighth of the standard deviation, which costs 0.0007 nats at most.
+
+    Args:
+      mean: float32, any shape, in units of N(0, 1).
+      log_sd: the same.
+      positions: of the grids, whole numbers that broadcast to it.
+
+    Returns:
+      The Gaussians in a row, and whether a number of each is near an edge.
+    """
+    in_cells = log_sd.astype(np.float64) - np.log(LATENT_STEP)
+    clipped = np.clip(in_cells, _LEAST_LOG_SD, _MOST_LOG_SD)
+    scale, near = _rounded(clipped, _LOG_SD_STEP, positions, np.abs(log_sd))
+    near &= (in_cells > _LEAST_LOG_SD - 1.0) & (in_cells < _MOST_LOG_SD + 1.0)
+    sd = np.rint(np.exp(scale) * 2.0**20) / 2.0**20
+    step = np.exp2(np.floor(np.log2(sd))) / _STEPS_PER_SD
+    in_range = np.clip(mean.astype(np.float64) / LATENT_STEP, -_MOST_MEAN, _MOST_MEAN)
+    means, near_mean = _rounded(in_range, step, positions, np.abs(mean), LATENT_STEP)
+    return Gaussians(means.ravel(), sd.ravel()), near | near_mean
+
+
+def choose_positions(
+    is_near: Callable[[np.ndarray, np.ndarray], np.ndarray], num: int, blocks: np.ndarray
+) -> np.ndarray:
+    """Return for every block of numbers the first position of the grid that has no edge near any of them.
+
+    Args:
+      is_near: (rows [n], positions [n, E]) -> whether an edge is near each of the E numbers of some rows, [n, E].
+      num: of rows.
+      blocks: 0 to K - 1, of which each number is in one, [E].
+
+    Returns:
+      Positions, [num, K].
+
+    Raises:
+      UserError: if there is none for a block.
+    """
+    positions = np.zeros((num, int(blocks.max()) + 1), np.int64)
+    left = np.arange(num)
+    for _ in range(NUM_POSITIONS):
+        row, number = np.nonzero(is_near(left, positions[left][:, blocks]))
+        found = np.zeros((len(left), positions.shape[1]), bool)
+        found[row, blocks[number]] = True
+        positions[left] += found
+        left = left[found.any(axis=1)]
+        if not len(left):
+            return positions
+    raise UserError("The model's numbers are too many for their rounding: these images cannot be coded with it.")
+
+
+# ---------- private
+
+
+def _rounded(
+    values: np.ndarray, step: Any, positions: np.ndarray, size: np.ndarray, unit: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values on a grid, and whether an edge is near; `size` is theirs in a unit, of which the tolerance is a part."""
+    moved = values / step + shift(positions) + 0.5
+    distance = np.abs(moved - np.rint(moved)) * step
+    near = distance < TOLERANCE * (1.0 + size) / unit
+    return (np.floor(moved) - shift(positions)) * step, near
+
+
+@functools.cache
+def _probability_table() -> tuple[np.ndarray, int]:
+    """Probabilities of the points of the grid at every position, [NUM_POSITIONS, ...], and the index of point 0."""
+    most = int(_STRETCH * (1.0 - np.exp(-_MOST_LOGIT / _STRETCH)) / _STEP) + 1
+    points = (np.arange(-most, most + 1) - shift(np.arange(NUM_POSITIONS))[:, None]) * _STEP
+    logits = np.copysign(_STRETCH * np.log1p(-np.abs(points) / _STRETCH), points)
+    return np.rint(_PROBABILITY_STEPS / (1.0 + np.exp(-logits))) / _PROBABILITY_STEPS, most
