@@ -136,6 +136,18 @@ class HasJoint(NamedTuple):
     kinds = "VAEs with one group of latents"
 
 
+class AffineLayers(NamedTuple):
+    """A flow from N(0, I) in layers that scale and move: all dimensions by constants, then some given the others.
+
+    y = reverse(exp(s) e + t),  y_b = exp(s'(y_a)) y_b + t'(y_a),  y_a the first D // 2 dimensions
+    """
+
+    num_layers: int  # K
+    constants: Callable[[Params, ModelState], tuple[Array, Array]]  # s and t of every layer, [K, D]
+    # (params, model_state, layer [], y_a [B, D // 2]) -> s' and t', [B, D - D // 2]
+    conditioner: Callable[[Params, ModelState, Array, Array], tuple[Array, Array]]
+
+
 class ChainStep(NamedTuple):
     """A step of coding an image with its latents: its pixels given these, or one group of latents."""
 
@@ -144,6 +156,7 @@ class ChainStep(NamedTuple):
     # (params, model_state, prepared x, latents of all groups [B, D_l], of which those that come first are read) -> q or
     # p of the group, [B, D_l]; None of N(0, I)
     gaussian: Callable[[Params, ModelState, Array, tuple[Array, ...]], GaussianParams] | None = None
+    flow: AffineLayers | None = None  # from N(0, I) to the group
 
 
 class HasLatentChain(NamedTuple):
@@ -153,9 +166,12 @@ class HasLatentChain(NamedTuple):
     steps: tuple[ChainStep, ...]  # in the order in which bits back codes
     likelihood: Likelihood  # of an image
     decode: Callable[[Params, ModelState, tuple[Array, ...]], Any]  # latents -> its parameters
+    # (params, model_state, keys [B], prepared x) -> terms of the bound that is coded to: of a prior that was refitted,
+    # which is a mixture, the one before
+    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms]
 
     verb = "be coded by bits back"
-    kinds = "VAEs of discrete pixels with Gaussian posteriors and the prior N(0, I)"
+    kinds = "VAEs of discrete pixels with a Gaussian posterior and the prior N(0, I) or RealNVP"
 
 
 class ScoresExactly(NamedTuple):

@@ -17,7 +17,7 @@ from jaxvae.errors import check_shape
 from jaxvae.flows.affine import MAX_LOG_SCALE, AffineParams, affine, affine_inverse, bounded
 from jaxvae.flows.chain import Step, check_flow, check_num_flows, over_latents
 from jaxvae.nets.mlp import MLP
-from jaxvae.types import Array
+from jaxvae.types import Array, Params
 
 Mixing = Literal["reverse", "linear"]
 
@@ -146,6 +146,38 @@ class CouplingFlow(nn.Module):
         )
         layer = layers(self.hidden, self.mixing, self.elementwise(), inverse, name="layers")
         return layer(start, context if self.amortized else None)[0]
+
+
+def actnorms(params: Params) -> tuple[Array, Array]:
+    """Return the scales and shifts with which the layers of a `CouplingFlow` begin.
+
+    Args:
+      params: of the flow.
+
+    Returns:
+      Logarithms of the scales, and shifts, [K, D].
+    """
+    of_layers = params["layers"]["actnorm"]
+    return bounded(of_layers["log_scale"]), of_layers["shift"]
+
+
+def coupling(flow: CouplingFlow, params: Params, layer: Array, kept: Array) -> tuple[Array, Array]:
+    """Return the scales and shifts of a layer's coupling.
+
+    Args:
+      flow: without a context.
+      params: its parameters.
+      layer: [] int32.
+      kept: the dimensions that it is given, [B, D // 2].
+
+    Returns:
+      Logarithms of the scales, and shifts, of the other dimensions, [B, D - D // 2].
+    """
+    of_layer = jax.tree.map(lambda leaf: leaf[layer], params["layers"]["conditioner"])
+    moved = flow.latent_dim - kept.shape[-1]
+    out = _Conditioner(flow.hidden, 2 * moved).apply({"params": of_layer}, kept[None], None)
+    log_scale, shift = jnp.moveaxis(jnp.asarray(out)[0].reshape(len(kept), moved, 2), -1, 0)
+    return bounded(log_scale), shift
 
 
 # ---------- private

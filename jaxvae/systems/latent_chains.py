@@ -3,17 +3,19 @@
 import functools
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxvae.capabilities import ChainStep, HasLatentChain
+from jaxvae.capabilities import AffineLayers, ChainStep, HasLatentChain
+from jaxvae.flows.coupling import CouplingFlow, actnorms, coupling
 from jaxvae.likelihoods.scoring import has_independent_pixels
 from jaxvae.models import VAE, HierarchicalVAE, LatentVariableModel, TopDownVAE
 from jaxvae.nets import AutoregressiveDecoder
-from jaxvae.priors import StandardNormal
-from jaxvae.types import Array, DataSpec, GaussianParams, ModelState, Params
+from jaxvae.priors import FlowPrior, RefittedPrior, StandardNormal
+from jaxvae.types import Array, DataSpec, ELBOTerms, GaussianParams, ModelState, Params, PRNGKey
 
 
 def latent_chain(vae: LatentVariableModel, spec: DataSpec) -> HasLatentChain | None:
@@ -23,80 +25,125 @@ def latent_chain(vae: LatentVariableModel, spec: DataSpec) -> HasLatentChain | N
       vae: the model.
       spec: of its images.
     """
-    of_x, prior = vae.likelihood, getattr(vae, "prior", None)
-    if of_x.channel_log_pmf is None or not isinstance(prior, StandardNormal):
+    of_x = vae.likelihood
+    if of_x.channel_log_pmf is None or isinstance(vae.decoder, AutoregressiveDecoder):
         return None
-    if isinstance(vae.decoder, AutoregressiveDecoder) or not has_independent_pixels(of_x, spec.shape):
+    coded = _coded(vae)
+    if coded is None or not has_independent_pixels(of_x, spec.shape):
         return None
-    sizes: tuple[int, ...]
-    if isinstance(vae, VAE) and vae.has_gaussian_posterior:
-        sizes, steps = (vae.posterior.latent_dim,), _one_group(vae)
-    elif isinstance(vae, TopDownVAE):
-        sizes = tuple(map(math.prod, vae.clone().group_shapes))
-        steps = _top_down(vae, sizes)
-    elif isinstance(vae, HierarchicalVAE):
-        sizes, steps = tuple(posterior.latent_dim for posterior in vae.posteriors), _bottom_up(vae)
+    model, top = coded.vae, ChainStep("generate", 0, flow=coded.flow)
+    if isinstance(model, VAE) and model.has_gaussian_posterior:
+        sizes: tuple[int, ...] = (model.posterior.latent_dim,)
+        steps: tuple[ChainStep, ...] = (ChainStep("infer", 0, coded.encode), ChainStep("pixels"), top)
+    elif isinstance(model, TopDownVAE):
+        sizes = tuple(map(math.prod, model.group_shapes))
+        steps = (*_top_down(coded, sizes), top, *(ChainStep("generate", group) for group in range(1, len(sizes))))
+    elif isinstance(model, HierarchicalVAE) and coded.flow is None:
+        sizes, steps = tuple(posterior.latent_dim for posterior in model.posteriors), _bottom_up(coded)
     else:
         return None
-    return HasLatentChain(sizes, steps, of_x, functools.partial(_decode, vae))
+    return HasLatentChain(sizes, steps, of_x, coded.decode, coded.terms)
 
 
 # ---------- private
 
-
-def _one_group(vae: VAE) -> tuple[ChainStep, ...]:
-    return ChainStep("infer", 0, functools.partial(_encode, vae)), ChainStep("pixels"), ChainStep("generate", 0)
+Latents = tuple[Array, ...]
 
 
-def _top_down(vae: TopDownVAE, sizes: tuple[int, ...]) -> tuple[ChainStep, ...]:
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """A VAE as it is coded.
+
+    Attributes:
+      vae: with a prior that can be.
+      refitted: whether the trained one has that prior inside of another.
+    """
+
+    vae: Any
+    refitted: bool = False
+
+    @property
+    def flow(self) -> AffineLayers | None:
+        """The layers of the prior, None of N(0, I)."""
+        if isinstance(self.vae.prior, StandardNormal):
+            return None
+        return AffineLayers(self.vae.prior.flow.num_flows, self.constants, self.conditioner)
+
+    def encode(self, params: Params, model_state: ModelState, x: Array, latents: Latents) -> GaussianParams:
+        return self._gaussian(params, x, method="encode")
+
+    def infer_down(
+        self, start: int, end: int, params: Params, model_state: ModelState, x: Array, latents: Latents
+    ) -> GaussianParams:
+        q = self._gaussian(params, x, jnp.concatenate(latents, axis=-1), method="posterior_given")
+        return jax.tree.map(lambda leaf: leaf[:, start:end], q)
+
+    def infer_up(
+        self, level: int, params: Params, model_state: ModelState, x: Array, latents: Latents
+    ) -> GaussianParams:
+        return self._gaussian(params, level, latents[level - 1] if level else x, method="posterior_of")
+
+    def generate_down(
+        self, level: int, params: Params, model_state: ModelState, x: Array, latents: Latents
+    ) -> GaussianParams:
+        return self._gaussian(params, level, latents[level + 1], method="conditional_of")
+
+    def decode(self, params: Params, model_state: ModelState, latents: Latents) -> Any:
+        """The likelihood's parameters, of what is decoded: all groups side by side, or the lowest of a chain."""
+        z = latents[0] if isinstance(self.vae, HierarchicalVAE) else jnp.concatenate(latents, axis=-1)
+        return self.vae.apply(self._variables(params), z, method="decode")
+
+    def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
+        found: ELBOTerms = self.vae.apply(self._variables(params), keys, x)
+        return found
+
+    def constants(self, params: Params, model_state: ModelState) -> tuple[Array, Array]:
+        return actnorms(self._flow_params(params))
+
+    def conditioner(self, params: Params, model_state: ModelState, layer: Array, kept: Array) -> tuple[Array, Array]:
+        return coupling(self.vae.prior.flow, self._flow_params(params), layer, kept)
+
+    def _flow_params(self, params: Params) -> Params:
+        return self._variables(params)["params"]["prior"]["flow"]
+
+    def _gaussian(self, params: Params, *args: Any, method: str) -> GaussianParams:
+        found: GaussianParams = self.vae.apply(self._variables(params), *args, method=method)
+        return found
+
+    def _variables(self, params: Params) -> dict[str, Any]:
+        return {"params": {**params, "prior": params["prior"]["learned"]} if self.refitted else params}
+
+
+def _coded(vae: Any) -> _Coded | None:
+    """The VAE with the prior that is coded, None if there is none."""
+    prior = getattr(vae, "prior", None)
+    if isinstance(prior, RefittedPrior):
+        found = _coded(vae.clone(prior=prior.learned))
+        return None if found is None else _Coded(found.vae, refitted=True)
+    if isinstance(prior, StandardNormal):
+        return _Coded(vae)
+    flow = prior.flow if isinstance(prior, FlowPrior) else None
+    # Of other flows the layers are no affine maps.
+    if type(flow) is CouplingFlow and flow.mixing == "reverse" and not flow.amortized and flow.num_flows > 0:
+        return _Coded(vae)
+    return None
+
+
+def _top_down(coded: _Coded, sizes: tuple[int, ...]) -> tuple[ChainStep, ...]:
     """All groups, each given those above; they are in the coordinates of their priors, which are N(0, I)."""
-    ends = list(itertools.accumulate(sizes))
+    ends = itertools.accumulate(sizes)
     infer = (
-        ChainStep("infer", group, functools.partial(_infer_down, vae, end - size, end))
+        ChainStep("infer", group, functools.partial(coded.infer_down, end - size, end))
         for group, (size, end) in enumerate(zip(sizes, ends, strict=True))
     )
-    return *infer, ChainStep("pixels"), *(ChainStep("generate", group) for group in range(len(sizes)))
+    return *infer, ChainStep("pixels")
 
 
-def _bottom_up(vae: HierarchicalVAE) -> tuple[ChainStep, ...]:
+def _bottom_up(coded: _Coded) -> tuple[ChainStep, ...]:
     """Bit-Swap: what is above a group is inferred when the group below has given its bits."""
-    steps = [ChainStep("infer", 0, functools.partial(_infer_up, vae, 0)), ChainStep("pixels")]
-    top = len(vae.posteriors) - 1
-    for group in range(top):
-        steps.append(ChainStep("infer", group + 1, functools.partial(_infer_up, vae, group + 1)))
-        steps.append(ChainStep("generate", group, functools.partial(_generate_down, vae, group)))
+    steps = [ChainStep("infer", 0, functools.partial(coded.infer_up, 0)), ChainStep("pixels")]
+    top = len(coded.vae.posteriors) - 1
+    for level in range(top):
+        steps.append(ChainStep("infer", level + 1, functools.partial(coded.infer_up, level + 1)))
+        steps.append(ChainStep("generate", level, functools.partial(coded.generate_down, level)))
     return *steps, ChainStep("generate", top)
-
-
-def _encode(vae: VAE, params: Params, model_state: ModelState, x: Array, latents: tuple[Array, ...]) -> GaussianParams:
-    return _gaussian(vae, params, x, method="encode")
-
-
-def _infer_down(
-    vae: TopDownVAE, start: int, end: int, params: Params, model_state: ModelState, x: Array, latents: tuple[Array, ...]
-) -> GaussianParams:
-    q = _gaussian(vae, params, x, jnp.concatenate(latents, axis=-1), method="posterior_given")
-    return jax.tree.map(lambda leaf: leaf[:, start:end], q)
-
-
-def _infer_up(
-    vae: HierarchicalVAE, group: int, params: Params, model_state: ModelState, x: Array, latents: tuple[Array, ...]
-) -> GaussianParams:
-    return _gaussian(vae, params, group, latents[group - 1] if group else x, method="posterior_of")
-
-
-def _generate_down(
-    vae: HierarchicalVAE, group: int, params: Params, model_state: ModelState, x: Array, latents: tuple[Array, ...]
-) -> GaussianParams:
-    return _gaussian(vae, params, group, latents[group + 1], method="conditional_of")
-
-
-def _decode(vae: Any, params: Params, model_state: ModelState, latents: tuple[Array, ...]) -> Any:
-    """The likelihood's parameters, of what is decoded: all groups side by side, or the lowest of a chain."""
-    z = latents[0] if isinstance(vae, HierarchicalVAE) else jnp.concatenate(latents, axis=-1)
-    return vae.apply({"params": params}, z, method="decode")
-
-
-def _gaussian(vae: Any, params: Params, *args: Any, method: str) -> GaussianParams:
-    found: GaussianParams = vae.apply({"params": params}, *args, method=method)
-    return found

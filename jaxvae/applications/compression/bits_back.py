@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.applications.compression import flow_prior
 from jaxvae.applications.compression.coder import Stream
-from jaxvae.applications.compression.entropy import Stack, share_of
-from jaxvae.applications.compression.grids import LATENT_STEP, Gaussians, choose_positions, gaussians
+from jaxvae.applications.compression.entropy import SHARES, Stack, share_of
+from jaxvae.applications.compression.grids import MOST_LATENT, Gaussians, choose_positions, gaussians
 from jaxvae.applications.compression.pixels import PixelCoder, code_pixels, near_pixels, pop_pixels
-from jaxvae.capabilities import ChainStep, HasLatentChain
+from jaxvae.capabilities import AffineLayers, ChainStep, HasLatentChain
 from jaxvae.errors import UserError
 from jaxvae.progress import progress_bar
 from jaxvae.training import program_batch_size
@@ -39,7 +40,8 @@ CAUTION = 0.85  # of that ratio, as images differ: what is missing is paid for
 IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid for
 TRIAL = 64  # images that the settings are found by
 MOST_BITS = 24  # of a cell of a latent
-SETTINGS = ("first", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
+SETTINGS = ("first", "flow_share", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
+CELL = 2.0**-7  # width of the cells of latents of N(0, 1)
 
 Latents = tuple[np.ndarray, ...]  # of every group, [B, D_l] float32
 
@@ -111,18 +113,18 @@ class BitsBack(NamedTuple):
     def _settings(self, values: np.ndarray) -> dict[str, int]:
         """The numbers that hold for all batches, found by a trial with a few images."""
         trial, num_latents = values[: min(TRIAL, self.batch)], sum(self.chain.sizes)
-        settings = dict.fromkeys(SETTINGS, 1)
+        settings = dict.fromkeys(SETTINGS, SHARES - 1)
         near_latents, near_bits = self._near(trial)
         settings["latent_block"] = max(1, int(num_latents * min(1.0, NEAR / max(near_latents, NEAR))))
         num_pixels = int(self.pixels.pixels.max()) + 1
         settings["pixel_block"] = max(1, int(num_pixels * min(1.0, NEAR / max(near_bits, NEAR))))
         stack = Stack.random(self._most_words)
-        begun, pushed = stack.num_bits, self._push(stack, trial, settings)
+        begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
-        for share in ("latent_share", "pixel_share"):
-            of_kind = [moved for step, moved in zip(steps, pushed.positions, strict=True) if _share(step) == share]
-            settings[share] = share_of(np.concatenate(of_kind, axis=None))
-        grown = CAUTION * (stack.num_bits - begun) / max(1, pushed.taken)
+        for share in ("latent_share", "flow_share", "pixel_share"):
+            of_kind = [moved for step, moved in zip(steps, positions, strict=True) if _share(step) == share]
+            settings[share] = share_of(np.concatenate([*of_kind, np.zeros((0, 0), np.int64)], axis=None))
+        grown = CAUTION * (stack.num_bits - begun) / max(1, begun - stack.lowest)
         settings["growth"] = int(np.clip(GROWTH_STEPS * grown, 1, 255))
         settings["first"] = max(1, len(values) // IMAGES_OF_FIRST)
         return settings
@@ -134,31 +136,33 @@ class BitsBack(NamedTuple):
             if step.kind == "pixels":
                 return of_latents, near_pixels(self.pixels, self._logits(batch))
             mean, log_sd = self._parameters(step, batch)
-            on_grid, near = gaussians(mean, log_sd, np.zeros(1, np.int64))
+            on_grid, near = gaussians(mean, log_sd, np.zeros(1, np.int64), self._cell)
             of_latents += float(near.sum() / len(near))
-            batch = batch.with_cells(step.group, stack.draw_cells(on_grid))
+            batch = batch.with_cells(step.group, stack.draw_cells(on_grid), self._cell)
         raise AssertionError("a chain has pixels")
 
-    def _push(self, stack: Stack, values: np.ndarray, settings: Mapping[str, int]) -> "_Pushed":
-        """Put some images on the stack."""
-        batch, taken, positions = self._batch(values), 0, []
+    def _push(self, stack: Stack, values: np.ndarray, settings: Mapping[str, int]) -> list[np.ndarray]:
+        """Put some images on the stack, and return the positions of the grids of every step."""
+        batch, positions = self._batch(values), []
         for step in self.chain.steps:
             if step.kind == "pixels":
                 coded = code_pixels(self.pixels, self._logits(batch), values, settings["pixel_block"])
                 stack.push_bits(coded.bits, coded.probabilities)
                 positions.append(coded.positions)
                 continue
+            if step.flow is not None:
+                cells = batch.cells(step.group, self._cell).reshape(batch.num, -1)
+                positions.append(self._flow(step.flow).push(stack, cells, batch.size, settings["latent_block"]))
+                continue
             on_grid, moved = self._on_grid(step, batch, settings["latent_block"])
             positions.append(moved)
-            if step.kind == "infer" and on_grid is not None:
-                before = stack.num_bits
-                batch = batch.with_cells(step.group, stack.draw_cells(on_grid))
-                taken += before - stack.num_bits
+            if step.kind == "infer":
+                batch = batch.with_cells(step.group, stack.draw_cells(on_grid), self._cell)
             else:
-                stack.push_cells(batch.cells(step.group), on_grid)
+                stack.push_cells(batch.cells(step.group, self._cell), on_grid)
         for step, moved in zip(self.chain.steps, positions, strict=True):
             stack.push_positions(moved.ravel(), settings[_share(step)])
-        return _Pushed(taken, positions)
+        return positions
 
     def _pop(self, stack: Stack, num: int, settings: Mapping[str, int]) -> np.ndarray:
         """Take some images from the stack: `_push` backwards."""
@@ -170,20 +174,35 @@ class BitsBack(NamedTuple):
                 values = pop_pixels(self.pixels, self._given(batch), moved, settings["pixel_block"], stack.pop_bits)
                 batch = batch.with_values(values)
                 continue
+            if step.flow is not None:
+                of_group = num, self.chain.sizes[step.group], batch.size, settings["latent_block"]
+                batch = batch.with_cells(step.group, self._flow(step.flow).pop(stack, *of_group, moved), self._cell)
+                continue
             on_grid = self._on_grid(step, batch, settings["latent_block"], moved)[0]
-            if step.kind == "infer" and on_grid is not None:
-                stack.return_cells(batch.cells(step.group), on_grid)
+            if step.kind == "infer":
+                stack.return_cells(batch.cells(step.group, self._cell), on_grid)
             else:
-                batch = batch.with_cells(step.group, stack.pop_cells(num * self.chain.sizes[step.group], on_grid))
+                batch = batch.with_cells(step.group, stack.pop_cells(on_grid), self._cell)
         return batch.values[:num]
 
     def _pop_positions(self, stack: Stack, step: ChainStep, num: int, settings: Mapping[str, int]) -> np.ndarray:
         """The positions of the grids of one step, [num, K]."""
+        blocks, size = 0, self.chain.sizes[step.group]
         if step.kind == "pixels":
             blocks = -(-(int(self.pixels.pixels.max()) + 1) // settings["pixel_block"])
-        else:
-            blocks = 0 if step.gaussian is None else -(-self.chain.sizes[step.group] // settings["latent_block"])
+        elif step.flow is not None:
+            blocks = self._flow(step.flow).num_positions(size, settings["latent_block"])
+        elif step.gaussian is not None:
+            blocks = -(-size // settings["latent_block"])
         return stack.pop_positions(num * blocks, settings[_share(step)]).reshape(num, blocks)
+
+    @property
+    def _cell(self) -> float:
+        """Width of the cells of latents: layers of a flow need narrower ones."""
+        return CELL if all(step.flow is None for step in self.chain.steps) else flow_prior.CELL
+
+    def _flow(self, layers: AffineLayers) -> flow_prior.FlowPrior:
+        return flow_prior.FlowPrior(layers, self.params, self.model_state)
 
     def _batch(self, values: np.ndarray) -> "_Batch":
         size = program_batch_size(len(values), self.batch)
@@ -209,16 +228,18 @@ class BitsBack(NamedTuple):
 
     def _on_grid(
         self, step: ChainStep, batch: "_Batch", block: int, positions: np.ndarray | None = None
-    ) -> tuple[Gaussians | None, np.ndarray]:
-        """The Gaussians of a step on a grid, None of N(0, I), and its positions, which are chosen if not given."""
+    ) -> tuple[Gaussians, np.ndarray]:
+        """The Gaussians of a step on a grid, and its positions, which are chosen if not given; none of N(0, I)."""
         if step.gaussian is None:
-            return None, np.zeros((batch.num, 0), np.int64)
+            num = batch.num * self.chain.sizes[step.group]
+            standard = Gaussians(np.zeros(num), np.full(num, 1.0 / self._cell), int(MOST_LATENT / self._cell))
+            return standard, np.zeros((batch.num, 0), np.int64)
         mean, log_sd = self._parameters(step, batch)
         blocks = np.arange(mean.shape[1]) // block
         if positions is None:
-            is_near = lambda rows, moved: gaussians(mean[rows], log_sd[rows], moved)[1]  # noqa: E731
+            is_near = lambda rows, moved: gaussians(mean[rows], log_sd[rows], moved, self._cell)[1]  # noqa: E731
             positions = choose_positions(is_near, len(mean), blocks)
-        return gaussians(mean, log_sd, positions[:, blocks])[0], positions
+        return gaussians(mean, log_sd, positions[:, blocks], self._cell)[0], positions
 
 
 def batch_sizes(num: int, settings: Mapping[str, int], most: int) -> Iterator[int]:
@@ -239,11 +260,6 @@ def batch_sizes(num: int, settings: Mapping[str, int], most: int) -> Iterator[in
 # ---------- private
 
 
-class _Pushed(NamedTuple):
-    taken: int  # bits that the latents took from the stack
-    positions: list[np.ndarray]  # of every step
-
-
 class _Batch(NamedTuple):
     """Images and latents in the shapes of a compiled program, of which the first `num` are some."""
 
@@ -251,13 +267,18 @@ class _Batch(NamedTuple):
     values: np.ndarray
     latents: Latents
 
-    def cells(self, group: int) -> np.ndarray:
-        """The cells of a group of latents, flat."""
-        return np.rint(self.latents[group][: self.num] / LATENT_STEP).astype(np.int32).ravel()
+    @property
+    def size(self) -> int:
+        """Rows of the program."""
+        return len(self.values)
 
-    def with_cells(self, group: int, cells: np.ndarray) -> "_Batch":
+    def cells(self, group: int, cell: float) -> np.ndarray:
+        """The cells of a group of latents, flat."""
+        return np.rint(self.latents[group][: self.num] / cell).astype(np.int64).ravel()
+
+    def with_cells(self, group: int, cells: np.ndarray, cell: float) -> "_Batch":
         latents = [one.copy() for one in self.latents]
-        latents[group][: self.num] = (cells * np.float32(LATENT_STEP)).reshape(self.num, -1)
+        latents[group][: self.num] = (cells * np.float32(cell)).reshape(self.num, -1)
         return self._replace(latents=tuple(latents))
 
     def with_values(self, values: np.ndarray) -> "_Batch":
@@ -267,7 +288,9 @@ class _Batch(NamedTuple):
 
 
 def _share(step: ChainStep) -> str:
-    return "pixel_share" if step.kind == "pixels" else "latent_share"
+    if step.kind == "pixels":
+        return "pixel_share"
+    return "latent_share" if step.flow is None else "flow_share"
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -11,7 +11,7 @@ from jaxvae import objectives
 from jaxvae.applications.compression.bits_back import BitsBack
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.pixels import IndependentPixels
-from jaxvae.capabilities import HasLatentChain, Scores, require
+from jaxvae.capabilities import HasLatentChain, require
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -38,7 +38,10 @@ def negative_elbo(
     system: System, params: Params, model_state: ModelState, num_values: int, values: np.ndarray
 ) -> np.ndarray:
     """Return the negative ELBO of one sample of every image, [N] nats, of values [N, H, W, C]."""
-    terms, size = require(system, Scores).terms, program_batch_size(len(values), evaluation_batch_size(system.spec))
+    terms, size = (
+        require(system, HasLatentChain).terms,
+        program_batch_size(len(values), evaluation_batch_size(system.spec)),
+    )
 
     def one(start: int, batch: Batch) -> Array:
         x = batch.x.astype(np.float32) / np.float32(num_values - 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.applications.compression.grids import LATENT_STEP, MOST_CELL, MOST_SDS, NUM_POSITIONS, Gaussians
+from jaxvae.applications.compression.grids import MOST_SDS, NUM_POSITIONS, Gaussians
 from jaxvae.errors import UserError
 
 SHARES = 256  # of a share that is kept as a whole number
@@ -24,15 +24,18 @@ class Stack:
             self._coder = _stream().stack.AnsCoder(np.ascontiguousarray(words, np.uint32))
         except ValueError as error:
             raise UserError("The words are none of a coder: they are damaged.") from error
-        self._num_words = self._lowest = self._coder.num_words()
+        self._begin()
 
     @classmethod
     def random(cls, num: int) -> "Stack":
         """Return a stack of `num` pseudo-random words, the same ones at its top for any number."""
         self = cls(np.zeros(0, np.uint32))
         self._coder = _stream().stack.AnsCoder(_random_words(num), seal=True)
-        self._num_words = self._lowest = self._coder.num_words()
+        self._begin()
         return self
+
+    def _begin(self) -> None:
+        self._num_words, self.lowest = self._coder.num_words(), self.num_bits
 
     @property
     def num_bits(self) -> int:
@@ -44,7 +47,7 @@ class Stack:
 
         Only of a stack that began as `random`.
         """
-        untouched = max(0, self._lowest - _HEAD)
+        untouched = max(0, self.lowest // 32 - _HEAD)
         return self._coder.get_compressed()[untouched:], 32 * (self._num_words - untouched)
 
     def is_as_it_began(self) -> bool:
@@ -63,13 +66,14 @@ class Stack:
         """Pop bits [n] with given probabilities of one."""
         return self._popped(_bernoulli(), probabilities)
 
-    def push_cells(self, cells: np.ndarray, gaussians: Gaussians | None) -> None:
-        """Push cells of latents [n] with Gaussians [n], or with N(0, 1)."""
-        self._coder.encode_reverse(cells.astype(np.int32), *_of(gaussians))
+    def push_cells(self, cells: np.ndarray, gaussians: Gaussians) -> None:
+        """Push cells of latents [n] with Gaussians [n]."""
+        model = _gaussian_model(gaussians.most)
+        self._coder.encode_reverse(cells.astype(np.int32), model, gaussians.mean, gaussians.sd)
 
-    def pop_cells(self, num: int, gaussians: Gaussians | None) -> np.ndarray:
-        """Pop cells of latents [num]: what `push_cells` pushed."""
-        return self._popped(*_of(gaussians), *([num] if gaussians is None else []))
+    def pop_cells(self, gaussians: Gaussians) -> np.ndarray:
+        """Pop cells of latents [n]: what `push_cells` pushed."""
+        return self._popped(_gaussian_model(gaussians.most), gaussians.mean, gaussians.sd)
 
     def draw_cells(self, gaussians: Gaussians) -> np.ndarray:
         """Pop cells of latents [n] that nobody pushed, as draws of Gaussians.
@@ -99,7 +103,7 @@ class Stack:
 
     def _popped(self, *arguments: Any) -> np.ndarray:
         values: np.ndarray = self._coder.decode(*arguments)
-        self._lowest = min(self._lowest, self._coder.num_words())
+        self.lowest = min(self.lowest, self.num_bits)
         return values
 
 
@@ -132,12 +136,6 @@ def _random_words(num: int) -> np.ndarray:
     return (np.random.PCG64(_SEED).random_raw(num) >> np.uint64(32)).astype(np.uint32)[::-1].copy()
 
 
-def _of(gaussians: Gaussians | None) -> tuple[Any, ...]:
-    if gaussians is None:
-        return (_standard_model(),)
-    return _gaussian_model(), gaussians.mean, gaussians.sd
-
-
 @functools.cache
 def _bernoulli() -> Any:
     return _stream().model.Bernoulli(perfect=False)
@@ -153,23 +151,12 @@ def _by_sd(gaussians: Gaussians) -> tuple[np.ndarray, list[np.ndarray]]:
 def _near(gaussians: Gaussians, centre: np.ndarray, rows: np.ndarray) -> tuple[Any, ...]:
     """The Gaussians of some rows of one standard deviation, by the distance from their centres."""
     sd = gaussians.sd[rows]
-    return _near_model(float(sd[0])), gaussians.mean[rows] - centre[rows], sd
+    return _gaussian_model(math.ceil(MOST_SDS * float(sd[0])) + 1), gaussians.mean[rows] - centre[rows], sd
 
 
-@functools.cache
-def _gaussian_model() -> Any:
-    return _stream().model.QuantizedGaussian(-MOST_CELL, MOST_CELL)
-
-
-@functools.lru_cache(maxsize=256)
-def _near_model(sd: float) -> Any:
-    most = math.ceil(MOST_SDS * sd) + 1
+@functools.lru_cache(maxsize=512)
+def _gaussian_model(most: int) -> Any:
     return _stream().model.QuantizedGaussian(-most, most)
-
-
-@functools.cache
-def _standard_model() -> Any:
-    return _stream().model.QuantizedGaussian(-MOST_CELL, MOST_CELL, 0.0, 1.0 / LATENT_STEP)
 
 
 @functools.cache

@@ -15,16 +15,20 @@ from jaxvae.errors import UserError
 
 NUM_POSITIONS = 64
 TOLERANCE = 2.0**-17  # relative to 1 + |v|: how far apart floats of two programs may be
-LATENT_STEP = 2.0**-7  # width of the cells of latents
+LAYER_TOLERANCE = 2.0**-19  # the same of the two small layers of a coupling
+MOST_LATENT = 32.0  # on each side of 0
 MOST_SDS = 6  # that a draw of q is away from its mean
-MOST_CELL = 8192  # on each side of 0: of any draw of q
 _MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
 _STEP, _STRETCH = 0.125, 4.0  # of the grid of logits at 0, and from where its cells are e times as wide
 _LOG_SD_STEP = 0.125
-_LEAST_LOG_SD, _MOST_LOG_SD = -1.25, 6.25  # in cells: from that inside of one to that of N(0, 4^2)
-_MOST_MEAN = 4096  # in cells: 32 standard deviations of N(0, 1)
+_LEAST_SD, _MOST_SD = 0.3, 1.25  # in cells: that inside of one; in units of N(0, 1)
+_MOST_MEAN = 24.0
 _STEPS_PER_SD = 8  # of the grid of means
 _PROBABILITY_STEPS = 2.0**28
+_EXACT = 2.0**20  # steps of what an exponential gives: its last digits are not the same everywhere
+
+
+_MAP_STEP = 2.0**-5  # of logarithms of scales, and of shifts
 
 
 class Gaussians(NamedTuple):
@@ -32,6 +36,15 @@ class Gaussians(NamedTuple):
 
     mean: np.ndarray  # [n] float64
     sd: np.ndarray  # [n] float64
+    most: int  # cells on each side of 0
+
+
+class Affine(NamedTuple):
+    """Maps of latents: y = scale e + shift, e = (y - shift) inverse."""
+
+    scale: np.ndarray  # float64
+    inverse: np.ndarray
+    shift: np.ndarray
 
 
 def shift(positions: Any) -> Any:
@@ -61,7 +74,7 @@ def probabilities(logits: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray
     return table[positions, np.floor(moved).astype(np.int64) + zero], near
 
 
-def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray) -> tuple[Gaussians, np.ndarray]:
+def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray, cell: float) -> tuple[Gaussians, np.ndarray]:
     """Return Gaussians of latents on grids of means and of logarithms of standard deviations.
 
     A mean is rounded to an eighth of the standard deviation, which costs 0.0007 nats at most.
@@ -70,19 +83,37 @@ def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray) -> tu
       mean: float32, any shape, in units of N(0, 1).
       log_sd: the same.
       positions: of the grids, whole numbers that broadcast to it.
+      cell: width of the cells of the latents.
 
     Returns:
       The Gaussians in a row, and whether a number of each is near an edge.
     """
-    in_cells = log_sd.astype(np.float64) - np.log(LATENT_STEP)
-    clipped = np.clip(in_cells, _LEAST_LOG_SD, _MOST_LOG_SD)
+    least, most = np.log(_LEAST_SD * cell), np.log(_MOST_SD)
+    clipped = np.clip(log_sd.astype(np.float64), least, most)
     scale, near = _rounded(clipped, _LOG_SD_STEP, positions, np.abs(log_sd))
-    near &= (in_cells > _LEAST_LOG_SD - 1.0) & (in_cells < _MOST_LOG_SD + 1.0)
-    sd = np.rint(np.exp(scale) * 2.0**20) / 2.0**20
+    near &= (log_sd > least - 1.0) & (log_sd < most + 1.0)
+    sd = np.rint(np.exp(scale) / cell * _EXACT) / _EXACT
     step = np.exp2(np.floor(np.log2(sd))) / _STEPS_PER_SD
-    in_range = np.clip(mean.astype(np.float64) / LATENT_STEP, -_MOST_MEAN, _MOST_MEAN)
-    means, near_mean = _rounded(in_range, step, positions, np.abs(mean), LATENT_STEP)
-    return Gaussians(means.ravel(), sd.ravel()), near | near_mean
+    in_cells = np.clip(mean.astype(np.float64), -_MOST_MEAN, _MOST_MEAN) / cell
+    means, near_mean = _rounded(in_cells, step, positions, np.abs(mean), cell)
+    return Gaussians(means.ravel(), sd.ravel(), int(MOST_LATENT / cell)), near | near_mean
+
+
+def affine_maps(log_scale: np.ndarray, shift_by: np.ndarray, positions: np.ndarray) -> tuple[Affine, np.ndarray]:
+    """Return maps of latents on grids of logarithms of scales and of shifts.
+
+    Args:
+      log_scale: float32, any shape.
+      shift_by: the same.
+      positions: of the grids, whole numbers that broadcast to it.
+
+    Returns:
+      The maps, and whether a number of each is near an edge.
+    """
+    logs, near = _rounded(log_scale, _MAP_STEP, positions, np.abs(log_scale), tolerance=LAYER_TOLERANCE)
+    shifts, near_shift = _rounded(shift_by, _MAP_STEP, positions, np.abs(shift_by), tolerance=LAYER_TOLERANCE)
+    scale, inverse = (np.rint(np.exp(one) * _EXACT) / _EXACT for one in (logs, -logs))
+    return Affine(scale, inverse, shifts), near | near_shift
 
 
 def choose_positions(
@@ -118,12 +149,17 @@ def choose_positions(
 
 
 def _rounded(
-    values: np.ndarray, step: Any, positions: np.ndarray, size: np.ndarray, unit: float = 1.0
+    values: np.ndarray,
+    step: Any,
+    positions: np.ndarray,
+    size: np.ndarray,
+    unit: float = 1.0,
+    tolerance: float = TOLERANCE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values on a grid, and whether an edge is near; `size` is theirs in a unit, of which the tolerance is a part."""
-    moved = values / step + shift(positions) + 0.5
+    moved = values.astype(np.float64) / step + shift(positions) + 0.5
     distance = np.abs(moved - np.rint(moved)) * step
-    near = distance < TOLERANCE * (1.0 + size) / unit
+    near = distance < tolerance * (1.0 + size) / unit
     return (np.floor(moved) - shift(positions)) * step, near
 
 
