@@ -12,6 +12,7 @@ from jaxvae.errors import UserError
 SHARES = 256  # of a share that is kept as a whole number
 _SEED = 0x6A767A  # of the words with which a stack begins
 _HEAD = 3  # words of a stack's state, about, which are no part of what was not touched
+_NEAR_SDS = 8  # of what is pushed near a mean
 _RARE = 2.0**-16  # the least probability of a position
 
 
@@ -75,6 +76,19 @@ class Stack:
         """Pop cells of latents [n]: what `push_cells` pushed."""
         return self._popped(_gaussian_model(gaussians.most), gaussians.mean, gaussians.sd)
 
+    def push_near_cells(self, cells: np.ndarray, gaussians: Gaussians) -> None:
+        """Push cells of latents [n] that are at most eight standard deviations from the means of their Gaussians.
+
+        Cells that are left out need no probability: of all cells they would have a thousandth, in every push.
+        """
+        centre, model = _near(gaussians)
+        self._coder.encode_reverse((cells - centre).astype(np.int32), model, gaussians.mean - centre, gaussians.sd)
+
+    def pop_near_cells(self, gaussians: Gaussians) -> np.ndarray:
+        """Pop cells of latents [n]: what `push_near_cells` pushed."""
+        centre, model = _near(gaussians)
+        return self._popped(model, gaussians.mean - centre, gaussians.sd) + centre
+
     def draw_cells(self, gaussians: Gaussians) -> np.ndarray:
         """Pop cells of latents [n] that nobody pushed, as draws of Gaussians.
 
@@ -84,14 +98,14 @@ class Stack:
         centre, levels = _by_sd(gaussians)
         cells = np.empty_like(centre)
         for rows in levels:
-            cells[rows] = self._popped(*_near(gaussians, centre, rows))
+            cells[rows] = self._popped(*_of_rows(gaussians, centre, rows))
         return cells + centre
 
     def return_cells(self, cells: np.ndarray, gaussians: Gaussians) -> None:
         """Push what `draw_cells` popped."""
         centre, levels = _by_sd(gaussians)
         for rows in reversed(levels):
-            self._coder.encode_reverse((cells - centre)[rows].astype(np.int32), *_near(gaussians, centre, rows))
+            self._coder.encode_reverse((cells - centre)[rows].astype(np.int32), *_of_rows(gaussians, centre, rows))
 
     def push_positions(self, positions: np.ndarray, share: int) -> None:
         """Push positions of grids, of which about share / 256 are 0."""
@@ -136,6 +150,11 @@ def _random_words(num: int) -> np.ndarray:
     return (np.random.PCG64(_SEED).random_raw(num) >> np.uint64(32)).astype(np.uint32)[::-1].copy()
 
 
+def _near(gaussians: Gaussians) -> tuple[np.ndarray, Any]:
+    """The cells of the means, and a model of the distances from them."""
+    return np.rint(gaussians.mean).astype(np.int64), _gaussian_model(math.ceil(_NEAR_SDS * gaussians.sd.max()) + 2)
+
+
 @functools.cache
 def _bernoulli() -> Any:
     return _stream().model.Bernoulli(perfect=False)
@@ -148,7 +167,7 @@ def _by_sd(gaussians: Gaussians) -> tuple[np.ndarray, list[np.ndarray]]:
     return np.rint(gaussians.mean).astype(np.int64), np.split(order, starts[1:])
 
 
-def _near(gaussians: Gaussians, centre: np.ndarray, rows: np.ndarray) -> tuple[Any, ...]:
+def _of_rows(gaussians: Gaussians, centre: np.ndarray, rows: np.ndarray) -> tuple[Any, ...]:
     """The Gaussians of some rows of one standard deviation, by the distance from their centres."""
     sd = gaussians.sd[rows]
     return _gaussian_model(math.ceil(MOST_SDS * float(sd[0])) + 1), gaussians.mean[rows] - centre[rows], sd

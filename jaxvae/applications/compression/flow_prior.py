@@ -162,13 +162,13 @@ class _Layer(NamedTuple):
         """Pop the cells of e, and push those of y."""
         maps, _ = affine_maps(*self.numbers(), positions)
         drawn = stack.draw_cells(self._around_e(cells, maps)).reshape(cells.shape)
-        stack.push_cells(cells.ravel(), self._around_y(drawn, maps))
+        stack.push_near_cells(cells.ravel(), self._around_y(drawn, maps))
         return drawn
 
     def uncouple(self, stack: Stack, cells: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Pop the cells of y, and push those of e."""
         maps, _ = affine_maps(*self.numbers(), positions)
-        found = stack.pop_cells(self._around_y(cells, maps)).reshape(cells.shape)
+        found = stack.pop_near_cells(self._around_y(cells, maps)).reshape(cells.shape)
         stack.return_cells(cells.ravel(), self._around_e(found, maps))
         return found
 

@@ -14,8 +14,8 @@ import numpy as np
 from jaxvae.errors import UserError
 
 NUM_POSITIONS = 64
-TOLERANCE = 2.0**-17  # relative to 1 + |v|: how far apart floats of two programs may be
-LAYER_TOLERANCE = 2.0**-19  # the same of the two small layers of a coupling
+TOLERANCE = 2.0**-18  # relative to 1 + |v|: how far apart floats of two programs may be, four times what was seen
+LAYER_TOLERANCE = 2.0**-20  # the same of the two small layers of a coupling
 MOST_LATENT = 32.0  # on each side of 0
 MOST_SDS = 6  # that a draw of q is away from its mean
 _MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
