@@ -40,7 +40,7 @@ CAUTION = 0.85  # of that ratio, as images differ: what is missing is paid for
 IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid for
 TRIAL = 64  # images that the settings are found by
 MOST_BITS = 24  # of a cell of a latent
-SETTINGS = ("first", "flow_share", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
+SETTINGS = ("first", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
 CELL = 2.0**-7  # width of the cells of latents of N(0, 1)
 
 Latents = tuple[np.ndarray, ...]  # of every group, [B, D_l] float32
@@ -121,7 +121,7 @@ class BitsBack(NamedTuple):
         stack = Stack.random(self._most_words)
         begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
-        for share in ("latent_share", "flow_share", "pixel_share"):
+        for share in ("latent_share", "pixel_share"):
             of_kind = [moved for step, moved in zip(steps, positions, strict=True) if _share(step) == share]
             settings[share] = share_of(np.concatenate([*of_kind, np.zeros((0, 0), np.int64)], axis=None))
         grown = CAUTION * (stack.num_bits - begun) / max(1, begun - stack.lowest)
@@ -152,7 +152,8 @@ class BitsBack(NamedTuple):
                 continue
             if step.flow is not None:
                 cells = batch.cells(step.group, self._cell).reshape(batch.num, -1)
-                positions.append(self._flow(step.flow).push(stack, cells, batch.size, settings["latent_block"]))
+                self._flow(step.flow).push(stack, cells, batch.size)
+                positions.append(np.zeros((batch.num, 0), np.int64))
                 continue
             on_grid, moved = self._on_grid(step, batch, settings["latent_block"])
             positions.append(moved)
@@ -175,8 +176,8 @@ class BitsBack(NamedTuple):
                 batch = batch.with_values(values)
                 continue
             if step.flow is not None:
-                of_group = num, self.chain.sizes[step.group], batch.size, settings["latent_block"]
-                batch = batch.with_cells(step.group, self._flow(step.flow).pop(stack, *of_group, moved), self._cell)
+                cells = self._flow(step.flow).pop(stack, num, self.chain.sizes[step.group], batch.size)
+                batch = batch.with_cells(step.group, cells, self._cell)
                 continue
             on_grid = self._on_grid(step, batch, settings["latent_block"], moved)[0]
             if step.kind == "infer":
@@ -190,8 +191,6 @@ class BitsBack(NamedTuple):
         blocks, size = 0, self.chain.sizes[step.group]
         if step.kind == "pixels":
             blocks = -(-(int(self.pixels.pixels.max()) + 1) // settings["pixel_block"])
-        elif step.flow is not None:
-            blocks = self._flow(step.flow).num_positions(size, settings["latent_block"])
         elif step.gaussian is not None:
             blocks = -(-size // settings["latent_block"])
         return stack.pop_positions(num * blocks, settings[_share(step)]).reshape(num, blocks)
@@ -288,9 +287,7 @@ class _Batch(NamedTuple):
 
 
 def _share(step: ChainStep) -> str:
-    if step.kind == "pixels":
-        return "pixel_share"
-    return "latent_share" if step.flow is None else "flow_share"
+    return "pixel_share" if step.kind == "pixels" else "latent_share"
 
 
 @functools.partial(jax.jit, static_argnums=0)

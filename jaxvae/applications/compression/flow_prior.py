@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.entropy import Stack
-from jaxvae.applications.compression.grids import MOST_LATENT, Affine, Gaussians, affine_maps, choose_positions
+from jaxvae.applications.compression.grids import MOST_LATENT, Affine, Gaussians, affine_maps
 from jaxvae.capabilities import AffineLayers
 from jaxvae.types import ModelState, Params
 
@@ -44,47 +45,41 @@ class FlowPrior(NamedTuple):
     params: Params
     model_state: ModelState
 
-    def push(self, stack: Stack, cells: np.ndarray, size: int, block: int) -> np.ndarray:
+    def push(self, stack: Stack, cells: np.ndarray, size: int) -> None:
         """Push latents.
 
         Args:
           stack: to push to.
           cells: of the latents, [B, D].
           size: rows of the compiled program, at least B.
-          block: dimensions that have a position of the grid in common.
-
-        Returns:
-          Positions of the grids of all layers, [B, K].
         """
-        units = self._units(cells.shape[1])
-        positions = []
+        half, units = cells.shape[1] // 2, self._units(cells.shape[1])
         for layer in reversed(range(self.layers.num_layers)):
-            of_layer = _Layer(self, layer, units[layer], cells[:, : cells.shape[1] // 2], size)
-            numbers = of_layer.numbers()
-            blocks = np.arange(numbers[0].shape[1]) // block
-            near = lambda rows, moved, numbers=numbers: affine_maps(*(n[rows] for n in numbers), moved)[1]  # noqa: E731
-            chosen = choose_positions(near, len(cells), blocks)
-            positions.append(chosen)
-            moved = of_layer.couple(stack, cells[:, cells.shape[1] // 2 :], chosen[:, blocks])
-            cells = np.concatenate([of_layer.kept, moved], axis=1)[:, ::-1]
+            coupling = self._coupling(layer, units[layer], cells[:, :half], size)
+            cells = np.concatenate([cells[:, :half], coupling.undo(stack, cells[:, half:])], axis=1)[:, ::-1]
         stack.push_cells(cells.ravel(), units[0].base(len(cells)))
-        return np.concatenate(positions[::-1], axis=1)
 
-    def pop(self, stack: Stack, num: int, dim: int, size: int, block: int, positions: np.ndarray) -> np.ndarray:
-        """Pop what `push` pushed, [num, D], with its positions."""
-        units = self._units(dim)
+    def pop(self, stack: Stack, num: int, dim: int, size: int) -> np.ndarray:
+        """Pop what `push` pushed, [num, D]."""
+        half, units = dim // 2, self._units(dim)
         cells = stack.pop_cells(units[0].base(num)).reshape(num, dim)
-        blocks = np.arange(dim - dim // 2) // block
-        for layer, chosen in enumerate(np.split(positions, self.layers.num_layers, axis=1)):
+        for layer in range(self.layers.num_layers):
             cells = cells[:, ::-1]
-            of_layer = _Layer(self, layer, units[layer], cells[:, : dim // 2], size)
-            moved = of_layer.uncouple(stack, cells[:, dim // 2 :], chosen[:, blocks])
-            cells = np.concatenate([of_layer.kept, moved], axis=1)
+            coupling = self._coupling(layer, units[layer], cells[:, :half], size)
+            cells = np.concatenate([cells[:, :half], coupling.apply(stack, cells[:, half:])], axis=1)
         return cells
 
-    def num_positions(self, dim: int, block: int) -> int:
-        """Return K, the positions of latents of D dimensions."""
-        return self.layers.num_layers * -(-(dim - dim // 2) // block)
+    # ---------- private
+
+    def _coupling(self, layer: int, units: "_Units", kept: np.ndarray, size: int) -> "_Coupling":
+        """The coupling of a layer, given the cells of the dimensions that it keeps."""
+        given = np.zeros((size, kept.shape[1]))
+        given[: len(kept)] = units.kept.values(kept)
+        # In 64 bits the layers of any program agree so far that no number is on the other side of an edge.
+        with jax.enable_x64(True):
+            found = _conditioned(self.layers.conditioner, self.params, self.model_state, np.int32(layer), given)
+            log_scale, shift = (np.asarray(leaf)[: len(kept)] for leaf in found)
+        return _Coupling(units.moved, units.below, affine_maps(log_scale, shift))
 
     def _units(self, dim: int) -> list["_Units"]:
         """Widths and centres of the cells at every layer, of what its coupling is given and makes."""
@@ -141,50 +136,37 @@ class _Units(NamedTuple):
         return Gaussians(np.tile(-centre / width, num), np.tile(1.0 / width, num), MOST)
 
 
-class _Layer(NamedTuple):
-    """The coupling of a layer for some latents."""
+class _Coupling(NamedTuple):
+    """The maps of a layer's moved dimensions for some latents."""
 
-    prior: FlowPrior
-    layer: int
-    units: _Units
-    kept: np.ndarray  # cells, [B, D // 2]
-    size: int
+    moved: _Cells  # of y
+    below: _Cells  # of e
+    maps: Affine
 
-    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Logarithms of scales, and shifts, as the network gives them, [B, D - D // 2]."""
-        given = np.zeros((self.size, self.kept.shape[1]), np.float32)
-        given[: len(self.kept)] = self.units.kept.values(self.kept)
-        of_layer = self.prior.layers.conditioner
-        found = _conditioned(of_layer, self.prior.params, self.prior.model_state, np.int32(self.layer), given)
-        return tuple(np.asarray(leaf)[: len(self.kept)] for leaf in found)  # type: ignore[return-value]
-
-    def couple(self, stack: Stack, cells: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    def undo(self, stack: Stack, cells: np.ndarray) -> np.ndarray:
         """Pop the cells of e, and push those of y."""
-        maps, _ = affine_maps(*self.numbers(), positions)
-        drawn = stack.draw_cells(self._around_e(cells, maps)).reshape(cells.shape)
-        stack.push_near_cells(cells.ravel(), self._around_y(drawn, maps))
+        drawn = stack.draw_cells(self._around_e(cells)).reshape(cells.shape)
+        stack.push_near_cells(cells.ravel(), self._around_y(drawn))
         return drawn
 
-    def uncouple(self, stack: Stack, cells: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    def apply(self, stack: Stack, cells: np.ndarray) -> np.ndarray:
         """Pop the cells of y, and push those of e."""
-        maps, _ = affine_maps(*self.numbers(), positions)
-        found = stack.pop_near_cells(self._around_y(cells, maps)).reshape(cells.shape)
-        stack.return_cells(cells.ravel(), self._around_e(found, maps))
+        found = stack.pop_near_cells(self._around_y(cells)).reshape(cells.shape)
+        stack.return_cells(cells.ravel(), self._around_e(found))
         return found
 
-    def _around_e(self, cells: np.ndarray, maps: Affine) -> Gaussians:
-        y, below = self.units.moved.values(cells), self.units.below
-        mean = np.clip((y - maps.shift) * maps.inverse / below.width, -_MOST_MEAN, _MOST_MEAN)
-        return Gaussians(mean.ravel(), self._spread(maps).ravel(), MOST)
+    def _around_e(self, cells: np.ndarray) -> Gaussians:
+        mean = (self.moved.values(cells) - self.maps.shift) * self.maps.inverse / self.below.width
+        return Gaussians(np.clip(mean, -_MOST_MEAN, _MOST_MEAN).ravel(), self._spread().ravel(), MOST)
 
-    def _around_y(self, cells: np.ndarray, maps: Affine) -> Gaussians:
-        y, moved = self.units.below.values(cells) * maps.scale + maps.shift, self.units.moved
-        spread = self._spread(maps) * maps.scale * self.units.below.width / moved.width
-        return Gaussians(((y - moved.centre) / moved.width).ravel(), spread.ravel(), MOST)
+    def _around_y(self, cells: np.ndarray) -> Gaussians:
+        y, width = self.below.values(cells) * self.maps.scale + self.maps.shift, self.moved.width
+        spread = self._spread() * self.maps.scale * self.below.width / width
+        return Gaussians(((y - self.moved.centre) / width).ravel(), spread.ravel(), MOST)
 
-    def _spread(self, maps: Affine) -> np.ndarray:
+    def _spread(self) -> np.ndarray:
         """Standard deviation of the cells of e: a power of two that is `SPREAD` or more in those of y too."""
-        cells_of_y = self.units.below.width * maps.scale / self.units.moved.width
+        cells_of_y = self.below.width * self.maps.scale / self.moved.width
         return np.exp2(np.frexp(SPREAD * np.maximum(1.0, 1.0 / cells_of_y))[1].astype(np.float64))
 
 
@@ -193,7 +175,6 @@ def _joined(first: _Cells, second: _Cells) -> _Cells:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _conditioned(
-    conditioner: Callable[..., Any], params: Params, model_state: ModelState, layer: Any, given: Any
-) -> Any:
-    return conditioner(params, model_state, layer, given)
+def _conditioned(conditioner: Callable[..., Any], params: Params, model_state: ModelState, *given: Any) -> Any:
+    to_double = lambda leaf: jnp.asarray(leaf, jnp.float64)  # noqa: E731
+    return conditioner(jax.tree.map(to_double, params), jax.tree.map(to_double, model_state), *given)

@@ -15,7 +15,6 @@ from jaxvae.errors import UserError
 
 NUM_POSITIONS = 64
 TOLERANCE = 2.0**-18  # relative to 1 + |v|: how far apart floats of two programs may be, four times what was seen
-LAYER_TOLERANCE = 2.0**-20  # the same of the two small layers of a coupling
 MOST_LATENT = 32.0  # on each side of 0
 MOST_SDS = 6  # that a draw of q is away from its mean
 _MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
@@ -28,7 +27,7 @@ _PROBABILITY_STEPS = 2.0**28
 _EXACT = 2.0**20  # steps of what an exponential gives: its last digits are not the same everywhere
 
 
-_MAP_STEP = 2.0**-5  # of logarithms of scales, and of shifts
+_MAP_STEP = 2.0**-8  # of logarithms of scales, and of shifts
 
 
 class Gaussians(NamedTuple):
@@ -99,21 +98,16 @@ def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray, cell:
     return Gaussians(means.ravel(), sd.ravel(), int(MOST_LATENT / cell)), near | near_mean
 
 
-def affine_maps(log_scale: np.ndarray, shift_by: np.ndarray, positions: np.ndarray) -> tuple[Affine, np.ndarray]:
-    """Return maps of latents on grids of logarithms of scales and of shifts.
+def affine_maps(log_scale: np.ndarray, shift_by: np.ndarray) -> Affine:
+    """Return maps of latents on a grid of logarithms of scales and of shifts.
 
     Args:
-      log_scale: float32, any shape.
+      log_scale: float64, any shape: of 64 bits, so that its rounding is the same everywhere.
       shift_by: the same.
-      positions: of the grids, whole numbers that broadcast to it.
-
-    Returns:
-      The maps, and whether a number of each is near an edge.
     """
-    logs, near = _rounded(log_scale, _MAP_STEP, positions, np.abs(log_scale), tolerance=LAYER_TOLERANCE)
-    shifts, near_shift = _rounded(shift_by, _MAP_STEP, positions, np.abs(shift_by), tolerance=LAYER_TOLERANCE)
+    logs, shifts = (np.rint(one / _MAP_STEP) * _MAP_STEP for one in (log_scale, shift_by))
     scale, inverse = (np.rint(np.exp(one) * _EXACT) / _EXACT for one in (logs, -logs))
-    return Affine(scale, inverse, shifts), near | near_shift
+    return Affine(scale, inverse, shifts)
 
 
 def choose_positions(
@@ -154,12 +148,11 @@ def _rounded(
     positions: np.ndarray,
     size: np.ndarray,
     unit: float = 1.0,
-    tolerance: float = TOLERANCE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values on a grid, and whether an edge is near; `size` is theirs in a unit, of which the tolerance is a part."""
     moved = values.astype(np.float64) / step + shift(positions) + 0.5
     distance = np.abs(moved - np.rint(moved)) * step
-    near = distance < tolerance * (1.0 + size) / unit
+    near = distance < TOLERANCE * (1.0 + size) / unit
     return (np.floor(moved) - shift(positions)) * step, near
 
 
