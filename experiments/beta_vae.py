@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxvae import data, objectives, schedules, viz
 from jaxvae.likelihoods import bernoulli, gaussian
+from jaxvae.reports.rate_distortion import draw_rate_distortion
 from jaxvae.runs.config import VAEConfig, at_least, require
 from jaxvae.studies.cli import main
 from jaxvae.studies.experiment import Selection
@@ -101,10 +102,7 @@ def select(config: Config, splits: Splits) -> Selection:
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Draw rate against distortion where beta varies, and the ELBO where the number of training images does."""
-    if len({row.get("beta") for row in rows}) > 1:
-        rates, distortions = (np.array([row["metrics"][name] for row in rows]) for name in ("kl", "reconstruction"))
-        labels = [f"\N{GREEK SMALL LETTER BETA} = {row['beta']:g}" for row in rows]
-        viz.save_rate_distortion(folder / "figures" / "rate_distortion.png", rates, distortions, labels)
+    draw_rate_distortion(folder, rows)
     sizes = sorted({row["num_train"] for row in rows if row.get("num_train")})
     if len(sizes) > 1:
         elbos: dict[str, dict[int, list[float]]] = {}

@@ -174,6 +174,17 @@ class HasLatentChain(NamedTuple):
     kinds = "VAEs of discrete pixels with a Gaussian posterior and the prior N(0, I) or RealNVP"
 
 
+class HasRoundedLatents(NamedTuple):
+    """Has latents that were trained with the noise of rounding, and can be coded as whole numbers."""
+
+    mean: Callable[[Params, ModelState, Array], Array]  # prepared x -> what is rounded, [B, D]
+    # (params, model_state) -> the mixtures of logistics of every latent: logits, means, log-scales, [D, K] each
+    mixture: Callable[[Params, ModelState], tuple[Array, Array, Array]]
+
+    verb = "be coded by rounded latents"
+    kinds = "lossy VAEs"
+
+
 class ScoresExactly(NamedTuple):
     """Has an exact log p(x)."""
 

@@ -31,6 +31,7 @@ LIKELIHOODS = {
 PRIORS = {
     "standard_normal": priors.standard_normal,
     "mixture": lambda: priors.MixturePrior(DIM, 3),
+    "binned": lambda: priors.BinnedPrior(DIM, 3),
     "flow": lambda: priors.FlowPrior(flows.PlanarFlow(DIM, 2)),
     "full_mixture": lambda: priors.FullMixturePrior(DIM, 3),
     "refitted": lambda: priors.RefittedPrior(
@@ -49,6 +50,7 @@ POSTERIORS = {
     "flow": lambda: posteriors.FlowPosterior(
         posteriors.GaussianPosterior(DIM), flows.PlanarFlow(DIM, 2, amortized=True)
     ),
+    "uniform": lambda: posteriors.UniformPosterior(DIM),
     "bernoulli": lambda: posteriors.BernoulliPosterior(DIM),
     "straight_through": lambda: posteriors.StraightThroughPosterior(DIM),
     "relaxed_bernoulli": lambda: posteriors.RelaxedBernoulliPosterior(DIM, 0.5),

@@ -5,6 +5,7 @@ from jaxvae.posteriors.flow import FlowPosterior
 from jaxvae.posteriors.gaussian import GaussianPosterior
 from jaxvae.posteriors.matched import MatchedPosterior
 from jaxvae.posteriors.mixture import MixtureParams, MixturePosterior
+from jaxvae.posteriors.uniform import UniformPosterior
 
 __all__ = [
     "BernoulliPosterior",
@@ -15,4 +16,5 @@ __all__ = [
     "MixturePosterior",
     "RelaxedBernoulliPosterior",
     "StraightThroughPosterior",
+    "UniformPosterior",
 ]

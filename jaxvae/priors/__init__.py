@@ -10,6 +10,7 @@ from jaxvae.priors.bernoulli import (
     fair_bernoulli,
     relaxed_fair_bernoulli,
 )
+from jaxvae.priors.binned import BinnedPrior, LogisticMixture
 from jaxvae.priors.flow import FlowPrior
 from jaxvae.priors.full_mixture import FullMixturePrior
 from jaxvae.priors.mixture import MixturePrior
@@ -20,9 +21,11 @@ from jaxvae.priors.vamp import VampPrior
 __all__ = [
     "BernoulliMixturePrior",
     "BernoulliPrior",
+    "BinnedPrior",
     "FairBernoulli",
     "FlowPrior",
     "FullMixturePrior",
+    "LogisticMixture",
     "MixturePrior",
     "RefittedPrior",
     "RelaxedBernoulliMixturePrior",

@@ -14,6 +14,7 @@ from jaxvae.data import to_unit
 from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_pixels
 from jaxvae.models import VAE, LatentVariableModel, draw_images, parameters_of, with_output_bias
+from jaxvae.posteriors import UniformPosterior
 from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.latent_chains import latent_chain
@@ -128,6 +129,7 @@ class VAEParts:
             (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
             (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), _can_temper(self.vae)),
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
+            (capabilities.HasRoundedLatents(self.rounded, self.mixture), self._is_rounded),
             (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
         chain = latent_chain(self.vae, self.spec)
@@ -209,6 +211,18 @@ class VAEParts:
     def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
         """Return q(z | x): see `capabilities.Infers`."""
         return self._apply(params, x, method="encode")
+
+    def rounded(self, params: Params, model_state: ModelState, x: Array) -> Array:
+        """Return the means of latents that are rounded: see `capabilities.HasRoundedLatents`."""
+        return self._apply(params, x, method="encode")
+
+    def mixture(self, params: Params, model_state: ModelState) -> Any:
+        """Return the prior of latents that are rounded: see `capabilities.HasRoundedLatents`."""
+        return self._apply(params, method=lambda model: model.prior.mixture())
+
+    @property
+    def _is_rounded(self) -> bool:
+        return isinstance(self.vae, VAE) and isinstance(self.vae.posterior, UniformPosterior)
 
     @property
     def _can_score_pixels(self) -> bool:
