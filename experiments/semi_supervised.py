@@ -31,11 +31,12 @@ from jaxvae.nets import MLP, ConvEncoder, ImageDecoder, MLPEncoder
 from jaxvae.posteriors import GaussianPosterior
 from jaxvae.reports.semi_supervised import draw_errors, report_support_vectors
 from jaxvae.runs.config import ImageConfig, at_least, require
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.load import load, require_codes, require_images
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import experiment_module, header
 from jaxvae.runs.train import train_sweep
-from jaxvae.runs.trained import Trained, fingerprint
+from jaxvae.runs.trained import Trained
 from jaxvae.studies.cli import main
 from jaxvae.studies.study import row_of
 from jaxvae.systems.classifier import classifier_system, known_class_scores

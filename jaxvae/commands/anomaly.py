@@ -24,8 +24,9 @@ from jaxvae.errors import UserError
 from jaxvae.runs.detector import AnomalyDetector, Detected
 from jaxvae.runs.detector_file import check_detector_place
 from jaxvae.runs.files import write_json
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.load import load
-from jaxvae.runs.trained import Trained, fingerprint
+from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_anomalies, save_scores
 
 FOUND = 3  # the status of a command that is to fail on an anomaly

@@ -19,7 +19,8 @@ from jaxvae.data.digest import dataset_digest
 from jaxvae.data.parts import take
 from jaxvae.evaluation.protocols import Asked, Protocol
 from jaxvae.runs.files import writing
-from jaxvae.runs.trained import Trained, fingerprint, key_of
+from jaxvae.runs.fingerprint import fingerprint
+from jaxvae.runs.trained import Trained, key_of
 from jaxvae.types import Dataset, Splits, System
 
 FILE = "scores.npz"  # in the folder of a model

@@ -10,7 +10,8 @@ from jaxvae.applications.features import features_of
 from jaxvae.data import to_unit
 from jaxvae.evaluation import clustering_scores, knn_probe, linear_probe, mlp_probe
 from jaxvae.runs.files import read_json, write_json, writing
-from jaxvae.runs.trained import Trained, fingerprint
+from jaxvae.runs.fingerprint import fingerprint
+from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, DataSpec, Splits
 
 PROBES = {"linear": linear_probe, "knn": knn_probe, "mlp": mlp_probe}

@@ -24,8 +24,9 @@ from jaxvae.data.arrays import as_array, as_examples
 from jaxvae.data.classes import UNKNOWN
 from jaxvae.errors import UserError, whole_number
 from jaxvae.runs.detector_file import Saved, read_detector, write_detector
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.load import require_images
-from jaxvae.runs.trained import Trained, fingerprint, key_of
+from jaxvae.runs.trained import Trained, key_of
 from jaxvae.types import Dataset
 
 DETECTING = 0x616E6F6D  # folded into the key of a seed

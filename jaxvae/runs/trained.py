@@ -1,6 +1,5 @@
 """A trained system with methods on arrays of images."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -262,15 +261,6 @@ class Trained(TrainedModel):
         if labels is not None and not num_classes:
             raise UserError(f"{self.system.name} knows no classes: leave the labels out.")
         return None if labels is None else as_array(labels, "labels")
-
-
-def fingerprint(trained: Trained) -> str:
-    """Return a hash of the parameters and the state of a trained model: codes of another one mean other images."""
-    leaves = jax.tree_util.tree_leaves_with_path((trained.params, trained.model_state))
-    digest = hashlib.sha256()
-    for path, leaf in sorted((jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves):
-        digest.update(f"{path} {leaf.shape} {leaf.dtype}".encode() + leaf.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def key_of(seed: int, method: int) -> PRNGKey:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from jaxvae.applications.coding import read_codes, write_codes
 from jaxvae.reports.report import report
 from jaxvae.runs.files import read_json
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.folder import on_primary
 from jaxvae.runs.options import Options
 from jaxvae.runs.records import run_record
 from jaxvae.runs.train import Build, begin, of_part, train
-from jaxvae.runs.trained import Trained, fingerprint
+from jaxvae.runs.trained import Trained
 from jaxvae.systems.code_prior import code_spec
 from jaxvae.training import distributed
 from jaxvae.types import DataSpec, Splits, System

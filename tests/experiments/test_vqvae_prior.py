@@ -13,9 +13,9 @@ from experiments import vqvae
 from jaxvae.applications.coding import encode_as_codes
 from jaxvae.data import load_codes, split_grids
 from jaxvae.errors import UserError
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.load import load_start
 from jaxvae.runs.options import Options
-from jaxvae.runs.trained import fingerprint
 from jaxvae.training import evaluation_batch_size
 from jaxvae.types import DataSpec
 from tests.experiments.conftest import SPEC, module_and_config
