@@ -33,6 +33,7 @@ INSIDE_FUNCTIONS = {
     "onnxruntime",
     "orbax",
     "PIL",
+    "pillow_jxl",
     "scipy",
     "skimage",
     "sklearn",

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from jaxvae.applications.anomaly.combination import default_score
-from jaxvae.applications.anomaly.compression import CODEC
 from jaxvae.applications.anomaly.detector import ANOMALY, NORMAL, SCORE, UNDECIDED
 from jaxvae.applications.anomaly.floors import FLOORS
 from jaxvae.applications.anomaly.scores import SCORES
 from jaxvae.applications.anomaly.thresholds import false_alarm_band, smallest_calibration
+from jaxvae.applications.compression.formats import CODEC
 from jaxvae.commands.given import in_unit, load_model, said
 from jaxvae.commands.normal_images import Normal, normal_images
 from jaxvae.commands.output import check_place, writing

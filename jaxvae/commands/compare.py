@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.commands.output import check_place, writing
-from jaxvae.commands.verb_flags import CompareFlags
+from jaxvae.commands.run_flags import CompareFlags
 from jaxvae.errors import UserError
 from jaxvae.runs.files import read_records
 from jaxvae.runs.measures import MAIN, main_numbers

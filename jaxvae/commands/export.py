@@ -8,7 +8,7 @@ from jaxvae.commands.export_functions import require_packages, usage_of, write_f
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.pictures import columns_of
-from jaxvae.commands.verb_flags import ExportFlags
+from jaxvae.commands.run_flags import ExportFlags
 from jaxvae.errors import UserError
 from jaxvae.exchange.functions import NAMES
 from jaxvae.runs.files import FUNCTIONS

@@ -35,21 +35,24 @@ def load_model(flags: ModelFlags) -> Trained:
     return trained
 
 
-def load_images(flags: ImageFlags, trained: Trained, *, noisy: bool = False) -> Dataset:
+def load_images(flags: ImageFlags, trained: Trained, *, noisy: bool = False, spec: DataSpec | None = None) -> Dataset:
     """Load the images as the model takes them, and say what they are.
 
     Args:
       flags: which images.
       trained: the model.
       noisy: as of `jaxvae.data.load_for`.
+      spec: as which the images are taken, by default that of the model.
 
     Raises:
       UserError: as `jaxvae.data.load_for`.
     """
-    dataset = load_for(trained.spec, flags.data, part=flags.part, resize=flags.resize, noisy=noisy)
+    spec = trained.spec if spec is None else spec
+    dataset = load_for(spec, flags.data, part=flags.part, resize=flags.resize, noisy=noisy)
+    found = spec._replace(num_values=256) if noisy and dataset.x.dtype == np.float32 else spec
     resized = ", resized" if flags.resize else ""
     part = f"the {flags.part} part of " if flags.part else ""
-    print(f"{counted(len(dataset.x), 'image')} from {part}{flags.data}, {said(trained.spec)}{resized}.")
+    print(f"{counted(len(dataset.x), 'image')} from {part}{flags.data}, {said(found)}{resized}.")
     return dataset
 
 

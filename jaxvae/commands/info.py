@@ -1,4 +1,4 @@
-"""Tell what a model is, what it was trained on, its numbers, and what it can do."""
+"""Tell what a model is, its numbers and what it can do; or what a file of compressed images has."""
 
 import math
 import shlex
@@ -13,7 +13,9 @@ from jaxvae.commands import (
     anomaly,
     classify,
     complete,
+    compress,
     decode,
+    decompress,
     denoise,
     encode,
     explore,
@@ -23,12 +25,15 @@ from jaxvae.commands import (
     score,
     traverse,
 )
+from jaxvae.commands.compressed_info import is_compressed, print_compressed
 from jaxvae.commands.flags import ImageFlags, called
 from jaxvae.commands.given import load_model, said
-from jaxvae.commands.verb_flags import FLAGS, InfoFlags
+from jaxvae.commands.run_flags import InfoFlags
+from jaxvae.commands.verb_flags import FLAGS
 from jaxvae.data.for_model import check_takes_images
 from jaxvae.errors import UserError
 from jaxvae.reports.console import lines
+from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.state import RunState, state_of
 from jaxvae.runs.trained import Trained
 
@@ -43,6 +48,8 @@ VERBS: dict[ModuleType, str] = {
     denoise: f"{DATA} --out DIR",
     encode: f"{DATA} --out codes.csv",
     decode: "codes.csv --out DIR",
+    compress: f"{DATA} --out images.jvz",
+    decompress: "images.jvz --out DIR",
     score: f"{DATA} --out scores.csv",
     classify: f"{DATA} --out classes.csv",
     anomaly: f"--normal SOURCE {DATA} --out DIR",
@@ -51,7 +58,10 @@ VERBS: dict[ModuleType, str] = {
 
 
 def run(flags: InfoFlags) -> None:
-    """Print what there is to know of a model."""
+    """Print what there is to know of a model, or of a file of compressed images."""
+    if is_compressed(flags.run):
+        print_compressed(flags.run)
+        return
     trained = load_model(flags)
     place = trained.folder or flags.run
     state = state_of(place) if trained.folder else RunState("exported", trained.record, trained.summary)
@@ -99,7 +109,8 @@ def about(trained: Trained, state: RunState) -> Iterator[tuple[str, str]]:
         yield "begun from", record["init_from"]
     if state.summary.get("seconds") is not None:
         yield "training", f"{state.summary.get('steps', 0):,} steps in {state.summary['seconds']:,.0f} s"
-    yield "parameters", f"{sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(trained.params)):,}"
+    num_parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(trained.params))
+    yield "parameters", f"{num_parameters:,}, hash {fingerprint(trained)}"
     codes = find(trained.system, Codes)
     if images and (codes is not None or find(trained.system, Encodes) is not None):
         shapes = code_shapes(trained.system, trained.params, trained.model_state)

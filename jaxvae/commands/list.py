@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.commands.flags import called
-from jaxvae.commands.verb_flags import ListFlags
+from jaxvae.commands.run_flags import ListFlags
 from jaxvae.runs.measures import MAIN, main_numbers
 from jaxvae.runs.state import RunState, find_runs, state_of
 

@@ -15,7 +15,9 @@ from jaxvae.errors import UserError
 MARK = ".jaxvae.json"  # in a folder that was written here: the names of all files
 SHEET = "sheet.png"
 # Names that end so are no folders, whatever a verb can write.
-FILES = frozenset({".csv", ".gif", ".html", ".json", ".npy", ".npz", ".pdf", ".safetensors", ".txt", ".zip", *SUFFIXES})
+FILES = frozenset(
+    {".csv", ".gif", ".html", ".json", ".jvz", ".npy", ".npz", ".pdf", ".safetensors", ".txt", ".zip", *SUFFIXES}
+)
 
 
 def check_place(
@@ -87,11 +89,12 @@ def ending(place: Path) -> str:
     return place.suffix.lower()
 
 
-def image_names(names: Sequence[str]) -> list[str]:
+def image_names(names: Sequence[str], *, sheet: bool = True) -> list[str]:
     """Return names of PNG files for sources: a.png for a.jpg, a.jpg.png and a.png.png where there are both.
 
     Args:
       names: paths in a folder, or numbers.
+      sheet: whether the name of the contact sheet is taken.
 
     Raises:
       UserError: if one leads out of the folder.
@@ -101,9 +104,11 @@ def image_names(names: Sequence[str]) -> list[str]:
         if path.is_absolute() or ".." in path.parts or path.name == "" or "\0" in name or "\\" in name:
             raise UserError(f"The name {name!r} is no path in a folder: give each image one like a.png or cats/a.png.")
     plain = [f"{_without_ending(name)}.png" for name in names]
-    counts = Counter([SHEET, *(name.casefold() for name in plain)])
+    reserved = {SHEET} if sheet else set()
+    counts = Counter([*reserved, *(name.casefold() for name in plain)])
     chosen = [own if counts[own.casefold()] == 1 else f"{name}.png" for own, name in zip(plain, names, strict=True)]
-    taken, unlike = {SHEET}, []
+    taken: set[str] = set(reserved)
+    unlike = []
     for name in chosen:
         number, own = 1, name
         while own.casefold() in taken:

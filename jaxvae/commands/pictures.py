@@ -17,15 +17,21 @@ MOST_COLUMNS = 20  # of classes beside each other
 
 
 def write_pictures(
-    place: Path, images: np.ndarray, names: Sequence[str] | None, draw: Callable[[Path, int | None], None]
+    place: Path,
+    images: np.ndarray,
+    names: Sequence[str] | None,
+    draw: Callable[[Path, int | None], None],
+    *,
+    sheet: bool = True,
 ) -> str:
-    """Write images as NAME.npz, as one picture NAME.png, or into a folder with a contact sheet.
+    """Write images as NAME.npz, as one picture NAME.png, or into a folder, by default with a contact sheet.
 
     Args:
       place: as `check_place` gives it.
       images: [N, H, W, C] in [0, 1].
       names: of their sources; None of images that have none.
       draw: (path, number) draws a picture of so many of the first images, of all where that is None.
+      sheet: whether there is a contact sheet in a folder.
 
     Returns:
       Where they are, for a sentence.
@@ -33,7 +39,7 @@ def write_pictures(
     Raises:
       UserError: if a place cannot be written, or a name is none of a file.
     """
-    files = image_names(names if names is not None else numbered(len(images)))
+    files = image_names(names if names is not None else numbered(len(images)), sheet=sheet)
     with writing(place) as path:
         if ending(place) == ".npz":
             paths: dict[str, Any] = {} if names is None else {"paths": np.asarray(names)}
@@ -42,8 +48,9 @@ def write_pictures(
             draw(path, None)
         else:
             write_images(path, files, images)
-            draw(path / SHEET, MOST)
-    if ending(place) in (".npz", ".png"):
+            if sheet:
+                draw(path / SHEET, MOST)
+    if ending(place) in (".npz", ".png") or not sheet:
         return str(place)
     return f"{place}, with {SHEET}"
 

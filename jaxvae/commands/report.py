@@ -1,6 +1,6 @@
 """Write a run or a study on one page, `report.html`, from the files of its folder."""
 
-from jaxvae.commands.verb_flags import ReportFlags
+from jaxvae.commands.run_flags import ReportFlags
 from jaxvae.reports.report_page import write_report
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxvae import data
 from jaxvae.commands.flags import called
-from jaxvae.commands.verb_flags import TrainFlags
+from jaxvae.commands.run_flags import TrainFlags
 from jaxvae.errors import UserError
 from jaxvae.reports.report import report
 from jaxvae.runs.compiled import keep_compiled_programs

@@ -4,93 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxvae.choices import DENOISING_SAMPLES, Net, Noise, PixelLikelihood
+from jaxvae.choices import DENOISING_SAMPLES, Noise
 from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainFlags(SeedFlags):
-    """What is trained."""
-
-    data: str
-    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME or binarized_mnist:FILE"""
-    image_size: int | None = None
-    """side in pixels to resize images to; by default a folder's images larger than 64 become 28, others stay"""
-    model: Literal["vae", "vqvae", "autoregressive"] = "vae"
-    """vae generates and encodes as vectors; vqvae encodes as grids of codes; autoregressive generates and scores"""
-    steps: int = 3_000
-    """training steps"""
-    batch_size: int = 128
-    """images per step"""
-    patience: int = 0
-    """evaluations without improvement before early stopping; 0 disables it"""
-    latent_dim: int | None = None
-    """of a vae: numbers of a code, 16 by default"""
-    net: Net | None = None
-    """of a vae: architecture of encoder and decoder, conv by default"""
-    beta: float | None = None
-    """of a vae: weight of the KL, 1 by default"""
-    num_codes: int | None = None
-    """of a vqvae: codes in the codebook, 512 by default"""
-    likelihood: PixelLikelihood | None = None
-    """of a vae or vqvae: of pixels; by default by the kind of images"""
-    learning_rate: float | None = None
-    """initial learning rate of Adam; by default the model's own"""
-    nll_samples: int = 500
-    """importance samples per test image for the likelihood of a vae"""
-    init_from: Path | None = None
-    """a trained model of the same networks to start from, or the name of a shipped one"""
-    resume: bool = False
-    """continue the run in OUT from its latest checkpoint"""
-    out: Path
-    """new folder of the run"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListFlags:
-    """What is listed."""
-
-    folder: Path = positional("FOLDER", Path("runs"))
-    """folder of runs, looked through with all folders in it"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class InfoFlags(ModelFlags):
-    """Which model."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportFlags:
-    """Which run."""
-
-    run: Path = positional("RUN")
-    """folder of a finished run or study"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareFlags:
-    """What is compared."""
-
-    runs: tuple[Path, ...] = positional("RUN")
-    """folders of runs, two or more; a study stands for all its runs"""
-    out: Path | None = None
-    """NAME.png: the curves over each other"""
-    overwrite: bool = False
-    """replace the picture that is there"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportFlags(ModelFlags, OutFlags, SeedFlags):
-    """What is exported."""
-
-    out: Path
-    """a folder, which load and all verbs take in place of a run; NAME.safetensors for the model alone in one file"""
-    format: Literal["safetensors", "stablehlo", "onnx"] = "safetensors"
-    """safetensors for jaxvae; for programs without it, what the model can do as functions, stablehlo for JAX or onnx"""
-    licence: str = "not stated"
-    """of the model, as CC-BY-4.0, for the card"""
-    half: bool = False
-    """keep the weights as 16-bit floats, of three digits, for half the size; they load as 32-bit floats again"""
+from jaxvae.commands.run_flags import (
+    CompareFlags,
+    ExportFlags,
+    InfoFlags,
+    ListFlags,
+    ReportFlags,
+    TrainFlags,
+    VerifyFlags,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +133,29 @@ class DecodeFlags(ModelFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompressFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What is compressed."""
+
+    binarize: Literal["sample", "threshold"] | None = None
+    """code grey images as black and white ones, of a model of these: every pixel drawn by its grey, or white above one
+    half; it is these that come back"""
+    verify: bool = False
+    """decode the file and compare, before it is written"""
+    out: Path
+    """NAME.jvz"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecompressFlags(ModelFlags, OutFlags):
+    """What is decompressed."""
+
+    file: Path = positional("FILE")
+    """NAME.jvz, as compress writes it"""
+    out: Path
+    """a folder for a PNG file of every image; NAME.png for one picture of all; NAME.npz for arrays"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """What is scored."""
 
@@ -254,14 +201,6 @@ class AnomalyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """a folder: scores.csv, sheet.png with the strangest first, histogram.png, summary.json"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifyFlags(ModelFlags):
-    """Which model, and where its data are."""
-
-    data: str | None = None
-    """its data, where they are not any more what the training read: digits, folder:DIR, npz:FILE, ..."""
-
-
 FLAGS: dict[str, type[Any]] = {
     "train": TrainFlags,
     "list": ListFlags,
@@ -279,6 +218,8 @@ FLAGS: dict[str, type[Any]] = {
     "denoise": DenoiseFlags,
     "encode": EncodeFlags,
     "decode": DecodeFlags,
+    "compress": CompressFlags,
+    "decompress": DecompressFlags,
     "score": ScoreFlags,
     "classify": ClassifyFlags,
     "anomaly": AnomalyFlags,

@@ -4,7 +4,7 @@ from jaxvae import data
 from jaxvae.capabilities import find
 from jaxvae.commands.compare import print_table
 from jaxvae.commands.given import load_model
-from jaxvae.commands.verb_flags import VerifyFlags
+from jaxvae.commands.run_flags import VerifyFlags
 from jaxvae.errors import UserError
 from jaxvae.reports.verification import Checked, other_data, verify
 from jaxvae.runs.trained import Trained

@@ -24,6 +24,7 @@ from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, Scores, S
 from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.data.arrays import as_array, as_mask, as_noisy_examples
 from jaxvae.errors import MOST_SEED, UserError, whole_number
+from jaxvae.runs import compressor
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.types import Dataset, PRNGKey
 
@@ -252,6 +253,28 @@ class Trained(TrainedModel):
         """
         require(self.system, Classifies)
         return classification.classify(*self._model, self._examples(images), key_of(seed, CLASSIFYING))
+
+    def compress(self, images: Any) -> bytes:
+        """Return images in few bytes, the contents of a `.jvz` file: see `jaxvae.runs.compressed_file`.
+
+        Args:
+          images: see the class; a model of binarised images takes black and white ones.
+
+        Raises:
+          UserError: if this kind of system cannot, the images are others, or constriction is not installed.
+        """
+        return compressor.compress(self, images)
+
+    def decompress(self, data: bytes) -> np.ndarray:
+        """Return the images of what `compress` gave, [N, H, W, C] uint8; black and white ones as zeros and ones.
+
+        Args:
+          data: the contents of a `.jvz` file.
+
+        Raises:
+          UserError: if they are damaged, or of another model or version.
+        """
+        return compressor.decompress(self, data)
 
     def _scored(self, images: Any, labels: Any) -> Dataset:
         able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")

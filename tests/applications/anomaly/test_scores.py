@@ -9,10 +9,10 @@ import pytest
 
 from jaxvae import UserError
 from jaxvae.applications.anomaly import seen as views
-from jaxvae.applications.anomaly.compression import compressed_nats
 from jaxvae.applications.anomaly.floors import FLOORS
 from jaxvae.applications.anomaly.scores import SCORES
 from jaxvae.applications.anomaly.seen import Model, Seen
+from jaxvae.applications.compression.formats import compressed_nats
 from jaxvae.types import Dataset
 from tests.linear import SIGMA, STD, A, B, W, linear_images, linear_system
 
