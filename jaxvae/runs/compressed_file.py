@@ -10,7 +10,7 @@
   values            1 byte, the largest one of a pixel: 1 of binary images
   images            whole number, how many
   initial bits      whole number, those of the words that hold no image
-  settings          whole numbers, those of the coder in their order: the number plus one, or 0 of one that is not there
+  settings          whole numbers, those of the coder in their order, 0 of one that is not there
   names             only with bit 0: whole number of bytes, and the names, with zeros between, by deflate
   words             whole number of bytes, and words of 32 bits, the lowest byte first, without zeros at the end
   check sums        4 + 4 bytes, CRC-32 of the decoded values and of all that stands before the last one
@@ -109,7 +109,7 @@ def pack(compressed: Compressed) -> bytes:
             bytes([compressed.num_values - 1]),
             varint(compressed.num_images),
             varint(stream.initial_bits),
-            *(varint(stream.settings.get(name, -1) + 1) for name in coder.settings),
+            *(varint(stream.settings.get(name, 0)) for name in coder.settings),
             *([varint(len(names)), names] if names else []),
             varint(len(words)),
             words,
@@ -187,7 +187,7 @@ def _parsed(reader: ByteReader, name: str, is_sound: bool) -> Unpacked:
     model = reader.take(HASH_DIGITS // 2).hex()
     height, width, channels = (reader.number() for _ in range(3))
     num_values, num, initial_bits = reader.take(1)[0] + 1, reader.number(), reader.number()
-    settings = {setting: value - 1 for setting in CODERS[kind].settings if (value := reader.number())}
+    settings = {setting: value for setting in CODERS[kind].settings if (value := reader.number())}
     names = reader.take(reader.number()) if flags & HAS_NAMES else b""
     words = reader.take(reader.number())
     checksum = int.from_bytes(reader.take(4), "little")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.applications.compression.coder import ImageCoder, image_coder
+from jaxvae.applications.compression.coder import ImageCoder
+from jaxvae.applications.compression.coders import image_coder
 from jaxvae.data.arrays import as_examples
 from jaxvae.data.for_model import check_takes_images
 from jaxvae.errors import UserError
@@ -120,7 +121,7 @@ def written(
             shape=(height, width, channels),
             num_values=coder.num_values,
             num_images=len(values),
-            checksum=_checksum(back),
+            checksum=checksum(back),
             names=None if names is None else tuple(names),
             lossless=coder.lossless,
             binarized=binarized,
@@ -142,12 +143,17 @@ def read(trained: TrainedModel, compressed: Compressed, name: str = "The data") 
     coder = coder_of(trained)
     _check_same(trained, coded_spec(trained, coder), compressed, name)
     values = coder.decode(compressed.stream, compressed.num_images)
-    if _checksum(values) != compressed.checksum:
+    if checksum(values) != compressed.checksum:
         raise UserError(
             f"{name} does not decode to what was coded: this device, or its version of JAX, computes too differently; "
             "decode where it was written."
         )
     return values
+
+
+def checksum(values: np.ndarray) -> int:
+    """Return the CRC-32 of values of pixels, by which a file knows that its images came back."""
+    return zlib.crc32(np.ascontiguousarray(values, np.uint8).tobytes())
 
 
 # ---------- private
@@ -176,7 +182,3 @@ def _check_same(trained: TrainedModel, spec: DataSpec, compressed: Compressed, n
             f"{name} was written with another model, of hash {compressed.model}, not with {trained.system.name} of "
             f"hash {own}: give that model."
         )
-
-
-def _checksum(values: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(values, np.uint8).tobytes())

@@ -5,7 +5,7 @@ import numpy as np
 from jaxvae.applications.compression.coder import ImageCoder, Stream
 from jaxvae.errors import UserError
 
-INITIAL_BITS = 32  # of a word that holds no image
+INITIAL_BITS = 64  # of two words that hold no image
 
 
 def packed_coder(num_values):
@@ -21,13 +21,13 @@ def packed_coder(num_values):
             bits = np.unpackbits(values[..., None], axis=-1)[..., 8 - depth :]
             packed = np.packbits(bits.ravel())
             words = np.frombuffer(packed.tobytes() + bytes(-len(packed) % 4), "<u4")
-            return Stream(np.concatenate([np.uint32([7]), words]).astype(np.uint32), {}, INITIAL_BITS)
+            return Stream(np.concatenate([np.uint32([7, 8]), words]).astype(np.uint32), {}, INITIAL_BITS)
 
         def decode(stream, num):
             size = num * int(np.prod(shape)) * depth
-            if len(stream.words) != 1 + -(-size // 32) or stream.words[0] != 7:
+            if len(stream.words) != 2 + -(-size // 32) or stream.words[0] != 7:
                 raise UserError("The words are none of this model.")
-            bits = np.unpackbits(np.frombuffer(stream.words[1:].astype("<u4").tobytes(), np.uint8))[:size]
+            bits = np.unpackbits(np.frombuffer(stream.words[2:].astype("<u4").tobytes(), np.uint8))[:size]
             whole = np.zeros((num, *shape, 8), np.uint8)
             whole[..., 8 - depth :] = bits.reshape(num, *shape, depth)
             return np.packbits(whole, axis=-1)[..., 0]
