@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
+from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.applications.compression.formats import sizes
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.commands.given import load_images, load_model
@@ -18,7 +19,7 @@ from jaxvae.data.notices import counted
 from jaxvae.data.transforms import binarize
 from jaxvae.errors import UserError
 from jaxvae.runs.compressed_file import SUFFIX, unpack
-from jaxvae.runs.compressor import check_constriction, checksum, coded_spec, coder_of, values_of, written
+from jaxvae.runs.compressor import checksum, coded_spec, coder_of, values_of, written
 from jaxvae.runs.trained import Trained, key_of
 from jaxvae.training.evaluate import evaluation_keys, in_batches
 from jaxvae.types import Batch, Dataset

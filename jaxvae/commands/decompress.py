@@ -5,13 +5,14 @@ import time
 import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
+from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.commands.given import load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import DecompressFlags
 from jaxvae.data.notices import counted
 from jaxvae.runs.compressed_file import read_compressed, unpack
-from jaxvae.runs.compressor import check_constriction, coder_of, read
+from jaxvae.runs.compressor import coder_of, read
 from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_grid
 

@@ -1,6 +1,5 @@
 """Images of a trained model to the contents of a `.jvz` file, and back."""
 
-import importlib.util
 import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,6 +9,7 @@ import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.coders import image_coder
+from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.data.arrays import as_examples
 from jaxvae.data.for_model import check_takes_images
 from jaxvae.errors import UserError
@@ -51,12 +51,6 @@ def decompress(trained: TrainedModel, data: bytes) -> np.ndarray:
     if not isinstance(data, bytes | bytearray | memoryview):
         raise UserError(f"The data are of type {type(data).__name__}, expected the bytes that compress gives.")
     return read(trained, unpack(bytes(data)).compressed)
-
-
-def check_constriction() -> None:
-    """Raise a `UserError` unless the package is installed that all words are written and read with."""
-    if importlib.util.find_spec("constriction") is None:
-        raise UserError('Compression needs constriction, which is not installed: pip install "jaxvae[compression]".')
 
 
 def coder_of(trained: TrainedModel) -> ImageCoder:

@@ -50,12 +50,14 @@ def with_sum(contents):
     return bytes(contents) + zlib.crc32(bytes(contents)).to_bytes(4, "little")
 
 
-@pytest.fixture
-def settings(monkeypatch):
+@pytest.fixture(autouse=True)
+def coders(monkeypatch):
+    """One coder without settings, one with two."""
+    monkeypatch.setitem(CODERS, "bits back", CoderFormat(1, ()))
     monkeypatch.setitem(CODERS, "codes", CoderFormat(3, ("levels", "step")))
 
 
-def test_all_fields_come_back(settings):
+def test_all_fields_come_back():
     rng = np.random.default_rng(0)
     for _ in range(200):
         given = drawn(rng)
@@ -114,7 +116,7 @@ def refused(data):
     return text
 
 
-def test_what_is_no_file_is_one_sentence(settings):
+def test_what_is_no_file_is_one_sentence():
     data = pack(small())
     assert "is no .jvz file" in refused(b"")
     assert "is no .jvz file" in refused(b"JVZ")
