@@ -123,7 +123,7 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
     if share > MUCH:
         print(
             f"{found.compressed.stream.initial_bits:,} bits to begin with, {share:.0%} of the file, hold no image: "
-            "one image pays as much as thousands in one file."
+            "thousands in one file pay no more."
         )
 
 

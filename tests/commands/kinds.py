@@ -36,14 +36,15 @@ def flow():
 
 CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
 OF_VAES = ("sample", *CODED, "interpolate", "traverse", "complete", "score")
+COMPRESSED = ("compress", "decompress")
 EXPLORED = (*OF_VAES, "explore")
 EXACT = ("sample", "complete", "score", "anomaly")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
-    "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), EXPLORED),
+    "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), (*EXPLORED, *COMPRESSED)),
     "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
     "pixels": (lambda: of_experiment("pixel_vae"), tuple(verb for verb in OF_VAES if verb != "complete")),
-    "groups": (lambda: of_experiment("iwae", num_layers=2), OF_VAES),
+    "groups": (lambda: of_experiment("iwae", num_layers=2), (*OF_VAES, *COMPRESSED)),
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "autoencoder": (lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3), (*CODED, "interpolate")),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jaxvae.__main__ import VERBS
+from jaxvae.__main__ import VERBS, main
 from tests.commands.kinds import SPEC
 
 pytestmark = pytest.mark.slow
@@ -46,6 +46,8 @@ COMMANDS = {
     "denoise": ("vae", [*DATA, "--out", "out"], "out/sheet.png"),
     "encode": ("vae", [*DATA, "--out", "codes.csv"], "codes.csv"),
     "decode": ("vae", ["codes.csv", "--out", "out"], "out/0.png"),
+    "compress": ("vae", [*DATA, "--binarize", "sample", "--out", "images.jvz"], "images.jvz"),
+    "decompress": ("vae", ["images.jvz", "--out", "out"], "out/left/0.png.png"),
     "score": ("vae", [*DATA, "--num-samples", "2", "--out", "scores.csv"], "scores.csv"),
     "explore": ("vae", [*DATA, "--out", "explorer.html"], "explorer.html"),
     "anomaly": ("vae", ["--normal", "folder:photos", *DATA, "--out", "out"], "out/summary.json"),
@@ -55,9 +57,10 @@ COMMANDS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_a_command(verb, run, model, photos, tmp_path):
-    del photos  # in the folder
     kind, flags, written = COMMANDS[verb]
     (tmp_path / "codes.csv").write_text("z0,z1,z2\n0,1,2\n") if verb == "decode" else None
+    if verb == "decompress":
+        main(["compress", model(kind), "--data", photos, "--binarize", "sample", "--out", f"{tmp_path}/images.jvz"])
     found = run(verb, *([model(kind)] if kind else []), *flags)
     if written == "of runs":  # of which this is none
         assert found.returncode == 1

@@ -10,6 +10,7 @@ import jaxvae as jv
 from jaxvae.__main__ import VERBS, main
 from jaxvae.data.npz import read_npz
 from tests.commands.kinds import KINDS, SPEC
+from tests.runs.packed import small
 
 pytestmark = pytest.mark.slow
 REFUSALS = "expected one of|say their range|not of images|expected independent pixels"
@@ -29,6 +30,8 @@ def words(verb, place, photos, tmp_path, out):
         "complete": [*data, "--mask", f"{tmp_path}/hole.png", "--num", "2"],
         "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
         "decode": [str(tmp_path / "codes.npz")],
+        "compress": ["--data", f"npz:{tmp_path}/masks.npz"],
+        "decompress": [f"{tmp_path}/images.jvz"],
         "score": [*data, "--num-samples", "3"],
         "anomaly": ["--normal", photos, *data, "--num-samples", "3"],
     }
@@ -42,6 +45,8 @@ def endings(verb, kind):
         return [".csv"]
     if verb == "anomaly":
         return [""]
+    if verb == "compress":
+        return [".jvz"]
     if verb == "encode":
         return [".csv", ".npz", *([] if kind in ("groups", "levels") else [".npy"])]
     return [".npz"] if kind == "flow" else ["", ".png", ".npz"]
@@ -53,6 +58,11 @@ def test_every_verb_on_every_kind(kind, verb, model, photos, tmp_path, capsys):
     place, able = model(kind), KINDS[kind][1]
     if verb == "decode" and verb in able:
         main(["encode", place, "--data", photos, "--out", str(tmp_path / "codes.npz")])
+    np.savez(tmp_path / "masks.npz", images=np.random.default_rng(0).integers(0, 2, (6, 8, 8)))
+    if verb == "decompress":
+        (tmp_path / "images.jvz").write_bytes(small())
+        if verb in able:
+            main([*words("compress", place, photos, tmp_path, tmp_path / "images.jvz"), "--overwrite"])
     for ending in endings(verb, kind):
         out = tmp_path / f"out{ending}"
         command = words(verb, place, photos, tmp_path, out)

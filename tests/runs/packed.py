@@ -4,7 +4,9 @@ import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder, Stream
 from jaxvae.errors import UserError
+from jaxvae.runs.compressed_file import Compressed, pack
 
+MODEL = "0123456789abcdef"  # hash of a model
 INITIAL_BITS = 64  # of two words that hold no image
 
 
@@ -35,3 +37,10 @@ def packed_coder(num_values):
         return ImageCoder("bits back", values_of, encode, decode, lambda values: np.full(len(values), 10.0))
 
     return image_coder
+
+
+def small(**changes):
+    """The contents of a file of one image of no model."""
+    stream = Stream(np.arange(1, 6, dtype=np.uint32), {}, 40)
+    fields = {"coder": "bits back", "stream": stream, "model": MODEL, "shape": (28, 28, 1), "num_values": 2}
+    return pack(Compressed(**fields | {"num_images": 1, "checksum": 77} | changes))

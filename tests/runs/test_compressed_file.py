@@ -11,8 +11,8 @@ from jaxvae.runs import compressed_file
 from jaxvae.runs.byte_reader import ByteReader, CutShort, varint
 from jaxvae.runs.compressed_file import CODERS, CoderFormat, Compressed, pack, read_compressed, unpack
 from jaxvae.runs.version_numbers import leading_number, leading_text, version_number, version_text
+from tests.runs.packed import MODEL, small
 
-MODEL = "0123456789abcdef"
 SHAPES = ((1, 1, 1), (28, 28, 1), (130, 64, 3), (8, 9, 3))
 
 
@@ -37,12 +37,6 @@ def drawn(rng, **changes):
         "binarized": str(rng.choice(["", "sample", "threshold"])),
     }
     return Compressed(**fields | changes)
-
-
-def small(**changes):
-    stream = Stream(np.arange(1, 6, dtype=np.uint32), {}, 40)
-    fields = {"coder": "bits back", "stream": stream, "model": MODEL, "shape": (28, 28, 1), "num_values": 2}
-    return Compressed(**fields | {"num_images": 1, "checksum": 77} | changes)
 
 
 def with_sum(contents):
@@ -73,7 +67,7 @@ def test_all_fields_come_back():
 
 
 def test_the_layout_is_what_the_page_says():
-    data = pack(small(stream=Stream(np.uint32([0x04030201, 0x00000605]), {}, 300), num_images=200))
+    data = small(stream=Stream(np.uint32([0x04030201, 0x00000605]), {}, 300), num_images=200)
     assert data[:4] == b"JVZ\x01"
     assert data[4:5] == bytes([16 * 0 + 1])
     assert data[5] == 2 * 5
@@ -86,25 +80,25 @@ def test_the_layout_is_what_the_page_says():
 
 
 def test_one_image_takes_about_thirty_bytes_beside_its_words():
-    data = pack(small())
+    data = small()
     assert len(data) - unpack(data).words_bytes <= 30
     assert unpack(data).words_bytes == 17  # zeros of the last word are left out
 
 
 def test_words_of_zeros_are_kept():
     for words in ([], [0], [5, 0], [0, 0, 0], [2**24], [1 << 8]):
-        found = unpack(pack(small(stream=Stream(np.uint32(words), {}, 0)))).compressed
+        found = unpack(small(stream=Stream(np.uint32(words), {}, 0))).compressed
         assert found.stream.words.tolist() == words
 
 
 def test_names_come_back_with_their_folders():
     names = ("cats/ä b.png", "dogs/1.png", "x")
-    data = pack(small(num_images=3, names=names))
+    data = small(num_images=3, names=names)
     found = unpack(data)
     assert found.compressed.names == names
-    assert len(data) == len(pack(small(num_images=3))) + found.names_bytes + 1
+    assert len(data) == len(small(num_images=3)) + found.names_bytes + 1
     many = tuple(f"train/cats/{i:05}.png" for i in range(5000))
-    assert unpack(pack(small(num_images=5000, names=many))).names_bytes < 5 * 5000
+    assert unpack(small(num_images=5000, names=many)).names_bytes < 5 * 5000
 
 
 def refused(data):
@@ -117,7 +111,7 @@ def refused(data):
 
 
 def test_what_is_no_file_is_one_sentence():
-    data = pack(small())
+    data = small()
     assert "is no .jvz file" in refused(b"")
     assert "is no .jvz file" in refused(b"JVZ")
     assert "is no .jvz file" in refused(b"PK\x03\x04" + data)
@@ -134,7 +128,7 @@ def test_what_is_no_file_is_one_sentence():
 
 
 def test_counts_that_cannot_be_ask_for_no_memory():
-    data = pack(small(num_images=1))
+    data = small(num_images=1)
     start = data.index(bytes.fromhex("01234567")) + 4
     for shape in (varint(2**40) + varint(2**40) + b"\x01", varint(2**62) + b"\x01\x01"):
         text = refused(with_sum(data[:start] + shape + data[start + 3 : -4]))
@@ -153,12 +147,12 @@ def test_counts_that_cannot_be_ask_for_no_memory():
 def test_names_that_unpack_to_too_much_are_refused():
     packer = zlib.compressobj(9, wbits=-15)
     names = packer.compress(b"a" * 10**8) + packer.flush()
-    data = pack(small(names=("a",)))
+    data = small(names=("a",))
     found = unpack(data)
     start = data.index(varint(found.names_bytes), 20)
     bomb = with_sum(data[:start] + varint(len(names)) + names + data[start + 1 + found.names_bytes : -4])
     assert "is damaged" in refused(bomb)
-    assert "is damaged" in refused(pack(small(num_images=2, names=("a",))))
+    assert "is damaged" in refused(small(num_images=2, names=("a",)))
 
 
 def test_three_hundred_damaged_files_are_one_sentence_each():
@@ -188,8 +182,8 @@ def test_three_hundred_damaged_files_are_one_sentence_each():
 
 def test_files_are_read_whole_and_foreign_ones_are_not(tmp_path):
     place = tmp_path / "a.jvz"
-    place.write_bytes(pack(small()))
-    assert read_compressed(place) == pack(small())
+    place.write_bytes(small())
+    assert read_compressed(place) == small()
     for other, message in ((tmp_path / "no.jvz", "does not exist or is not a file"), (tmp_path, "is not a file")):
         with pytest.raises(UserError, match=message):
             read_compressed(other)

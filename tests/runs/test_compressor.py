@@ -10,6 +10,7 @@ import pytest
 
 import jaxvae as jv
 from jaxvae.applications.compression.coder import ImageCoder
+from jaxvae.applications.compression.coders import image_coder
 from jaxvae.runs import compressed_file, compressor
 from jaxvae.runs.compressed_file import pack, unpack
 from jaxvae.runs.fingerprint import fingerprint
@@ -141,3 +142,31 @@ def test_three_hundred_damaged_files_are_one_sentence_each():
         with pytest.raises(jv.UserError) as error:
             MODEL[256].decompress(bytes(bad))
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_words_of_bits_back_that_are_damaged_are_one_sentence(monkeypatch):
+    """Their check sums belong to them, so that the coder itself meets them."""
+    monkeypatch.setattr(compressor, "image_coder", image_coder)
+    model, rng = MODEL[2], np.random.default_rng(3)
+    images = rng.integers(0, 2, (40, 8, 8), np.uint8)
+    data = model.compress(images)
+    np.testing.assert_array_equal(model.decompress(data)[..., 0], images)
+    found = unpack(data).compressed
+    for number in range(60):
+        words, settings, num = found.stream.words.copy(), dict(found.stream.settings), 40
+        if number % 3 == 0:
+            words[rng.integers(len(words))] ^= np.uint32(1) << np.uint32(rng.integers(32))
+        elif number % 3 == 1:
+            words = words[: rng.integers(len(words))]
+        else:
+            name = str(rng.choice(list(settings)))
+            settings[name] = int(rng.choice([settings[name] + 1, 1, 255, 2**20]))
+            num = 40 if settings != found.stream.settings else 41
+        stream = found.stream._replace(words=words, settings=settings, initial_bits=0)
+        try:
+            back = model.decompress(pack(found._replace(stream=stream, num_images=num)))
+        except jv.UserError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            np.testing.assert_array_equal(back[..., 0], images)  # a setting that changes nothing

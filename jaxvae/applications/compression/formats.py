@@ -40,14 +40,15 @@ def sizes(values: np.ndarray, num_values: int) -> list[Size]:
       values: [N, H, W, C] uint8, 0 to num_values - 1.
       num_values: that a pixel takes.
     """
-    num = len(values)
+    num, white = len(values), num_values - 1
+    is_binary = not ((values != 0) & (values != white)).any()
     most = max(1, MOST_PIXELS // math.prod(values.shape[1:]))
     rows = np.arange(num) if num <= most else np.linspace(0, num - 1, most).astype(np.int64)
     found = []
-    for name, write in _writers(num_values).items():
+    for name, write in _writers(white, is_binary).items():
         written = sum(write(values[row]) for row in progress(rows, name))
         found.append(Size(name, round(written * num / len(rows)), len(rows)))
-    packed = np.packbits(values.reshape(num, -1), axis=None) if num_values == 2 else values
+    packed = np.packbits(values.reshape(-1)) if is_binary else values
     together = lzma.compress(packed.tobytes(), format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
     return [*found, Size("lzma of all together", len(together), num)]
 
@@ -72,7 +73,7 @@ def compressed_nats(images: Any) -> np.ndarray:
 # ---------- private
 
 
-def _writers(num_values: int) -> dict[str, Callable[[np.ndarray], int]]:
+def _writers(white: int, is_binary: bool) -> dict[str, Callable[[np.ndarray], int]]:
     """For every format that Pillow can write, what gives the bytes of one image; none without Pillow."""
     try:
         from PIL import Image
@@ -85,10 +86,10 @@ def _writers(num_values: int) -> dict[str, Callable[[np.ndarray], int]]:
     def writer(kind: str, options: dict[str, Any]) -> Callable[[np.ndarray], int]:
         def write(image: np.ndarray) -> int:
             x = image[..., 0] if image.shape[-1] == 1 else image
-            if num_values == 2 and kind == "PNG" and x.ndim == 2:
+            if is_binary and kind == "PNG" and x.ndim == 2:
                 picture = Image.fromarray(x.astype(bool))
             else:
-                picture = Image.fromarray(x * np.uint8(255 // (num_values - 1)))
+                picture = Image.fromarray(x * np.uint8(255 // white))
             contents = io.BytesIO()
             picture.save(contents, kind, **options)
             return contents.tell()

@@ -38,6 +38,7 @@ def test_binary_images_are_one_bit_a_pixel():
     assert found["PNG"].num_bytes < 40 * (100 + 16 * 2 + 16)  # of eight bits a pixel it would be 256 and more
     colours = by_name(RNG.integers(0, 2, (2, 6, 5, 3), np.uint8), 2)
     assert set(colours) == set(found)
+    assert by_name(values * 255, 256) == found  # as a model of 256 values has them
 
 
 def test_a_part_stands_for_many(monkeypatch):
