@@ -41,6 +41,7 @@ IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid f
 TRIAL = 64  # images that the settings are found by
 MOST_BITS = 24  # of a cell of a latent
 SETTINGS = ("first", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
+KEPT = ("latent_share", "pixel_share")  # of these: in 256ths
 CELL = 2.0**-7  # width of the cells of latents of N(0, 1)
 
 Latents = tuple[np.ndarray, ...]  # of every group, [B, D_l] float32
@@ -86,7 +87,8 @@ class BitsBack(NamedTuple):
         Raises:
           UserError: if the words are not of this model and so many images.
         """
-        if set(stream.settings) != set(SETTINGS) or min(stream.settings.values()) < 1:
+        settings = stream.settings
+        if set(settings) != set(SETTINGS) or min(settings.values()) < 1 or any(settings[one] >= SHARES for one in KEPT):
             raise UserError("The settings of the words are none of bits back: they are damaged.")
         stack, found = Stack(stream.words), []
         sizes = list(batch_sizes(num, stream.settings, self.batch))
@@ -121,7 +123,7 @@ class BitsBack(NamedTuple):
         stack = Stack.random(self._most_words)
         begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
-        for share in ("latent_share", "pixel_share"):
+        for share in KEPT:
             of_kind = [moved for step, moved in zip(steps, positions, strict=True) if _share(step) == share]
             settings[share] = share_of(np.concatenate([*of_kind, np.zeros((0, 0), np.int64)], axis=None))
         grown = CAUTION * (stack.num_bits - begun) / max(1, begun - stack.lowest)

@@ -105,7 +105,10 @@ class Stack:
         """Push what `draw_cells` popped."""
         centre, levels = _by_sd(gaussians)
         for rows in reversed(levels):
-            self._coder.encode_reverse((cells - centre)[rows].astype(np.int32), *_of_rows(gaussians, centre, rows))
+            try:
+                self._coder.encode_reverse((cells - centre)[rows].astype(np.int32), *_of_rows(gaussians, centre, rows))
+            except KeyError as error:
+                raise UserError("The words have latents of no image under this model: they are damaged.") from error
 
     def push_positions(self, positions: np.ndarray, share: int) -> None:
         """Push positions of grids, of which about share / 256 are 0."""
