@@ -49,7 +49,8 @@ class BinnedPrior(nn.Module):
     def log_prob(self, z: Array) -> Array:
         """Return log p(z), z [..., D] -> [...], nats."""
         check_shape("z of BinnedPrior", z, (*z.shape[:-1], self.latent_dim))
-        return jnp.sum(log_mass(self.mixture(), z, 1.0), axis=-1)
+        mixture = self.mixture()
+        return jnp.vectorize(lambda z: jnp.sum(log_mass(mixture, z, 1.0)), signature="(d)->()")(z)
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...]) -> Array:
         """Draw latents of a shape [..., D]."""
@@ -69,15 +70,15 @@ class BinnedPrior(nn.Module):
 
 
 def log_mass(mixture: LogisticMixture, z: Array, width: float) -> Array:
-    """Return the logarithm of the mass of bins around latents.
+    """Return the logarithm of the mass of bins around one latent.
 
     Args:
       mixture: of every dimension, leaves [D, K].
-      z: middles of the bins, [..., D].
+      z: middles of the bins, [D].
       width: of the bins.
 
     Returns:
-      [..., D], nats; exact in both tails.
+      [D], nats; exact in both tails.
     """
     inverse, half = jnp.exp(-mixture.log_scale), 0.5 * width
     centred = z[..., None] - mixture.mean
