@@ -4,10 +4,10 @@ Letters in the shapes: B images, N latents or draws, D latent dimensions, K clas
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from jaxvae.errors import UserError
-from jaxvae.types import Array, ELBOTerms, GaussianParams, Likelihood, ModelState, Params, PRNGKey, Samples, System
+from jaxvae.types import Array, ELBOTerms, GaussianParams, ModelState, Params, PRNGKey, Samples, System
 
 
 class Generates(NamedTuple):
@@ -134,55 +134,6 @@ class HasJoint(NamedTuple):
 
     verb = "give log p(x, z)"
     kinds = "VAEs with one group of latents"
-
-
-class AffineLayers(NamedTuple):
-    """A flow from N(0, I) in layers that scale and move: all dimensions by constants, then some given the others.
-
-    y = reverse(exp(s) e + t),  y_b = exp(s'(y_a)) y_b + t'(y_a),  y_a the first D // 2 dimensions
-    """
-
-    num_layers: int  # K
-    constants: Callable[[Params, ModelState], tuple[Array, Array]]  # s and t of every layer, [K, D]
-    # (params, model_state, layer [], y_a [B, D // 2]) -> s' and t', [B, D - D // 2]
-    conditioner: Callable[[Params, ModelState, Array, Array], tuple[Array, Array]]
-
-
-class ChainStep(NamedTuple):
-    """A step of coding an image with its latents: its pixels given these, or one group of latents."""
-
-    kind: Literal["infer", "pixels", "generate"]
-    group: int = 0
-    # (params, model_state, prepared x, latents of all groups [B, D_l], of which those that come first are read) -> q or
-    # p of the group, [B, D_l]; None of N(0, I)
-    gaussian: Callable[[Params, ModelState, Array, tuple[Array, ...]], GaussianParams] | None = None
-    flow: AffineLayers | None = None  # from N(0, I) to the group
-
-
-class HasLatentChain(NamedTuple):
-    """Has groups of latents that are Gaussian one after another, of which images of discrete pixels are made."""
-
-    sizes: tuple[int, ...]  # D_l of every group
-    steps: tuple[ChainStep, ...]  # in the order in which bits back codes
-    likelihood: Likelihood  # of an image
-    decode: Callable[[Params, ModelState, tuple[Array, ...]], Any]  # latents -> its parameters
-    # (params, model_state, keys [B], prepared x) -> terms of the bound that is coded to: of a prior that was refitted,
-    # which is a mixture, the one before
-    terms: Callable[[Params, ModelState, PRNGKey, Array], ELBOTerms]
-
-    verb = "be coded by bits back"
-    kinds = "VAEs of discrete pixels with a Gaussian posterior and the prior N(0, I) or RealNVP"
-
-
-class HasRoundedLatents(NamedTuple):
-    """Has latents that were trained with the noise of rounding, and can be coded as whole numbers."""
-
-    mean: Callable[[Params, ModelState, Array], Array]  # prepared x -> what is rounded, [B, D]
-    # (params, model_state) -> the mixtures of logistics of every latent: logits, means, log-scales, [D, K] each
-    mixture: Callable[[Params, ModelState], tuple[Array, Array, Array]]
-
-    verb = "be coded by rounded latents"
-    kinds = "lossy VAEs"
 
 
 class ScoresExactly(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.types import Array
+from jaxvae.types import Array, Likelihood
 
 _DARKEST = 1e-3  # a pixel that is always 0 in the data still gets finite parameters
 
@@ -35,6 +35,18 @@ def inner_fraction(mean: Array, num_values: int) -> Array:
 def of_channel(log_pmf: Callable[[Any], Array]) -> Callable[[Any, Array, int], Array]:
     """Return the `channel_log_pmf` of channels that are independent, from their `log_pmf`."""
     return lambda params, values, channel: log_pmf(params)[..., channel, :]
+
+
+def count_values(likelihood: Likelihood, shape: tuple[int, ...]) -> int:
+    """Return V, how many values a pixel of an image of a shape takes.
+
+    Args:
+      likelihood: one that has a `channel_log_pmf`.
+      shape: (H, W, C).
+    """
+    of_channel: Any = likelihood.channel_log_pmf
+    of_x, values = likelihood.param_shapes(shape), jax.ShapeDtypeStruct(shape, jnp.int32)
+    return jax.eval_shape(lambda of_x, values: of_channel(of_x, values, 0), of_x, values).shape[-1]
 
 
 def check_count(likelihood: str, name: str, count: int, least: int) -> None:

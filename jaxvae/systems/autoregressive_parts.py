@@ -19,6 +19,7 @@ from jaxvae.likelihoods.scoring import perfect_pixels, score_images, score_pixel
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.autoregressive_completion import complete_images
+from jaxvae.systems.pixel_tokens import tokens_of_images
 from jaxvae.systems.tokens import Tokens, classes_in_turn
 from jaxvae.types import (
     Array,
@@ -92,7 +93,9 @@ class AutoregressiveParts:
             (capabilities.GeneratesClasses(self.spec.num_classes, self.sample_classes), self._conditional),
             (capabilities.GeneratesTempered(self.sample_tempered), self.likelihood.tempered is not None),
         )
-        return (*common, *(capability for capability, holds in able if holds))
+        coded = tokens_of_images(self.spec, self.decoder, self.likelihood, self.tokens, self._num_classes)
+        found = (capability for capability, holds in able if holds)
+        return (*common, *found, *([] if coded is None else [coded]))
 
     def log_prob(self, params: Params, model_state: ModelState, x: Array, labels: Array | None) -> Array:
         """Return log p(x), or log p(x | class): see `capabilities.ScoresExactly`."""

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxvae.capabilities import AffineLayers, ChainStep, HasLatentChain
+from jaxvae.codable import AffineLayers, ChainStep, HasLatentChain, PixelsGiven, TokenSteps
 from jaxvae.flows.coupling import CouplingFlow, actnorms, coupling
-from jaxvae.likelihoods.scoring import has_independent_pixels
 from jaxvae.models import VAE, HierarchicalVAE, LatentVariableModel, TopDownVAE
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.priors import FlowPrior, RefittedPrior, StandardNormal
+from jaxvae.systems.token_steps import pixels_given, token_steps
 from jaxvae.types import Array, DataSpec, ELBOTerms, GaussianParams, ModelState, Params, PRNGKey
 
 
@@ -25,11 +25,9 @@ def latent_chain(vae: LatentVariableModel, spec: DataSpec) -> HasLatentChain | N
       vae: the model.
       spec: of its images.
     """
-    of_x = vae.likelihood
-    if of_x.channel_log_pmf is None or isinstance(vae.decoder, AutoregressiveDecoder):
-        return None
     coded = _coded(vae)
-    if coded is None or not has_independent_pixels(of_x, spec.shape):
+    pixels = None if coded is None else coded.pixels(spec)
+    if coded is None or pixels is None:
         return None
     model, top = coded.vae, ChainStep("generate", 0, flow=coded.flow)
     if isinstance(model, VAE) and model.has_gaussian_posterior:
@@ -42,7 +40,7 @@ def latent_chain(vae: LatentVariableModel, spec: DataSpec) -> HasLatentChain | N
         sizes, steps = tuple(posterior.latent_dim for posterior in model.posteriors), _bottom_up(coded)
     else:
         return None
-    return HasLatentChain(sizes, steps, of_x, coded.decode, coded.terms)
+    return HasLatentChain(sizes, steps, pixels, coded.terms)
 
 
 # ---------- private
@@ -88,10 +86,22 @@ class _Coded:
     ) -> GaussianParams:
         return self._gaussian(params, level, latents[level + 1], method="conditional_of")
 
+    def pixels(self, spec: DataSpec) -> PixelsGiven | TokenSteps | None:
+        """The pixels given all groups, one by one where the decoder is autoregressive."""
+        decoder, likelihood = self.vae.decoder, self.vae.likelihood
+        if not isinstance(decoder, AutoregressiveDecoder):
+            return pixels_given(likelihood, spec, self.decode)
+        if decoder.num_codes or isinstance(self.vae, TopDownVAE):  # whose decoder is given a map of its own
+            return None
+        return token_steps(decoder, likelihood, spec.shape, lambda params: params["decoder"], self.decoded)
+
+    def decoded(self, latents: Latents) -> Array:
+        """What is decoded: all groups side by side, or the lowest of a chain."""
+        return latents[0] if isinstance(self.vae, HierarchicalVAE) else jnp.concatenate(latents, axis=-1)
+
     def decode(self, params: Params, model_state: ModelState, latents: Latents) -> Any:
-        """The likelihood's parameters, of what is decoded: all groups side by side, or the lowest of a chain."""
-        z = latents[0] if isinstance(self.vae, HierarchicalVAE) else jnp.concatenate(latents, axis=-1)
-        return self.vae.apply(self._variables(params), z, method="decode")
+        """The likelihood's parameters."""
+        return self.vae.apply(self._variables(params), self.decoded(latents), method="decode")
 
     def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
         found: ELBOTerms = self.vae.apply(self._variables(params), keys, x)

@@ -13,6 +13,7 @@ from jaxvae import capabilities
 from jaxvae.keys import split_each
 from jaxvae.systems.assemble import loaded
 from jaxvae.systems.code_prior import CodePriorParts
+from jaxvae.systems.code_tokens import codes_of_images
 from jaxvae.types import Array, Batch, DataSpec, Metrics, ModelState, Params, Parts, Prepare, PRNGKey, System
 
 
@@ -69,7 +70,8 @@ class TwoStageParts:
         by_pixel = capabilities.find(codec, capabilities.ScoresPixels)
         pixels = () if by_pixel is None else (by_pixel._replace(log_px=self.log_pixels),)
         drawing = (capabilities.Generates, capabilities.GeneratesClasses, capabilities.GeneratesTempered)
-        return of_images, *pixels, *(one for one in prior.use if isinstance(one, drawing)), HasStages(codec, prior)
+        drawn = (one for one in prior.use if isinstance(one, drawing))
+        return of_images, *pixels, *drawn, HasStages(codec, prior), codes_of_images(self.prior)
 
     def encode(self, params: Params, model_state: ModelState, x: Array) -> tuple[Array, ...]:
         """Return the grids of codes of images: see `capabilities.Codes`."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxvae import capabilities, objectives
+from jaxvae import capabilities, codable, objectives
 from jaxvae.data import to_unit
 from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_pixels
@@ -129,7 +129,7 @@ class VAEParts:
             (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
             (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), _can_temper(self.vae)),
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
-            (capabilities.HasRoundedLatents(self.rounded, self.mixture), self._is_rounded),
+            (codable.HasRoundedLatents(self.rounded, self.mixture), self._is_rounded),
             (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
         )
         chain = latent_chain(self.vae, self.spec)
@@ -213,11 +213,11 @@ class VAEParts:
         return self._apply(params, x, method="encode")
 
     def rounded(self, params: Params, model_state: ModelState, x: Array) -> Array:
-        """Return the means of latents that are rounded: see `capabilities.HasRoundedLatents`."""
+        """Return the means of latents that are rounded: see `codable.HasRoundedLatents`."""
         return self._apply(params, x, method="encode")
 
     def mixture(self, params: Params, model_state: ModelState) -> Any:
-        """Return the prior of latents that are rounded: see `capabilities.HasRoundedLatents`."""
+        """Return the prior of latents that are rounded: see `codable.HasRoundedLatents`."""
         return self._apply(params, method=lambda model: model.prior.mixture())
 
     @property

@@ -30,7 +30,9 @@ def expected(mixture, z, width):
 @pytest.mark.parametrize("width", [0.25, 1.0, 3.0])
 def test_masses_by_scipy(width):
     mixture, z = made().mixture(), np.linspace(-4, 4, 18).reshape(9, DIM)
-    np.testing.assert_allclose(jax.vmap(lambda z: log_mass(mixture, z, width))(jnp.asarray(z)), expected(mixture, z, width), rtol=2e-4)
+    np.testing.assert_allclose(
+        jax.vmap(lambda z: log_mass(mixture, z, width))(jnp.asarray(z)), expected(mixture, z, width), rtol=2e-4
+    )
 
 
 def test_whole_numbers_have_all_the_mass():

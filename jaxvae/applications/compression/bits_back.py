@@ -25,16 +25,14 @@ import numpy as np
 from jaxvae.applications.compression import flow_prior
 from jaxvae.applications.compression.coder import Stream
 from jaxvae.applications.compression.entropy import SHARES, Stack, share_of
-from jaxvae.applications.compression.grids import MOST_LATENT, Gaussians, choose_positions, gaussians
+from jaxvae.applications.compression.grids import MOST_LATENT, Gaussians, block_size, choose_positions, gaussians
 from jaxvae.applications.compression.pixels import PixelCoder, code_pixels, near_pixels, pop_pixels
-from jaxvae.capabilities import AffineLayers, ChainStep, HasLatentChain
+from jaxvae.codable import AffineLayers, ChainStep, HasLatentChain
 from jaxvae.errors import UserError
 from jaxvae.progress import progress_bar
 from jaxvae.training import program_batch_size
 from jaxvae.types import ModelState, Params
 
-BATCH, NUMBERS = 256, 2**24  # images at a time, and log-probabilities of pixel values
-NEAR = 0.5  # numbers of a block that are near an edge, on average
 GROWTH_STEPS = 32  # in which the ratio of a batch to all images before it is kept
 CAUTION = 0.85  # of that ratio, as images differ: what is missing is paid for
 IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid for
@@ -67,7 +65,7 @@ class BitsBack(NamedTuple):
         settings = self._settings(values)
         stack, start = Stack.random(self._most_words), 0
         with progress_bar(total=len(values), unit="image", desc="compress") as bar:
-            for num in batch_sizes(len(values), settings, self.batch):
+            for num in batch_sizes(len(values), settings, self.pixels.batch):
                 self._push(stack, values[start : start + num], settings)
                 start += num
                 bar.update(num)
@@ -91,7 +89,7 @@ class BitsBack(NamedTuple):
         if set(settings) != set(SETTINGS) or min(settings.values()) < 1 or any(settings[one] >= SHARES for one in KEPT):
             raise UserError("The settings of the words are none of bits back: they are damaged.")
         stack, found = Stack(stream.words), []
-        sizes = list(batch_sizes(num, stream.settings, self.batch))
+        sizes = list(batch_sizes(num, stream.settings, self.pixels.batch))
         with progress_bar(total=num, unit="image", desc="decompress") as bar:
             for of_batch in reversed(sizes):
                 found.append(self._pop(stack, of_batch, stream.settings))
@@ -100,26 +98,20 @@ class BitsBack(NamedTuple):
             raise UserError("The words are not of so many images under this model: they are damaged, or of another.")
         return np.concatenate(found[::-1])
 
-    @property
-    def batch(self) -> int:
-        """Images that go through the networks at a time, at most."""
-        return max(1, min(BATCH, NUMBERS // (self.pixels.pixels.size * self.pixels.num_values)))
-
     # ---------- private
 
     @property
     def _most_words(self) -> int:
         """More words than the latents of a batch take."""
-        return self.batch * sum(self.chain.sizes) * MOST_BITS // 32 + 64
+        return self.pixels.batch * sum(self.chain.sizes) * MOST_BITS // 32 + 64
 
     def _settings(self, values: np.ndarray) -> dict[str, int]:
         """The numbers that hold for all batches, found by a trial with a few images."""
-        trial, num_latents = values[: min(TRIAL, self.batch)], sum(self.chain.sizes)
+        trial, num_latents = values[: min(TRIAL, self.pixels.batch)], sum(self.chain.sizes)
         settings = dict.fromkeys(SETTINGS, SHARES - 1)
         near_latents, near_bits = self._near(trial)
-        settings["latent_block"] = max(1, int(num_latents * min(1.0, NEAR / max(near_latents, NEAR))))
-        num_pixels = int(self.pixels.pixels.max()) + 1
-        settings["pixel_block"] = max(1, int(num_pixels * min(1.0, NEAR / max(near_bits, NEAR))))
+        settings["latent_block"] = block_size(num_latents, near_latents)
+        settings["pixel_block"] = block_size(int(self.pixels.pixels.max()) + 1, near_bits)
         stack = Stack.random(self._most_words)
         begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
@@ -206,7 +198,7 @@ class BitsBack(NamedTuple):
         return flow_prior.FlowPrior(layers, self.params, self.model_state)
 
     def _batch(self, values: np.ndarray) -> "_Batch":
-        size = program_batch_size(len(values), self.batch)
+        size = program_batch_size(len(values), self.pixels.batch)
         padded = np.zeros((size, *values.shape[1:]), values.dtype)
         padded[: len(values)] = values
         latents = tuple(np.zeros((size, dim), np.float32) for dim in self.chain.sizes)

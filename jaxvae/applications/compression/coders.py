@@ -8,40 +8,48 @@ import jax
 import numpy as np
 
 from jaxvae import objectives
+from jaxvae.applications.compression.autoregressive import autoregressive_coding
 from jaxvae.applications.compression.bits_back import BitsBack
 from jaxvae.applications.compression.coder import ImageCoder
-from jaxvae.applications.compression.pixels import IndependentPixels
-from jaxvae.capabilities import HasLatentChain, require
+from jaxvae.applications.compression.pixels import IndependentPixels, PixelCoder
+from jaxvae.applications.compression.tokens import stepped_tokens
+from jaxvae.capabilities import Codes, find, require, require_any
+from jaxvae.codable import HasLatentChain, HasTokens, TokenSteps
+from jaxvae.errors import UserError
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
 
-def image_coder(system: System, params: Params, model_state: ModelState) -> ImageCoder:
+def image_coder(system: System, params: Params, model_state: ModelState, *, lossless: bool = False) -> ImageCoder:
     """Return what codes images under a trained system.
 
     Args:
-      system: a VAE of discrete pixels.
+      system: a VAE or an autoregressive model of discrete pixels, or a VQ-VAE with a prior over its codes.
       params: its parameters.
       model_state: its state.
+      lossless: whether a VQ-VAE codes behind the codes what these leave open of the pixels, so that the images come
+        back; those of the others do in any case.
 
     Raises:
       UserError: if it has no probabilities that images can be coded by.
     """
-    chain = require(system, HasLatentChain)
-    pixels = IndependentPixels(chain.likelihood, system.spec, chain.decode)
-    coder = BitsBack(chain, pixels, params, model_state)
-    bound = functools.partial(negative_elbo, system, params, model_state, pixels.num_values)
-    return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound)
+    if find(system, Codes) is not None and find(system, HasTokens) is None:
+        raise UserError(
+            f"{system.name} has no probabilities of its codes: train a prior over them, as `python -m "
+            "experiments.vqvae_prior --codec RUN` does, and compress with that."
+        )
+    found = require_any(system, (HasLatentChain, HasTokens), "probabilities by which images can be coded")
+    if isinstance(found, HasLatentChain):
+        return _by_latents(system, found, params, model_state)
+    return _by_tokens(system, found, params, model_state, lossless)
 
 
 def negative_elbo(
     system: System, params: Params, model_state: ModelState, num_values: int, values: np.ndarray
 ) -> np.ndarray:
     """Return the negative ELBO of one sample of every image, [N] nats, of values [N, H, W, C]."""
-    terms, size = (
-        require(system, HasLatentChain).terms,
-        program_batch_size(len(values), evaluation_batch_size(system.spec)),
-    )
+    terms = require(system, HasLatentChain).terms
+    size = program_batch_size(len(values), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
         x = batch.x.astype(np.float32) / np.float32(num_values - 1)
@@ -50,7 +58,60 @@ def negative_elbo(
     return np.asarray(in_batches(one, Dataset(values, None), size, shown="ELBO"), np.float64)
 
 
+def negative_log_prob(
+    system: System, params: Params, model_state: ModelState, with_rest: bool, values: np.ndarray
+) -> np.ndarray:
+    """Return -log p of the tokens of every image, [N] nats, of values [N, H, W, C].
+
+    Args:
+      system: one that has tokens.
+      params: its parameters.
+      model_state: its state.
+      with_rest: whether -log p of the pixels given the tokens is added.
+      values: of the images.
+    """
+    tokens, size = require(system, HasTokens), program_batch_size(len(values), evaluation_batch_size(system.spec))
+    log_px = require(system, Codes).log_px if with_rest else None
+
+    def one(start: int, batch: Batch) -> Array:
+        x = batch.x.astype(np.float32) / np.float32(tokens.num_values - 1)
+        return _negative_log_prob(tokens, log_px, params, model_state, x)
+
+    return np.asarray(in_batches(one, Dataset(values, None), size, shown="log p"), np.float64)
+
+
 # ---------- private
+
+
+def _by_latents(system: System, chain: HasLatentChain, params: Params, model_state: ModelState) -> ImageCoder:
+    if isinstance(chain.pixels, TokenSteps):
+        latents = tuple(np.zeros((1, dim), np.float32) for dim in chain.sizes)
+        pixels: PixelCoder = stepped_tokens(chain.pixels, params, model_state, latents)
+    else:
+        pixels = IndependentPixels(chain.pixels.likelihood, system.spec.shape, chain.pixels.parameters)
+    coder = BitsBack(chain, pixels, params, model_state)
+    bound = functools.partial(negative_elbo, system, params, model_state, pixels.num_values)
+    return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound)
+
+
+def _by_tokens(
+    system: System, tokens: HasTokens, params: Params, model_state: ModelState, lossless: bool
+) -> ImageCoder:
+    if tokens.num_classes:
+        raise UserError(
+            f"{system.name} is conditional on classes, and images are coded without labels: train it without "
+            "--class-conditional."
+        )
+    with_rest = lossless and not tokens.lossless
+    if with_rest and tokens.rest is None:
+        raise UserError(
+            f"{system.name} has a density of pixel values and no probabilities of them, so that images come back with "
+            "loss alone: train the VQ-VAE with --likelihood logistic_mixture, or leave out what codes without loss."
+        )
+    coder = autoregressive_coding(tokens, system.spec.shape, params, model_state, with_rest=with_rest)
+    bound = functools.partial(negative_log_prob, system, params, model_state, with_rest)
+    name, comes_back = ("autoregressive", True) if tokens.lossless else ("codes", with_rest)
+    return ImageCoder(name, tokens.num_values, coder.encode, coder.decode, bound, comes_back)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -58,3 +119,11 @@ def _negative_elbo(
     terms: Callable[..., Any], params: Params, model_state: ModelState, keys: PRNGKey, x: Array
 ) -> Array:
     return -objectives.elbo(terms(params, model_state, keys, x))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _negative_log_prob(
+    tokens: HasTokens, log_px: Callable[..., Array] | None, params: Params, model_state: ModelState, x: Array
+) -> Array:
+    log_p = tokens.log_prob(params, model_state, tokens.encode(params, model_state, x))
+    return -log_p if log_px is None else -(log_p + log_px(params, model_state, x))

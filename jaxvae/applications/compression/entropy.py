@@ -1,4 +1,8 @@
-"""Entropy coders of the package constriction: a stack (ANS) for bits back, which decodes what was not yet encoded."""
+"""Entropy coders of the package constriction.
+
+A stack (ANS) for bits back, which decodes what was not yet encoded, and a range coder, whose words are read in the
+order in which they were written.
+"""
 
 import functools
 import math
@@ -121,6 +125,61 @@ class Stack:
     def _popped(self, *arguments: Any) -> np.ndarray:
         values: np.ndarray = self._coder.decode(*arguments)
         self.lowest = min(self.lowest, self.num_bits)
+        return values
+
+
+class Writer:
+    """Words of a range coder. Values are in the order of the array, and are read in the order of the calls."""
+
+    def __init__(self) -> None:
+        self._coder = _stream().queue.RangeEncoder()
+
+    def words(self) -> np.ndarray:
+        """Return the words of all that was pushed."""
+        words: np.ndarray = self._coder.get_compressed()
+        return words
+
+    def push_bits(self, bits: np.ndarray, probabilities: np.ndarray) -> None:
+        """Write bits [n], of which the probabilities of one are given."""
+        self._coder.encode(bits.astype(np.int32), _bernoulli(), probabilities)
+
+    def push_positions(self, positions: np.ndarray, share: int) -> None:
+        """Write positions of grids, of which about share / 256 are 0."""
+        self._coder.encode(positions.astype(np.int32), _position_model(share))
+
+
+class Reader:
+    """Reads words of a `Writer`."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        self._words = np.ascontiguousarray(words, np.uint32)
+        self._coder, self._again = _stream().queue.RangeDecoder(self._words), Writer()
+
+    def is_at_end(self) -> bool:
+        """Whether a writer of what was read would have had the same words, but for zeros at their end.
+
+        Any words can be read, and some that were never written; but what is read of fewer or of more of them is not
+        what these words are of.
+        """
+        return np.array_equal(np.trim_zeros(self._again.words(), "b"), np.trim_zeros(self._words, "b"))
+
+    def pop_bits(self, probabilities: np.ndarray) -> np.ndarray:
+        """Read bits [n] with given probabilities of one."""
+        bits = self._popped(_bernoulli(), probabilities)
+        self._again.push_bits(bits, probabilities)
+        return bits
+
+    def pop_positions(self, num: int, share: int) -> np.ndarray:
+        """Read positions of grids."""
+        positions = self._popped(_position_model(share), num)
+        self._again.push_positions(positions, share)
+        return positions.astype(np.int64)
+
+    def _popped(self, *arguments: Any) -> np.ndarray:
+        try:
+            values: np.ndarray = self._coder.decode(*arguments)
+        except AssertionError as error:
+            raise UserError("The words are none of a coder: they are damaged.") from error
         return values
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxvae.applications.compression.entropy import Stack
 from jaxvae.applications.compression.grids import MOST_LATENT, Affine, Gaussians, affine_maps
-from jaxvae.capabilities import AffineLayers
+from jaxvae.codable import AffineLayers
 from jaxvae.types import ModelState, Params
 
 CELL = 2.0**-9  # width of the cells of latents

@@ -17,6 +17,7 @@ NUM_POSITIONS = 64
 TOLERANCE = 2.0**-18  # relative to 1 + |v|: how far apart floats of two programs may be, four times what was seen
 MOST_LATENT = 32.0  # on each side of 0
 MOST_SDS = 6  # that a draw of q is away from its mean
+_NEAR = 0.5  # numbers of a block that are near an edge, on average
 _MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
 _STEP, _STRETCH = 0.125, 4.0  # of the grid of logits at 0, and from where its cells are e times as wide
 _LOG_SD_STEP = 0.125
@@ -25,8 +26,6 @@ _MOST_MEAN = 24.0
 _STEPS_PER_SD = 8  # of the grid of means
 _PROBABILITY_STEPS = 2.0**28
 _EXACT = 2.0**20  # steps of what an exponential gives: its last digits are not the same everywhere
-
-
 _MAP_STEP = 2.0**-8  # of logarithms of scales, and of shifts
 
 
@@ -63,7 +62,12 @@ def probabilities(logits: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray
 
     Returns:
       Probabilities, float64, and whether each logit is near an edge.
+
+    Raises:
+      UserError: if a logit is NaN.
     """
+    if np.isnan(logits).any():
+        raise UserError("The model's probabilities of these images are no numbers: it cannot code them.")
     clipped = np.clip(logits.astype(np.float64), -_MOST_LOGIT, _MOST_LOGIT)
     narrowed = np.exp(-np.abs(clipped) / _STRETCH)
     moved = np.copysign(_STRETCH * (1.0 - narrowed), clipped) / _STEP + shift(positions) + 0.5
@@ -108,6 +112,16 @@ def affine_maps(log_scale: np.ndarray, shift_by: np.ndarray) -> Affine:
     logs, shifts = (np.rint(one / _MAP_STEP) * _MAP_STEP for one in (log_scale, shift_by))
     scale, inverse = (np.rint(np.exp(one) * _EXACT) / _EXACT for one in (logs, -logs))
     return Affine(scale, inverse, shifts)
+
+
+def block_size(num: int, near: float) -> int:
+    """Return how many of the places of an image have a position in common, so that it is mostly the first one.
+
+    Args:
+      num: of places.
+      near: numbers of an image that are near an edge, on average.
+    """
+    return max(1, int(num * min(1.0, _NEAR / max(near, _NEAR))))
 
 
 def choose_positions(

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,7 +10,10 @@ import numpy as np
 
 from jaxvae.applications.compression.grids import choose_positions, probabilities
 from jaxvae.applications.compression.values import along, at, bit_logits, num_bits, to_bits
-from jaxvae.types import Array, DataSpec, Likelihood
+from jaxvae.likelihoods.pixels import count_values
+from jaxvae.types import Array, Likelihood
+
+BATCH, NUMBERS = 256, 2**24  # images at a time, and log-probabilities of pixel values
 
 Pop = Callable[[np.ndarray], np.ndarray]  # probabilities [n] -> bits [n], taken from a coder
 OnGrid = Callable[[np.ndarray, int], np.ndarray]  # (logits [B, n], stage) -> their probabilities on the grid
@@ -18,6 +21,10 @@ OnGrid = Callable[[np.ndarray, int], np.ndarray]  # (logits [B, n], stage) -> th
 
 class PixelCoder(Protocol):
     """Pixels of images given what a decoder is given: their bits in T stages of n bits an image."""
+
+    @property
+    def batch(self) -> int:
+        """Images that go through the networks at a time, at most."""
 
     @property
     def num_values(self) -> int:
@@ -50,25 +57,23 @@ class CodedPixels(NamedTuple):
 
 
 class IndependentPixels(NamedTuple):
-    """Pixels that are independent given the latents, and the channels of one given each other."""
+    """Pixels that are independent given something, and the channels of one given each other."""
 
     likelihood: Likelihood
-    spec: DataSpec
-    decode: Callable[..., Any]  # (*given) -> parameters of the likelihood, leaves [B, ...]
+    shape: tuple[int, ...]
+    parameters: Callable[..., Any]  # (*given) -> those of the likelihood, leaves [B, ...]
+
+    @property
+    def batch(self) -> int:
+        return max(1, min(BATCH, NUMBERS // (self.pixels.size * self.num_values)))
 
     @property
     def num_values(self) -> int:
-        shapes = self.likelihood.param_shapes(self.spec.shape)
-        values = jax.ShapeDtypeStruct(self.spec.shape, np.float32)
-        return jax.eval_shape(lambda of_x, x: self.likelihood.channel_log_pmf(of_x, x, 0), shapes, values).shape[-1]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.spec.shape
+        return count_values(self.likelihood, self.shape)
 
     @property
     def pixels(self) -> np.ndarray:
-        height, width, channels = self.spec.shape
+        height, width, channels = self.shape
         return np.broadcast_to(np.arange(height * width), (channels * num_bits(self.num_values), height * width))
 
     def bits(self, values: np.ndarray) -> np.ndarray:
@@ -76,28 +81,45 @@ class IndependentPixels(NamedTuple):
         return of_channels.reshape(len(self.pixels), len(values), -1)
 
     def logits(self, given: Any, values: np.ndarray) -> np.ndarray:
-        of_x = _decode(self.decode, given)
+        of_x = _parameters(self.parameters, given)
         found = []
-        for channel in range(self.spec.shape[-1]):
+        for channel in range(self.shape[-1]):
             tree = _bits_of_channel(self.likelihood, channel, of_x, values)
             flat = along(_flat(tree, len(values)), values[..., channel].reshape(len(values), -1))
             found.append(flat)
         return np.concatenate(found)
 
     def pop(self, given: Any, num: int, on_grid: OnGrid, pop: Pop) -> np.ndarray:
-        of_x = _decode(self.decode, given)
+        of_x = _parameters(self.parameters, given)
         size = len(jax.tree.leaves(of_x)[0])
-        values = np.zeros((size, *self.spec.shape), np.int32)
+        values = np.zeros((size, *self.shape), np.int32)
         stage = 0
-        for channel in range(self.spec.shape[-1]):
+        for channel in range(self.shape[-1]):
             tree = _flat(_bits_of_channel(self.likelihood, channel, of_x, values), size)
-            prefix = np.zeros((num, tree[0].shape[1]), np.int64)
-            for of_bit in tree:
-                p = on_grid(at(of_bit[:num], prefix), stage)
-                prefix = 2 * prefix + pop(p.ravel()).reshape(p.shape)
-                stage += 1
-            values[:num, ..., channel] = prefix.reshape(num, *self.spec.shape[:2])
+            numbers = pop_numbers(tree, num, stage, on_grid, pop)
+            values[:num, ..., channel] = numbers.reshape(num, *self.shape[:2])
+            stage += len(tree)
         return values[:num].astype(np.uint8)
+
+
+def pop_numbers(tree: Sequence[np.ndarray], num: int, stage: int, on_grid: OnGrid, pop: Pop) -> np.ndarray:
+    """Return numbers that are taken bit by bit, the highest first.
+
+    Args:
+      tree: logits of every bit given those before it, for bit r [B, n, 2^r].
+      num: of images, the first ones.
+      stage: of the first bit.
+      on_grid: probabilities of the logits of a stage.
+      pop: bits of probabilities.
+
+    Returns:
+      [num, n].
+    """
+    prefix = np.zeros((num, tree[0].shape[1]), np.int64)
+    for r, of_bit in enumerate(tree):
+        p = on_grid(at(of_bit[:num], prefix), stage + r)
+        prefix = 2 * prefix + pop(p.ravel()).reshape(p.shape)
+    return prefix
 
 
 def code_pixels(coder: PixelCoder, logits: np.ndarray, values: np.ndarray, block: int) -> CodedPixels:
@@ -139,8 +161,8 @@ def pop_pixels(coder: PixelCoder, given: Any, positions: np.ndarray, block: int,
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decode(decode: Callable[..., Any], given: Any) -> Any:
-    return decode(*given)
+def _parameters(parameters: Callable[..., Any], given: Any) -> Any:
+    return parameters(*given)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
