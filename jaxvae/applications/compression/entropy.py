@@ -135,9 +135,8 @@ class Writer:
         self._coder = _stream().queue.RangeEncoder()
 
     def words(self) -> np.ndarray:
-        """Return the words of all that was pushed."""
-        words: np.ndarray = self._coder.get_compressed()
-        return words
+        """Return the words of all that was pushed, without zeros at their end, which are read behind it anyway."""
+        return np.trim_zeros(self._coder.get_compressed(), "b")
 
     def push_bits(self, bits: np.ndarray, probabilities: np.ndarray) -> None:
         """Write bits [n], of which the probabilities of one are given."""
@@ -156,12 +155,12 @@ class Reader:
         self._coder, self._again = _stream().queue.RangeDecoder(self._words), Writer()
 
     def is_at_end(self) -> bool:
-        """Whether a writer of what was read would have had the same words, but for zeros at their end.
+        """Whether a writer of what was read would have had the same words.
 
         Any words can be read, and some that were never written; but what is read of fewer or of more of them is not
         what these words are of.
         """
-        return np.array_equal(np.trim_zeros(self._again.words(), "b"), np.trim_zeros(self._words, "b"))
+        return np.array_equal(self._again.words(), np.trim_zeros(self._words, "b"))
 
     def pop_bits(self, probabilities: np.ndarray) -> np.ndarray:
         """Read bits [n] with given probabilities of one."""
