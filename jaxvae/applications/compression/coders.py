@@ -12,15 +12,18 @@ from jaxvae.applications.compression.autoregressive import autoregressive_coding
 from jaxvae.applications.compression.bits_back import BitsBack
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.pixels import IndependentPixels, PixelCoder
+from jaxvae.applications.compression.rounded import RoundedLatents
 from jaxvae.applications.compression.tokens import stepped_tokens
-from jaxvae.capabilities import Codes, find, require, require_any
-from jaxvae.codable import HasLatentChain, HasTokens, TokenSteps
+from jaxvae.capabilities import Codes, Decodes, find, require, require_any
+from jaxvae.codable import HasLatentChain, HasRoundedLatents, HasTokens, TokenSteps
 from jaxvae.errors import UserError
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
 
-def image_coder(system: System, params: Params, model_state: ModelState, *, lossless: bool = False) -> ImageCoder:
+def image_coder(
+    system: System, params: Params, model_state: ModelState, *, lossless: bool = False, rate: float | None = None
+) -> ImageCoder:
     """Return what codes images under a trained system.
 
     Args:
@@ -28,7 +31,8 @@ def image_coder(system: System, params: Params, model_state: ModelState, *, loss
       params: its parameters.
       model_state: its state.
       lossless: whether a VQ-VAE codes behind the codes what these leave open of the pixels, so that the images come
-        back; those of the others do in any case.
+        back; those of VAEs and autoregressive models do in any case, those of lossy VAEs in none.
+      rate: of a lossy VAE, bits per pixel value that are aimed at; by default those of its training.
 
     Raises:
       UserError: if it has no probabilities that images can be coded by.
@@ -38,7 +42,13 @@ def image_coder(system: System, params: Params, model_state: ModelState, *, loss
             f"{system.name} has no probabilities of its codes: train a prior over them, as `python -m "
             "experiments.vqvae_prior --codec RUN` does, and compress with that."
         )
-    found = require_any(system, (HasLatentChain, HasTokens), "probabilities by which images can be coded")
+    found = require_any(system, (HasLatentChain, HasTokens, HasRoundedLatents), "probabilities to code images by")
+    if isinstance(found, HasRoundedLatents):
+        if lossless:
+            raise UserError(f"{system.name} rounds latents, and images do not come back: expected no lossless.")
+        return _by_rounding(system, found, params, model_state, rate)
+    if rate is not None:
+        raise UserError(f"{system.name} has one rate for an image: expected a rate of a lossy VAE alone.")
     if isinstance(found, HasLatentChain):
         return _by_latents(system, found, params, model_state)
     return _by_tokens(system, found, params, model_state, lossless)
@@ -92,6 +102,14 @@ def _by_latents(system: System, chain: HasLatentChain, params: Params, model_sta
     coder = BitsBack(chain, pixels, params, model_state)
     bound = functools.partial(negative_elbo, system, params, model_state, pixels.num_values)
     return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound)
+
+
+def _by_rounding(
+    system: System, latents: HasRoundedLatents, params: Params, model_state: ModelState, rate: float | None
+) -> ImageCoder:
+    decodes = require(system, Decodes)
+    coder = RoundedLatents(latents, decodes, system.prepare, system.spec, params, model_state, rate)
+    return ImageCoder("rounded latents", system.spec.num_values, coder.encode, coder.decode, coder.rates, False)
 
 
 def _by_tokens(

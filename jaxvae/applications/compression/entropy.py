@@ -146,6 +146,10 @@ class Writer:
         """Write positions of grids, of which about share / 256 are 0."""
         self._coder.encode(positions.astype(np.int32), _position_model(share))
 
+    def push_numbers(self, numbers: np.ndarray, masses: np.ndarray) -> None:
+        """Write numbers [n] from 0 on, all of them with the same masses."""
+        self._coder.encode(numbers.astype(np.int32), _table_model(masses))
+
 
 class Reader:
     """Reads words of a `Writer`."""
@@ -173,6 +177,12 @@ class Reader:
         positions = self._popped(_position_model(share), num)
         self._again.push_positions(positions, share)
         return positions.astype(np.int64)
+
+    def pop_numbers(self, num: int, masses: np.ndarray) -> np.ndarray:
+        """Read numbers [num] from 0 on."""
+        numbers = self._popped(_table_model(masses), num)
+        self._again.push_numbers(numbers, masses)
+        return numbers.astype(np.int64)
 
     def _popped(self, *arguments: Any) -> np.ndarray:
         try:
@@ -237,6 +247,10 @@ def _of_rows(gaussians: Gaussians, centre: np.ndarray, rows: np.ndarray) -> tupl
 @functools.lru_cache(maxsize=512)
 def _gaussian_model(most: int) -> Any:
     return _stream().model.QuantizedGaussian(-most, most)
+
+
+def _table_model(masses: np.ndarray) -> Any:
+    return _stream().model.Categorical(masses.astype(np.float64), perfect=False)
 
 
 @functools.cache
