@@ -1,15 +1,19 @@
-"""Compress images to a file from which decompress gives them back, pixel for pixel."""
+"""Compress images to a file from which decompress gives them back: pixel for pixel, or nearly by a lossy model."""
 
+import functools
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.entropy import check_constriction
-from jaxvae.applications.compression.formats import sizes
+from jaxvae.applications.compression.formats import Size, sizes
+from jaxvae.applications.compression.lossy_formats import lossy_sizes
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
@@ -18,6 +22,7 @@ from jaxvae.commands.verb_flags import CompressFlags
 from jaxvae.data.notices import counted
 from jaxvae.data.transforms import binarize
 from jaxvae.errors import UserError
+from jaxvae.evaluation import psnr
 from jaxvae.runs.compressed_file import SUFFIX, unpack
 from jaxvae.runs.compressor import checksum, coded_spec, coder_of, values_of, written
 from jaxvae.runs.trained import Trained, key_of
@@ -43,21 +48,24 @@ def run(flags: CompressFlags) -> None:
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(SUFFIX,), folder=False)
     check_constriction()
     trained = load_model(flags)
-    coder = needed(trained)
+    coder = coder_of(trained, lossless=flags.lossless, rate=flags.rate)
     values, names, binarized = _images(flags, trained, coder)
     begun = time.perf_counter()
     data = written(trained, coder, values, names=names, binarized=binarized)
     encoding = time.perf_counter() - begun
-    decoding = None
+    decoded, decoding = None, None
     with writing(place) as path:
         path.write_bytes(data)
-        if flags.verify:
+        if flags.verify or not coder.lossless:
             begun = time.perf_counter()
-            _check(coder, path.read_bytes(), flags.out)
+            decoded = _decoded(coder, path.read_bytes(), flags.out)
             decoding = time.perf_counter() - begun
     _say_rate(trained, coder, values, data, place)
-    _say_speed(len(values), encoding, decoding)
-    _say_others(values, coder.num_values, place, len(data) - unpack(data).names_bytes)
+    quality = None if coder.lossless or decoded is None else _say_quality(coder, values, decoded)
+    _say_speed(coder, len(values), encoding, decoding)
+    own = place.name, len(data) - unpack(data).names_bytes, len(values)
+    others = sizes if quality is None else functools.partial(lossy_sizes, least=quality)
+    _say_others(own, values, others(values, coder.num_values))
 
 
 # ---------- private
@@ -101,11 +109,13 @@ def _drawn(x: np.ndarray, seed: int) -> np.ndarray:
     return drawn.astype(np.uint8)
 
 
-def _check(coder: ImageCoder, data: bytes, place: Path) -> None:
-    """Raise a `UserError` unless a file that was just written gives its images back."""
+def _decoded(coder: ImageCoder, data: bytes, place: Path) -> np.ndarray:
+    """The images that a file which was just written gives back; a `UserError` if they are others."""
     found = unpack(data, str(place)).compressed
-    if checksum(coder.decode(found.stream, found.num_images)) != found.checksum:
+    values = coder.decode(found.stream, found.num_images)
+    if checksum(values) != found.checksum:
         raise UserError(f"{place} does not decode to its images, and is not written: report it, with the model.")
+    return values
 
 
 def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: bytes, place: Path) -> None:
@@ -127,19 +137,27 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
         )
 
 
-def _say_speed(num: int, encoding: float, decoding: float | None) -> None:
+def _say_quality(coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> float:
+    """Say, and return, the PSNR of what comes back."""
+    most = np.float32(coder.num_values - 1)
+    quality = float(jnp.mean(psnr(jnp.asarray(values / most), jnp.asarray(decoded / most))))
+    print(f"With loss: what comes back has a PSNR of {quality:.2f} dB.")
+    return quality
+
+
+def _say_speed(coder: ImageCoder, num: int, encoding: float, decoding: float | None) -> None:
     checked = "Not checked: --verify decodes and compares."
     if decoding is not None:
-        checked = f"Decoded, the same pixel for pixel: {num / decoding:,.0f} images/s."
+        how = "the same pixel for pixel" if coder.lossless else "as the check sum has it"
+        checked = f"Decoded, {how}: {num / decoding:,.0f} images/s."
     print(f"Encoded: {num / encoding:,.0f} images/s, compiling included. {checked}")
 
 
-def _say_others(values: np.ndarray, num_values: int, place: Path, num_bytes: int) -> None:
+def _say_others(own: tuple[str, int, int], values: np.ndarray, others: Sequence[Size]) -> None:
     """A table of the file and what other formats take."""
-    others = sizes(values, num_values)
-    rows = [(place.name, num_bytes, len(values)), *others]
+    rows = [own, *others]
     width = max(len(name) for name, *_ in rows)
-    print(f"\n  {'':<{width}} {'bytes':>12} {'bits/dim':>9}")
+    print(f"\n  {'':<{width}} {'bytes':>12} {'an image':>9} {'bits/dim':>9}")
     for name, size, measured in rows:
         about = "" if measured == len(values) else f"  estimated from {measured:,} images"
-        print(f"  {name:<{width}} {size:>12,} {8 * size / values.size:>9.4f}{about}")
+        print(f"  {name:<{width}} {size:>12,} {size / len(values):>9,.1f} {8 * size / values.size:>9.4f}{about}")

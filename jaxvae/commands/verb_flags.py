@@ -139,6 +139,10 @@ class CompressFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     binarize: Literal["sample", "threshold"] | None = None
     """code grey images as black and white ones, of a model of these: every pixel drawn by its grey, or white above one
     half; it is these that come back"""
+    lossless: bool = False
+    """of a VQ-VAE with a prior over its codes: also what the codes leave open, so that the images come back"""
+    rate: float | None = None
+    """of a lossy VAE: bits per pixel value that are aimed at; by default those of its training"""
     verify: bool = False
     """decode the file and compare, before it is written"""
     out: Path

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.applications.compression import bits_back
+from jaxvae.applications.compression import autoregressive, bits_back, rounded
 from jaxvae.applications.compression.coder import Stream
 from jaxvae.data.limits import MAX_UNPACKED, check_memory, check_packed
 from jaxvae.data.places import located
@@ -53,8 +53,9 @@ class CoderFormat(NamedTuple):
 # By their names, each with its number by its place: what is here once stays.
 CODERS: dict[str, CoderFormat] = {
     "bits back": CoderFormat(1, bits_back.SETTINGS),
-    "autoregressive": CoderFormat(1, ()),
-    "codes": CoderFormat(1, ()),
+    "autoregressive": CoderFormat(1, autoregressive.SETTINGS),
+    "codes": CoderFormat(1, autoregressive.SETTINGS),
+    "rounded latents": CoderFormat(1, rounded.SETTINGS),
 }
 
 

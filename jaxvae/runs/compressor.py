@@ -22,18 +22,20 @@ from jaxvae.types import DataSpec
 ROUNDING = 1e-4  # of float32 images
 
 
-def compress(trained: TrainedModel, images: Any) -> bytes:
+def compress(trained: TrainedModel, images: Any, *, lossless: bool = False, rate: float | None = None) -> bytes:
     """Return images as the contents of a `.jvz` file; `Trained.compress` has it.
 
     Args:
       trained: the model.
       images: as `Trained` takes them.
+      lossless: as of `coder_of`.
+      rate: the same.
 
     Raises:
       UserError: if the model cannot, these are none of its images, or constriction is not installed.
     """
     check_constriction()
-    coder = coder_of(trained)
+    coder = coder_of(trained, lossless=lossless, rate=rate)
     return written(trained, coder, values_of(images, coded_spec(trained, coder)))
 
 
@@ -53,10 +55,16 @@ def decompress(trained: TrainedModel, data: bytes) -> np.ndarray:
     return read(trained, unpack(bytes(data)).compressed)
 
 
-def coder_of(trained: TrainedModel) -> ImageCoder:
-    """Return what codes the images of a model; a `UserError` if nothing can."""
+def coder_of(trained: TrainedModel, *, lossless: bool = False, rate: float | None = None) -> ImageCoder:
+    """Return what codes the images of a model; a `UserError` if nothing can.
+
+    Args:
+      trained: the model.
+      lossless: as of `jaxvae.applications.compression.coders.image_coder`.
+      rate: the same.
+    """
     check_takes_images(trained.spec)
-    return image_coder(trained.system, trained.params, trained.model_state)
+    return image_coder(trained.system, trained.params, trained.model_state, lossless=lossless, rate=rate)
 
 
 def coded_spec(trained: TrainedModel, coder: ImageCoder) -> DataSpec:

@@ -254,16 +254,18 @@ class Trained(TrainedModel):
         require(self.system, Classifies)
         return classification.classify(*self._model, self._examples(images), key_of(seed, CLASSIFYING))
 
-    def compress(self, images: Any) -> bytes:
+    def compress(self, images: Any, *, lossless: bool = False, rate: float | None = None) -> bytes:
         """Return images in few bytes, the contents of a `.jvz` file: see `jaxvae.runs.compressed_file`.
 
         Args:
           images: see the class; a model of binarised images takes black and white ones.
+          lossless: whether a VQ-VAE with a prior codes also what its codes leave open, so that the images come back.
+          rate: of a lossy VAE, bits per pixel value that are aimed at; by default those of its training.
 
         Raises:
           UserError: if this kind of system cannot, the images are others, or constriction is not installed.
         """
-        return compressor.compress(self, images)
+        return compressor.compress(self, images, lossless=lossless, rate=rate)
 
     def decompress(self, data: bytes) -> np.ndarray:
         """Return the images of what `compress` gave, [N, H, W, C] uint8; black and white ones as zeros and ones.

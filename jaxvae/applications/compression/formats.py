@@ -40,10 +40,8 @@ def sizes(values: np.ndarray, num_values: int) -> list[Size]:
       values: [N, H, W, C] uint8, 0 to num_values - 1.
       num_values: that a pixel takes.
     """
-    num, white = len(values), num_values - 1
+    num, white, rows = len(values), num_values - 1, measured_rows(values)
     is_binary = not ((values != 0) & (values != white)).any()
-    most = max(1, MOST_PIXELS // math.prod(values.shape[1:]))
-    rows = np.arange(num) if num <= most else np.linspace(0, num - 1, most).astype(np.int64)
     found = []
     for name, write in _writers(white, is_binary).items():
         written = sum(write(values[row]) for row in progress(rows, name))
@@ -51,6 +49,12 @@ def sizes(values: np.ndarray, num_values: int) -> list[Size]:
     packed = np.packbits(values.reshape(-1)) if is_binary else values
     together = lzma.compress(packed.tobytes(), format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
     return [*found, Size("lzma of all together", len(together), num)]
+
+
+def measured_rows(values: np.ndarray) -> np.ndarray:
+    """Return which images of [N, H, W, C] are written to stand for all."""
+    num, most = len(values), max(1, MOST_PIXELS // math.prod(values.shape[1:]))
+    return np.arange(num) if num <= most else np.linspace(0, num - 1, most).astype(np.int64)
 
 
 def compressed_nats(images: Any) -> np.ndarray:

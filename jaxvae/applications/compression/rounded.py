@@ -20,6 +20,7 @@ from jaxvae.priors.binned import LogisticMixture, log_mass
 from jaxvae.training import evaluation_batch_size, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, DataSpec, ModelState, Params, Prepare
 
+SETTINGS = ("step",)
 STEPS = 16  # of a step of one that it is kept in
 _RARE = 1e-7  # mass of a number that is left to its neighbour
 _MOST = 512  # numbers on each side
@@ -60,7 +61,7 @@ class RoundedLatents(NamedTuple):
 
     def decode(self, stream: Stream, num: int) -> np.ndarray:
         """Return the images of words, [num, H, W, C] uint8; a `UserError` if they have other settings."""
-        if set(stream.settings) != {"step"} or stream.settings["step"] < 1:
+        if set(stream.settings) != set(SETTINGS) or stream.settings["step"] < 1:
             raise UserError("The settings of the words are none of rounded latents: they are damaged.")
         step, reader = stream.settings["step"], Reader(stream.words)
         columns = [reader.pop_numbers(num, masses) + least for least, masses in self._tables(step)]
