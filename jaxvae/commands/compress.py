@@ -6,31 +6,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.applications.compression.formats import Size, sizes
-from jaxvae.applications.compression.lossy_formats import lossy_sizes
+from jaxvae.applications.compression.lossy_formats import lossy_sizes, mean_psnr
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.pictures import numbered
 from jaxvae.commands.verb_flags import CompressFlags
 from jaxvae.data.notices import counted
-from jaxvae.data.transforms import binarize
 from jaxvae.errors import UserError
-from jaxvae.evaluation import psnr
 from jaxvae.runs.compressed_file import SUFFIX, unpack
-from jaxvae.runs.compressor import checksum, coded_spec, coder_of, values_of, written
-from jaxvae.runs.trained import Trained, key_of
-from jaxvae.training.evaluate import evaluation_keys, in_batches
-from jaxvae.types import Batch, Dataset
+from jaxvae.runs.compressor import binarized, checksum, coded_spec, coder_of, values_of, written
+from jaxvae.runs.trained import Trained
 
-BINARIZING = 0x62696E61  # folded into the key of a seed
-BATCH = 500  # images that are binarised at a time
 MUCH = 0.05  # of a file, of bits that hold no image
 HOW = {
     "sample": "every pixel is drawn, white with its grey as the probability",
@@ -49,9 +41,9 @@ def run(flags: CompressFlags) -> None:
     check_constriction()
     trained = load_model(flags)
     coder = coder_of(trained, lossless=flags.lossless, rate=flags.rate)
-    values, names, binarized = _images(flags, trained, coder)
+    values, names, how = _images(flags, trained, coder)
     begun = time.perf_counter()
-    data = written(trained, coder, values, names=names, binarized=binarized)
+    data = written(trained, coder, values, names=names, binarized=how)
     encoding = time.perf_counter() - begun
     decoded, decoding = None, None
     with writing(place) as path:
@@ -88,25 +80,13 @@ def _images(flags: CompressFlags, trained: Trained, coder: ImageCoder) -> tuple[
                 f"{flags.data} has grey images, {trained.system.name} codes black and white ones: with --binarize "
                 "threshold or --binarize sample they become such, and come back as such."
             )
-        x = _drawn(x, flags.seed) if how == "sample" else (x > 0.5).astype(np.uint8)
+        x = binarized(x, how, flags.seed)
         print(f"The images are binarised, {HOW[how]}: these are coded, and come back.")
     elif how is not None:
         print(f"note: {flags.data} is black and white already: --binarize changes nothing.", file=sys.stderr)
         how = None
     names = list(map(str, dataset.names))
     return values_of(x, spec), None if names == numbered(len(names)) else names, how or ""
-
-
-def _drawn(x: np.ndarray, seed: int) -> np.ndarray:
-    """Zeros and ones, each one with its grey as the probability: those of an image depend on its place alone."""
-    key = key_of(seed, BINARIZING)
-
-    @jax.jit
-    def draw(start: jax.Array, batch: Batch) -> jax.Array:
-        return binarize(evaluation_keys(start, len(batch.x), key), batch.x)
-
-    drawn: np.ndarray = in_batches(draw, Dataset(x, None), min(BATCH, len(x)))
-    return drawn.astype(np.uint8)
 
 
 def _decoded(coder: ImageCoder, data: bytes, place: Path) -> np.ndarray:
@@ -139,8 +119,7 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
 
 def _say_quality(coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> float:
     """Say, and return, the PSNR of what comes back."""
-    most = np.float32(coder.num_values - 1)
-    quality = float(jnp.mean(psnr(jnp.asarray(values / most), jnp.asarray(decoded / most))))
+    quality = mean_psnr(values, decoded, coder.num_values)
     print(f"With loss: what comes back has a PSNR of {quality:.2f} dB.")
     return quality
 

@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
+import jax
 import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
@@ -12,14 +13,20 @@ from jaxvae.applications.compression.coders import image_coder
 from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.data.arrays import as_examples
 from jaxvae.data.for_model import check_takes_images
-from jaxvae.errors import UserError
+from jaxvae.data.transforms import binarize
+from jaxvae.errors import MOST_SEED, UserError, whole_number
 from jaxvae.runs.compressed_file import HASH_DIGITS, Compressed, pack, unpack
 from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.runs.version_numbers import leading_number, leading_text
-from jaxvae.types import DataSpec
+from jaxvae.training.evaluate import evaluation_keys, in_batches
+from jaxvae.types import Batch, Dataset, DataSpec
 
 ROUNDING = 1e-4  # of float32 images
+BINARIZING = 0x62696E61  # folded into the key of a seed
+BATCH = 500  # images that are binarised at a time
+
+Binarize = Literal["sample", "threshold"]
 
 
 def compress(trained: TrainedModel, images: Any, *, lossless: bool = False, rate: float | None = None) -> bytes:
@@ -93,6 +100,26 @@ def values_of(images: Any, spec: DataSpec) -> np.ndarray:
             f"np.rint(x * {spec.num_values - 1}).astype(np.uint8)."
         )
     return levels.astype(np.uint8)
+
+
+def binarized(x: np.ndarray, how: Binarize, seed: int = 0) -> np.ndarray:
+    """Return grey images as zeros and ones.
+
+    Args:
+      x: floats in [0, 1], [N, H, W, C].
+      how: `sample` draws every pixel with its grey as the probability, `threshold` takes those above one half.
+      seed: of the draws; those of an image depend on its place alone.
+    """
+    if how == "threshold":
+        return (x > 0.5).astype(np.uint8)
+    key = jax.random.fold_in(jax.random.key(whole_number("seed", seed, 0, MOST_SEED)), BINARIZING)
+
+    @jax.jit
+    def draw(start: jax.Array, batch: Batch) -> jax.Array:
+        return binarize(evaluation_keys(start, len(batch.x), key), batch.x)
+
+    drawn: np.ndarray = in_batches(draw, Dataset(x, None), min(BATCH, len(x)))
+    return drawn.astype(np.uint8)
 
 
 def written(

@@ -2,6 +2,7 @@
 
 from jaxvae.viz.codes import save_code_maps, save_code_usage
 from jaxvae.viz.compared import save_compared
+from jaxvae.viz.compression import save_quality, save_rates
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.detection import save_roc, save_score_histograms, save_scores
@@ -38,7 +39,9 @@ __all__ = [
     "save_losses",
     "save_manifold",
     "save_noise_levels",
+    "save_quality",
     "save_rate_distortion",
+    "save_rates",
     "save_reconstructions",
     "save_restarts",
     "save_roc",

@@ -80,6 +80,20 @@ class AutoregressiveCoding(NamedTuple):
             raise UserError("The words are not of so many images under this model: they are damaged, or of another.")
         return np.concatenate(found)
 
+    def bits_of_each(self, values: np.ndarray) -> np.ndarray:
+        """Return the bits of each image, [N], without those of the positions of grids."""
+        size, found = self._size(len(values)), []
+        for start in range(0, len(values), size):
+            parts = list(self._parts(values[start : start + size], size))
+            settings = _settings(parts)
+            total = np.zeros(parts[0].logits.shape[1])
+            for part in parts:
+                coded = code_pixels(part.coder, part.logits, part.values, settings[f"{part.kind}_block"])
+                of_bit = -np.log2(np.where(coded.bits == 1, coded.probabilities, 1.0 - coded.probabilities))
+                total += of_bit.reshape(part.logits.shape).sum(axis=(0, 2))
+            found.append(total)
+        return np.concatenate(found)
+
     # ---------- private
 
     def _size(self, num: int) -> int:

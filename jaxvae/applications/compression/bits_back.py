@@ -98,6 +98,16 @@ class BitsBack(NamedTuple):
             raise UserError("The words are not of so many images under this model: they are damaged, or of another.")
         return np.concatenate(found[::-1])
 
+    def bits_of_each(self, values: np.ndarray) -> np.ndarray:
+        """Return the bits that each image adds to the stack, where it is coded by itself: [N], some below 0."""
+        settings, stack = self._settings(values), Stack.random(self._most_words)
+        found = np.zeros(len(values))
+        for i in range(len(values)):
+            before = stack.num_bits
+            self._push(stack, values[i : i + 1], settings)
+            found[i] = stack.num_bits - before
+        return found
+
     # ---------- private
 
     @property

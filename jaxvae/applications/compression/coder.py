@@ -22,4 +22,5 @@ class ImageCoder(NamedTuple):
     encode: Callable[[np.ndarray], Stream]
     decode: Callable[[Stream, int], np.ndarray]  # (stream, N); a UserError where the words are none of this model
     bound: Callable[[np.ndarray], np.ndarray]  # nats of every image that the words are held against, [N]
+    bits_of_each: Callable[[np.ndarray], np.ndarray]  # bits that each image adds to the words, [N]
     lossless: bool = True

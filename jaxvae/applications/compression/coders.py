@@ -101,7 +101,7 @@ def _by_latents(system: System, chain: HasLatentChain, params: Params, model_sta
         pixels = IndependentPixels(chain.pixels.likelihood, system.spec.shape, chain.pixels.parameters)
     coder = BitsBack(chain, pixels, params, model_state)
     bound = functools.partial(negative_elbo, system, params, model_state, pixels.num_values)
-    return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound)
+    return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound, coder.bits_of_each)
 
 
 def _by_rounding(
@@ -109,7 +109,9 @@ def _by_rounding(
 ) -> ImageCoder:
     decodes = require(system, Decodes)
     coder = RoundedLatents(latents, decodes, system.prepare, system.spec, params, model_state, rate)
-    return ImageCoder("rounded latents", system.spec.num_values, coder.encode, coder.decode, coder.rates, False)
+    return ImageCoder(
+        "rounded latents", system.spec.num_values, coder.encode, coder.decode, coder.rates, coder.bits_of_each, False
+    )
 
 
 def _by_tokens(
@@ -129,7 +131,7 @@ def _by_tokens(
     coder = autoregressive_coding(tokens, system.spec.shape, params, model_state, with_rest=with_rest)
     bound = functools.partial(negative_log_prob, system, params, model_state, with_rest)
     name, comes_back = ("autoregressive", True) if tokens.lossless else ("codes", with_rest)
-    return ImageCoder(name, tokens.num_values, coder.encode, coder.decode, bound, comes_back)
+    return ImageCoder(name, tokens.num_values, coder.encode, coder.decode, bound, coder.bits_of_each, comes_back)
 
 
 @functools.partial(jax.jit, static_argnums=0)

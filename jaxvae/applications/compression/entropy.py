@@ -45,7 +45,7 @@ class Stack:
     @property
     def num_bits(self) -> int:
         """Bits on the stack."""
-        return int(self._coder.num_bits())
+        return int(self._coder.num_valid_bits())
 
     def words(self) -> tuple[np.ndarray, int]:
         """Return the words of the stack, and how many of their bits it began with: those that were never popped stay.

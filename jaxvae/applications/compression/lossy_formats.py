@@ -1,7 +1,10 @@
 """How many bytes images need as files with loss, at the quality that a model's have."""
 
 import io
+from collections.abc import Sequence
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.formats import Size, measured_rows
@@ -9,7 +12,7 @@ from jaxvae.evaluation import psnr
 from jaxvae.progress import progress
 
 # As Pillow calls them, with what makes the smallest files.
-FORMATS = {"JPEG": ("JPEG", {"optimize": True}), "WebP": ("WEBP", {"method": 6})}
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {"JPEG": ("JPEG", {"optimize": True}), "WebP": ("WEBP", {"method": 6})}
 QUALITIES = 100
 
 
@@ -38,7 +41,7 @@ def lossy_sizes(values: np.ndarray, num_values: int, least: float) -> list[Size]
             quality = (lowest + highest) // 2 if highest <= QUALITIES else QUALITIES
             written = [_written(pictures[row], kind, quality, options) for row in progress(rows, f"{name} {quality}")]
             back = np.stack([one for _, one in written])
-            if float(np.mean(psnr(pictures[rows] / np.float32(255), back / np.float32(255)))) >= least:
+            if mean_psnr(pictures[rows], back, 256) >= least:
                 highest, num_bytes = quality, sum(size for size, _ in written)
             elif quality == QUALITIES:
                 break
@@ -49,10 +52,38 @@ def lossy_sizes(values: np.ndarray, num_values: int, least: float) -> list[Size]
     return found
 
 
+def quality_of_formats(values: np.ndarray, qualities: Sequence[int]) -> dict[str, list[tuple[float, float]]]:
+    """Return mean bytes and PSNR of images in formats with loss, at some qualities; none without Pillow.
+
+    Args:
+      values: [N, H, W, C] uint8, 0 to 255.
+      qualities: 1 to 100.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        return {}
+    Image.init()
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name, (kind, options) in FORMATS.items():
+        for quality in qualities if kind in Image.SAVE else ():
+            written = [_written(one, kind, quality, options) for one in values]
+            back = np.stack([one for _, one in written])
+            point = float(np.mean([size for size, _ in written])), mean_psnr(values, back, 256)
+            found.setdefault(name, []).append(point)
+    return found
+
+
+def mean_psnr(values: np.ndarray, back: np.ndarray, num_values: int) -> float:
+    """Return the PSNR of images that came back, dB, a mean over images of [N, H, W, C] uint8."""
+    most = np.float32(num_values - 1)
+    return float(jnp.mean(psnr(jnp.asarray(values / most), jnp.asarray(back / most))))
+
+
 # ---------- private
 
 
-def _written(picture: np.ndarray, kind: str, quality: int, options: dict[str, object]) -> tuple[int, np.ndarray]:
+def _written(picture: np.ndarray, kind: str, quality: int, options: dict[str, Any]) -> tuple[int, np.ndarray]:
     """Bytes of the file of an image [H, W, C], and the image that it has."""
     from PIL import Image
 

@@ -74,6 +74,10 @@ class RoundedLatents(NamedTuple):
         mean = self._means(values)
         return self._nats(mean, STEPS if self.rate is None else self._step(mean))
 
+    def bits_of_each(self, values: np.ndarray) -> np.ndarray:
+        """Return the bits of every image's latents, [N]."""
+        return self.rates(values) / np.log(2.0)
+
     # ---------- private
 
     def _means(self, values: np.ndarray) -> np.ndarray:
