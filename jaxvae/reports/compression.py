@@ -86,17 +86,19 @@ def quality_curves(models: Mapping[str, Trained], values: np.ndarray) -> dict[st
 
     Args:
       models: by their names; a lossy VAE at several rates, others at their own.
-      values: of some images, [N, H, W, C] uint8, of 256 values.
+      values: of some images, [N, H, W, C] uint8.
     """
     curves: dict[str, tuple[list[float], list[float]]] = {}
+    most = 1
     for name, trained in models.items():
         by_rate = find(trained.system, HasRoundedLatents) is not None
         for rate in RATES if by_rate else (None,):
             coder = coder_of(trained, rate=rate)
+            most = coder.num_values - 1
             files = [written(trained, coder, values[i : i + 1]) for i in range(len(values))]
             back = np.concatenate([read(trained, unpack(one).compressed, name) for one in files])
             _add(curves, name, float(np.mean([len(one) for one in files])), mean_psnr(values, back, coder.num_values))
-    for name, found in quality_of_formats(values, QUALITIES).items():
+    for name, found in quality_of_formats(values * np.uint8(255 // most), QUALITIES).items():
         for num_bytes, quality in found:
             _add(curves, name, num_bytes, quality)
     return curves

@@ -38,5 +38,7 @@ def save_quality(path: str | Path, curves: Mapping[str, tuple[Any, Any]]) -> Non
         order = np.argsort(num_bytes)
         axes.plot(num_bytes[order], quality[order], "o-", markersize=4, linewidth=1.5, label=name)
     axes.set_xscale("log")
+    for one in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        one("{x:g}")
     axes.legend(frameon=False, fontsize=9)
     write(figure, path)
