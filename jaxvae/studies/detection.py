@@ -10,6 +10,7 @@ from jaxvae.evaluation.protocols import Asked, Protocol
 from jaxvae.reports.detection import Scorer
 from jaxvae.reports.detection_figures import draw_detection
 from jaxvae.reports.detection_table import Scored, printed_rows, questions_of, table_rows
+from jaxvae.reports.false_alarms import false_alarms
 from jaxvae.reports.summary import with_earlier, write_summary
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.options import Options
@@ -76,10 +77,18 @@ def run_protocol(
     rows = [{"protocol": name, **row} for row in table_rows(protocol, scored, parts)]
     metrics = {f"auroc, {row['variant']}": row["auroc"] for row in rows if row["kind"] == "default"}
     kept = with_earlier(folder, "detection", rows, KEYS)
-    write_summary(folder, totals(trained, configs[0].batch_size), metrics, default_score=default, detection=kept)
+    alarms = false_alarms(protocol, scored)
+    more = {"default_score": default, "detection": kept, "false_alarms": alarms}
+    write_summary(folder, totals(trained, configs[0].batch_size), metrics, **more)
     with drawing(folder):
         draw_detection(folder / "figures", protocol, scored, parts, spec.num_values)
     _say(name, folder, protocol, scored, rows, default)
+    if alarms:
+        print(
+            f"False alarms at alpha {alarms['alpha']:g} of normal test images, where others of them calibrate: "
+            f"{alarms['mean_percent']:.2f} % on average of {alarms['splits']:,} splits; {alarms['in_band_percent']:g} % "
+            f"of these are in the band that has {alarms['in_band_expected_percent']:g} % of such numbers."
+        )
     return rows
 
 

@@ -36,7 +36,7 @@ def test_the_lines_of_the_guide_run_as_they_stand(place, request, monkeypatch, c
     monkeypatch.chdir(place)
     page = (request.config.rootpath / "docs" / "guides" / "compress.md").read_text()
     lines = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M) for line in block.splitlines()]
-    assert lines == commands(page)
+    assert lines == [line for line in commands(page) if "..." not in line]
     for line in lines:
         _, _, module, *words = shlex.split(line)
         words = [STEPS if before == "--steps" else word for before, word in zip(["", *words], words, strict=False)]
