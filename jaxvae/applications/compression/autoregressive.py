@@ -132,7 +132,7 @@ class AutoregressiveCoding(NamedTuple):
                 return found
             numbers.append(_padded(found, size))
         x = np.asarray(_encode(self.tokens.decode, self.params, self.model_state, tuple(numbers)))[:num]
-        return np.rint(x * np.float32(self.tokens.num_values - 1)).astype(np.uint8)
+        return np.rint(np.clip(x, 0.0, 1.0) * (self.tokens.num_values - 1)).astype(np.uint8)
 
     def _kind(self, level: int) -> str:
         return "token" if level < len(self.tokens.grids) else "pixel"

@@ -73,8 +73,7 @@ class Stack:
 
     def push_cells(self, cells: np.ndarray, gaussians: Gaussians) -> None:
         """Push cells of latents [n] with Gaussians [n]."""
-        model = _gaussian_model(gaussians.most)
-        self._coder.encode_reverse(cells.astype(np.int32), model, gaussians.mean, gaussians.sd)
+        self._push_latents(cells, _gaussian_model(gaussians.most), gaussians.mean, gaussians.sd)
 
     def pop_cells(self, gaussians: Gaussians) -> np.ndarray:
         """Pop cells of latents [n]: what `push_cells` pushed."""
@@ -86,7 +85,7 @@ class Stack:
         Cells that are left out need no probability: of all cells they would have a thousandth, in every push.
         """
         centre, model = _near(gaussians)
-        self._coder.encode_reverse((cells - centre).astype(np.int32), model, gaussians.mean - centre, gaussians.sd)
+        self._push_latents(cells - centre, model, gaussians.mean - centre, gaussians.sd)
 
     def pop_near_cells(self, gaussians: Gaussians) -> np.ndarray:
         """Pop cells of latents [n]: what `push_near_cells` pushed."""
@@ -121,6 +120,12 @@ class Stack:
     def pop_positions(self, num: int, share: int) -> np.ndarray:
         """Pop positions of grids."""
         return self._popped(_position_model(share), num).astype(np.int64)
+
+    def _push_latents(self, cells: np.ndarray, *model: Any) -> None:
+        try:
+            self._coder.encode_reverse(cells.astype(np.int32), *model)
+        except KeyError as error:
+            raise UserError("Latents of these images are too far outside of the model's prior to be coded.") from error
 
     def _popped(self, *arguments: Any) -> np.ndarray:
         values: np.ndarray = self._coder.decode(*arguments)
