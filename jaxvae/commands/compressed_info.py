@@ -46,7 +46,8 @@ def about(found: Unpacked, num_bytes: int) -> Iterator[tuple[str, str]]:
     yield "coder", f"{one.coder}, version {CODERS[one.coder].version}, constriction {one.constriction}"
     if one.stream.settings:
         yield "settings", ", ".join(f"{name} {value:,}" for name, value in one.stream.settings.items())
-    yield "words", f"{found.words_bytes:,} bytes, of which {one.stream.initial_bits:,} bits to begin with hold no image"
+    first = one.stream.initial_bits
+    yield "words", f"{found.words_bytes:,} bytes" + (f", of which {first:,} bits hold no image" if first else "")
     names = "" if one.names is None else f", names {found.names_bytes:,} bytes: {listed(one.names)}"
     yield "the rest", f"{num_others:,} bytes{names}"
     yield "check sum", f"{one.checksum:08x} of the decoded pixels"

@@ -53,7 +53,7 @@ class CoderFormat(NamedTuple):
 # By their names, each with its number by its place: what is here once stays.
 CODERS: dict[str, CoderFormat] = {
     "bits back": CoderFormat(1, bits_back.SETTINGS),
-    "autoregressive": CoderFormat(1, autoregressive.SETTINGS),
+    "autoregressive": CoderFormat(1, autoregressive.SETTINGS[:2]),  # no pixels are behind its tokens
     "codes": CoderFormat(1, autoregressive.SETTINGS),
     "rounded latents": CoderFormat(1, rounded.SETTINGS),
 }

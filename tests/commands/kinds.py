@@ -43,19 +43,22 @@ EXACT = ("sample", "complete", "score", "anomaly")
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), (*EXPLORED, *COMPRESSED)),
     "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
-    "pixels": (lambda: of_experiment("pixel_vae"), tuple(verb for verb in OF_VAES if verb != "complete")),
+    "pixels": (
+        lambda: of_experiment("pixel_vae"),
+        (*(verb for verb in OF_VAES if verb != "complete"), *COMPRESSED),
+    ),
     "groups": (lambda: of_experiment("iwae", num_layers=2), (*OF_VAES, *COMPRESSED)),
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "autoencoder": (lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3), (*CODED, "interpolate")),
     "autoregressive": (
         lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2),
-        EXACT,
+        (*EXACT, *COMPRESSED),
     ),
     "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), EXACT),
     "m2": (lambda: of_experiment("semi_supervised", method="m2"), ("sample", "classify")),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
-    "code_prior": (code_prior, ("sample", *CODED)),
+    "code_prior": (code_prior, ("sample", *CODED, *COMPRESSED)),
     "flow": (flow, ("sample",)),
 }
 

@@ -55,7 +55,7 @@ def test_a_folder_comes_back_with_its_names(model, photos, grey, tmp_path, capsy
     bound = 10 / np.log(2) / 64  # of the stand-in
     assert f"That is {100 * (rate / bound - 1):,.0f} % above the model's bound, {bound:.4f} bits/dim." in text
     assert "Decoded, the same pixel for pixel" in text
-    assert re.search(rf"\n  a\.jvz +{size - names} +{rate:.4f}\n  PNG +\d+ +\d", text)
+    assert re.search(rf"\n  a\.jvz +{size - names} +{(size - names) / 6:.1f} +{rate:.4f}\n  PNG +\d+ +\d", text)
     assert "lzma of all together" in text
     main(["decompress", model("vae"), file, "--out", str(out)])
     assert "6 images in" in capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(model, photos, tmp_path, mo
     assert "--out is" in refused("decompress", model("vae"), tmp_path / "good.jvz", "--out", tmp_path / "a.csv")
 
     whole = packed_coder(None)
-    monkeypatch.setattr(compressor, "image_coder", lambda *args: wrong(whole(*args)))
+    monkeypatch.setattr(compressor, "image_coder", lambda *args, **options: wrong(whole(*args)))
     text = refused("compress", model("vae"), *data, *out, "--verify")
     assert "a.jvz does not decode to its images, and is not written" in text
     monkeypatch.setitem(sys.modules, "constriction", None)

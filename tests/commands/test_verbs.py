@@ -13,7 +13,9 @@ from tests.commands.kinds import KINDS, SPEC
 from tests.runs.packed import small
 
 pytestmark = pytest.mark.slow
-REFUSALS = "expected one of|say their range|not of images|expected independent pixels"
+REFUSALS = (
+    "expected one of|say their range|not of images|expected independent pixels|train a prior|conditional on classes"
+)
 OTHERS = {"train", "list", "info", "report", "compare", "export", "verify"}  # which all models have, or none
 NAMES = [f"{name}/{i}.{ending}" for i, name in enumerate(SPEC.classes) for ending in ("bmp", "png")]
 FILES = [f"{name}.png" for name in NAMES]  # of names that would be the same

@@ -13,8 +13,8 @@ INITIAL_BITS = 64  # of two words that hold no image
 def packed_coder(num_values):
     """(system, params, model_state) -> a coder of images of so many values; None stands for those of the system."""
 
-    def image_coder(system, params, model_state):
-        del params, model_state
+    def image_coder(system, params, model_state, **options):
+        del params, model_state, options
         values_of, shape = num_values or system.spec.num_values, system.spec.shape
         depth = max(1, (values_of - 1).bit_length())
 
@@ -34,7 +34,8 @@ def packed_coder(num_values):
             whole[..., 8 - depth :] = bits.reshape(num, *shape, depth)
             return np.packbits(whole, axis=-1)[..., 0]
 
-        return ImageCoder("bits back", values_of, encode, decode, lambda values: np.full(len(values), 10.0))
+        bound, bits = (lambda values, number=number: np.full(len(values), number) for number in (10.0, 64.0 * depth))
+        return ImageCoder("bits back", values_of, encode, decode, bound, bits)
 
     return image_coder
 
