@@ -13,7 +13,7 @@ from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.applications.compression.formats import Size, sizes
 from jaxvae.applications.compression.lossy_formats import lossy_sizes, mean_psnr
 from jaxvae.applications.scoring import bits_per_nat
-from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.given import load_images, load_model, rate
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.pictures import numbered
 from jaxvae.commands.verb_flags import CompressFlags
@@ -93,7 +93,7 @@ def _decoded(coder: ImageCoder, data: bytes, place: Path) -> np.ndarray:
     """The images that a file which was just written gives back; a `UserError` if they are others."""
     found = unpack(data, str(place)).compressed
     values = coder.decode(found.stream, found.num_images)
-    if checksum(values) != found.checksum:
+    if found.lossless and checksum(values) != found.checksum:
         raise UserError(f"{place} does not decode to its images, and is not written: report it, with the model.")
     return values
 
@@ -101,12 +101,12 @@ def _decoded(coder: ImageCoder, data: bytes, place: Path) -> np.ndarray:
 def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: bytes, place: Path) -> None:
     found = unpack(data)
     num_bytes = len(data) - found.names_bytes
-    rate = 8 * num_bytes / values.size
+    per_dim = 8 * num_bytes / values.size
     less = f", without {found.names_bytes:,} bytes for the names of files" if found.names_bytes else ""
-    print(f"{counted(len(values), 'image')} in {place}: {len(data):,} bytes, {rate:.4f} bits/dim{less}.")
+    print(f"{counted(len(values), 'image')} in {place}: {len(data):,} bytes, {per_dim:.4f} bits/dim{less}.")
     if coder.lossless:
         bound = float(coder.bound(values).mean()) * bits_per_nat(trained.spec)
-        above = 100 * (rate / bound - 1)
+        above = 100 * (per_dim / bound - 1)
         much = f"{abs(above):.2f}" if abs(above) < 10 else f"{abs(above):,.0f}"
         print(f"That is {much} % {'above' if above >= 0 else 'below'} the model's bound, {bound:.4f} bits/dim.")
     share = found.compressed.stream.initial_bits / (8 * num_bytes)
@@ -127,9 +127,8 @@ def _say_quality(coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> 
 def _say_speed(coder: ImageCoder, num: int, encoding: float, decoding: float | None) -> None:
     checked = "Not checked: --verify decodes and compares."
     if decoding is not None:
-        how = "the same pixel for pixel" if coder.lossless else "as the check sum has it"
-        checked = f"Decoded, {how}: {num / decoding:,.0f} images/s."
-    print(f"Encoded: {num / encoding:,.0f} images/s, compiling included. {checked}")
+        checked = f"Decoded{', the same pixel for pixel' * coder.lossless}: {rate(num, decoding)}."
+    print(f"Encoded: {rate(num, encoding)}, compiling included. {checked}")
 
 
 def _say_others(own: tuple[str, int, int], values: np.ndarray, others: Sequence[Size]) -> None:

@@ -50,5 +50,6 @@ def about(found: Unpacked, num_bytes: int) -> Iterator[tuple[str, str]]:
     yield "words", f"{found.words_bytes:,} bytes" + (f", of which {first:,} bits hold no image" if first else "")
     names = "" if one.names is None else f", names {found.names_bytes:,} bytes: {listed(one.names)}"
     yield "the rest", f"{num_others:,} bytes{names}"
-    yield "check sum", f"{one.checksum:08x} of the decoded pixels"
+    if one.checksum is not None:
+        yield "check sum", f"{one.checksum:08x} of the decoded pixels"
     yield "written by", f"jaxvae {one.jaxvae}, format {FORMAT}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.entropy import check_constriction
-from jaxvae.commands.given import load_model
+from jaxvae.commands.given import load_model, rate
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import DecompressFlags
@@ -30,9 +30,9 @@ def run(flags: DecompressFlags) -> None:
     trained = load_model(flags)
     begun = time.perf_counter()
     values = read(trained, compressed, str(flags.file))
-    speed = len(values) / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
     images = values / np.float32(compressed.num_values - 1)
     draw = lambda path, num: save_grid(path, images[:num])  # noqa: E731
     where = write_pictures(place, images, compressed.names, draw, sheet=False)
-    how = "as they were" if compressed.lossless else "nearly as they were"
-    print(f"{counted(len(images), 'image')} in {where}, {how}: the check sum holds; {speed:,.0f} images/s.")
+    how = "the same pixel for pixel: the check sum holds" if compressed.lossless else "nearly as they were"
+    print(f"{counted(len(images), 'image')} in {where}, {how}. {rate(len(images), seconds)}.")

@@ -84,3 +84,9 @@ def said(spec: DataSpec) -> str:
 def in_unit(dataset: Dataset, spec: DataSpec) -> np.ndarray:
     """Return images as floats in [0, 1]."""
     return np.asarray(to_unit(dataset.x, spec.num_values))
+
+
+def rate(num: int, seconds: float) -> str:
+    """Return how many images that is a second: "2,031 images/s", or "0.85 images/s"."""
+    speed = num / seconds
+    return f"{speed:,.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s"

@@ -13,7 +13,7 @@
   settings          whole numbers, those of the coder in their order, 0 of one that is not there
   names             only with bit 0: whole number of bytes, and the names, with zeros between, by deflate
   words             whole number of bytes, and words of 32 bits, the lowest byte first, without zeros at the end
-  check sums        4 + 4 bytes, CRC-32 of the decoded values and of all that stands before the last one
+  check sums        4 bytes unless lossy, CRC-32 of the decoded values, and 4 bytes, of all that stands before them
 
 A whole number has seven bits a byte, the lowest first; all bytes but its last have the highest bit.
 """
@@ -68,12 +68,18 @@ class Compressed(NamedTuple):
     shape: tuple[int, int, int]  # (H, W, C)
     num_values: int  # that a pixel takes
     num_images: int  # N
-    checksum: int  # CRC-32 of the decoded values, [N, H, W, C] uint8
+    # CRC-32 of the decoded values, [N, H, W, C] uint8; None of a lossy file, whose pixels come from a network: another
+    # device may round them otherwise.
+    checksum: int | None
     names: tuple[str, ...] | None = None  # of the images' files, where they have names
-    lossless: bool = True
     binarized: str = ""  # how grey images became zeros and ones: BINARIZED
     constriction: str = ""  # leading version number of what wrote the words
     jaxvae: str = ""  # version of what wrote the file
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the images that come back are those that went in."""
+        return self.checksum is not None
 
 
 class Unpacked(NamedTuple):
@@ -95,7 +101,9 @@ def pack(compressed: Compressed) -> bytes:
     if unknown:
         raise ValueError(f"The coder {compressed.coder} has the settings {coder.settings}, got also {sorted(unknown)}.")
     names = b"" if compressed.names is None else _deflated(compressed.names)
-    flags = HAS_NAMES * bool(names) | IS_LOSSY * (not compressed.lossless) | BINARIZED.index(compressed.binarized) << 2
+    flags = (
+        HAS_NAMES * bool(names) | IS_LOSSY * (compressed.checksum is None) | BINARIZED.index(compressed.binarized) << 2
+    )
     words = np.asarray(stream.words, "<u4").tobytes()
     words = words[: len(words) - min(3, len(words) - len(words.rstrip(b"\0")))]
     contents = b"".join(
@@ -115,7 +123,7 @@ def pack(compressed: Compressed) -> bytes:
             *([varint(len(names)), names] if names else []),
             varint(len(words)),
             words,
-            compressed.checksum.to_bytes(4, "little"),
+            b"" if compressed.checksum is None else compressed.checksum.to_bytes(4, "little"),
         ]
     )
     return contents + zlib.crc32(contents).to_bytes(4, "little")
@@ -192,7 +200,7 @@ def _parsed(reader: ByteReader, name: str, is_sound: bool) -> Unpacked:
     settings = {setting: value for setting in CODERS[kind].settings if (value := reader.number())}
     names = reader.take(reader.number()) if flags & HAS_NAMES else b""
     words = reader.take(reader.number())
-    checksum = int.from_bytes(reader.take(4), "little")
+    checksum = None if flags & IS_LOSSY else int.from_bytes(reader.take(4), "little")
     is_possible = 0 not in (height, width, channels, num) and num_values > 1 and flags >> 2 < len(BINARIZED)
     if not (is_sound and is_possible and initial_bits <= 8 * len(words) + 24):
         raise ValueError
@@ -205,7 +213,6 @@ def _parsed(reader: ByteReader, name: str, is_sound: bool) -> Unpacked:
         num_images=num,
         checksum=checksum,
         names=_inflated(names, num) if names else None,
-        lossless=not flags & IS_LOSSY,
         binarized=BINARIZED[flags >> 2],
         constriction=leading_text(constriction),
         jaxvae=jaxvae,

@@ -31,9 +31,8 @@ def drawn(rng, **changes):
         "shape": SHAPES[rng.integers(len(SHAPES))],
         "num_values": int(rng.choice([2, 3, 256])),
         "num_images": num,
-        "checksum": int(rng.integers(2**32)),
+        "checksum": int(rng.integers(2**32)) if rng.random() < 0.7 else None,
         "names": tuple(f"cats/{i}.png" for i in range(num)) if rng.random() < 0.3 else None,
-        "lossless": bool(rng.random() < 0.7),
         "binarized": str(rng.choice(["", "sample", "threshold"])),
     }
     return Compressed(**fields | changes)
@@ -83,6 +82,13 @@ def test_one_image_takes_about_thirty_bytes_beside_its_words():
     data = small()
     assert len(data) - unpack(data).words_bytes <= 30
     assert unpack(data).words_bytes == 17  # zeros of the last word are left out
+
+
+def test_a_lossy_file_has_no_check_sum_of_pixels():
+    data = small(checksum=None)
+    assert len(data) == len(small()) - 4
+    assert not unpack(data).compressed.lossless
+    assert unpack(small()).compressed.lossless
 
 
 def test_words_of_zeros_are_kept():
