@@ -86,8 +86,8 @@ def run_protocol(
     if alarms:
         print(
             f"False alarms at alpha {alarms['alpha']:g} of normal test images, where others of them calibrate: "
-            f"{alarms['mean_percent']:.2f} % on average of {alarms['splits']:,} splits; {alarms['in_band_percent']:g} % "
-            f"of these are in the band that has {alarms['in_band_expected_percent']:g} % of such numbers."
+            f"{alarms['mean_percent']:.2f} % on average of {alarms['splits']:,} splits, {alarms['in_band_percent']:g} "
+            f"% of which are in the band that has {alarms['in_band_expected_percent']:g} % of such numbers."
         )
     return rows
 
