@@ -101,9 +101,7 @@ def pack(compressed: Compressed) -> bytes:
     if unknown:
         raise ValueError(f"The coder {compressed.coder} has the settings {coder.settings}, got also {sorted(unknown)}.")
     names = b"" if compressed.names is None else _deflated(compressed.names)
-    flags = (
-        HAS_NAMES * bool(names) | IS_LOSSY * (not compressed.lossless) | BINARIZED.index(compressed.binarized) << 2
-    )
+    flags = HAS_NAMES * bool(names) | IS_LOSSY * (not compressed.lossless) | BINARIZED.index(compressed.binarized) << 2
     words = np.asarray(stream.words, "<u4").tobytes()
     words = words[: len(words) - min(3, len(words) - len(words.rstrip(b"\0")))]
     contents = b"".join(

@@ -9,6 +9,7 @@ from PIL import Image
 
 import jaxvae as jv
 from jaxvae.__main__ import main
+from jaxvae.applications.compression.coders import image_coder
 from jaxvae.commands import decompress
 from jaxvae.commands.verb_flags import DecompressFlags
 from jaxvae.data.npz import read_npz
@@ -215,3 +216,25 @@ def test_three_hundred_damaged_files_leave_nothing(tmp_path, monkeypatch):
             decompress.run(flags)
         assert str(error.value).startswith(str(file))
         assert [path.name for path in tmp_path.iterdir()] == ["a.jvz"]
+
+
+@pytest.mark.slow
+def test_codes_come_back_nearly_and_with_what_they_leave_open_as_they_were(
+    model, photos, grey, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(compressor, "image_coder", image_coder)
+    found = {}
+    for flags in ([], ["--lossless", "--verify"]):
+        file = str(tmp_path / "a.jvz")
+        main(["compress", model("code_prior"), "--data", photos, *flags, "--out", file, "--overwrite"])
+        main(["info", file])
+        main(["decompress", model("code_prior"), file, "--out", str(tmp_path / "b.npz"), "--overwrite"])
+        text, back = capsys.readouterr().out, read_npz(tmp_path / "b.npz")["images"]
+        assert ("PSNR" in text) == ("check sum" not in text) == (not flags)
+        assert ("nearly as they were" in text) == (not flags)
+        found[bool(flags)] = (tmp_path / "a.jvz").stat().st_size, back
+    assert found[False][0] < found[True][0]
+    assert (found[False][1] != grey).any()
+    np.testing.assert_array_equal(found[True][1], grey)
+    words = ["compress", model("code_prior"), "--data", photos, "--rate", "1", "--out", tmp_path / "c.jvz"]
+    assert "expected a rate of a lossy VAE alone" in refused(*words)
