@@ -180,6 +180,8 @@ class Likelihood(NamedTuple):
     perfect: Callable[[Array], Array] | None = None  # (x) -> [], the most that log_prob is; None: the same for every x
     # (params, integer values [..., C], c) -> log p(value of channel c | those before it), [..., V], of discrete pixels
     channel_log_pmf: Callable[[Any, Array, int], Array] | None = None
+    # (params, integer values, c, low, high [...]) -> log p(low <= value of channel c <= high | those before it), [...]
+    channel_log_mass: Callable[[Any, Array, int, Array, Array], Array] | None = None
     recipe: Recipe | None = None  # the constructor and its arguments, for `config.json`
 
 

@@ -81,6 +81,7 @@ def logistic_mixture(num_components: int, num_values: int = 256, num_channels: i
         init_bias=mixture.init_bias,
         discrete=True,
         channel_log_pmf=mixture.channel_log_pmf,
+        channel_log_mass=mixture.channel_log_mass,
     )
 
 
@@ -130,17 +131,28 @@ class _Mixture(NamedTuple):
         shape = (*params.weights.shape[:-1], 1)
         return jax.vmap(lambda v: self._pixels(params, jnp.full(shape, v)), out_axes=-1)(values)[..., None, :]
 
-    def channel_log_pmf(self, params: LogisticMixtureParams, values: Array, channel: int) -> Array:
-        """Log-probabilities of all values of a channel given those before it, [..., C] -> [..., V]."""
+    def channel_log_mass(
+        self, params: LogisticMixtureParams, values: Array, channel: int, low: Array, high: Array
+    ) -> Array:
+        """Log-probability that a channel is from low to high given the channels before it, [..., C] -> [...]."""
         before = [self._unit(values[..., c, None].astype(jnp.float32)) for c in range(channel)]
         half = 1.0 / (self.num_values - 1)
         weights = jax.nn.log_softmax(params.weights)
         for c, u in enumerate(before):  # what the channels before say of the component
             weights += _log_bin(u, _location(params, before[:c]), params.log_scale[..., c, :], half)
         location, log_scale = _location(params, before), params.log_scale[..., channel, :]
-        every = self._unit(jnp.arange(self.num_values, dtype=jnp.float32))
-        of_value = lambda u: jax.nn.logsumexp(weights + _log_bin(u, location, log_scale, half), axis=-1)  # noqa: E731
-        return jax.vmap(of_value, out_axes=-1)(every) - jax.nn.logsumexp(weights, axis=-1, keepdims=True)
+        from_u, to_u = (self._unit(end[..., None].astype(jnp.float32)) for end in (low, high))
+        each = weights + _log_bins(from_u, to_u, location, log_scale, half)
+        return jax.nn.logsumexp(each, axis=-1) - jax.nn.logsumexp(weights, axis=-1)
+
+    def channel_log_pmf(self, params: LogisticMixtureParams, values: Array, channel: int) -> Array:
+        """Log-probabilities of all values of a channel given those before it, [..., C] -> [..., V]."""
+
+        def of_value(value: Array) -> Array:
+            every = jnp.broadcast_to(value, values.shape[:-1])
+            return self.channel_log_mass(params, values, channel, every, every)
+
+        return jax.vmap(of_value, out_axes=-1)(jnp.arange(self.num_values))
 
     def init_bias(self, mean: Array) -> LogisticMixtureParams:
         spacing = jnp.linspace(-1.0, 1.0, self.num_components) if self.num_components > 1 else jnp.zeros(1)
@@ -202,16 +214,21 @@ def _location(params: LogisticMixtureParams, before: Sequence[Array]) -> Array:
 
 
 def _log_bin(u: Array, location: Array, log_scale: Array, half: float) -> Array:
-    """Return log [ F(a) - F(b) ], a = (u + half - location) / s, b = (u - half - location) / s, elementwise.
+    """Return the logarithm of the mass of the bin around u, elementwise."""
+    return _log_bins(u, u, location, log_scale, half)
+
+
+def _log_bins(low: Array, high: Array, location: Array, log_scale: Array, half: float) -> Array:
+    """Return log [ F(a) - F(b) ], a = (high + half - location) / s, b = (low - half - location) / s, elementwise.
 
     F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)): no factor loses digits to another, in either tail or in a narrow bin.
     """
     inverse = jnp.exp(-_limited(log_scale))
-    centred = u - location
-    is_first, is_last = u < -1.0 + half, u > 1.0 - half
-    upper = jnp.where(is_last, 0.0, jax.nn.log_sigmoid(inverse * (centred + half)))
-    lower = jnp.where(is_first, 0.0, jax.nn.log_sigmoid(-inverse * (centred - half)))
-    inner = jnp.where(is_first | is_last, 0.0, jnp.log(-jnp.expm1(-2.0 * half * inverse)))
+    is_first, is_last = low < -1.0 + half, high > 1.0 - half
+    upper = jnp.where(is_last, 0.0, jax.nn.log_sigmoid(inverse * (high - location + half)))
+    lower = jnp.where(is_first, 0.0, jax.nn.log_sigmoid(-inverse * (low - location - half)))
+    width = (high - low) + 2.0 * half
+    inner = jnp.where(is_first | is_last, 0.0, jnp.log(-jnp.expm1(-width * inverse)))
     return upper + lower + inner
 
 

@@ -2,20 +2,22 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
 from jaxvae.applications.compression.grids import choose_positions, probabilities
-from jaxvae.applications.compression.values import along, at, bit_logits, num_bits, to_bits
+from jaxvae.applications.compression.values import at, bit_logits, mass_logits, num_bits, to_bits
 from jaxvae.likelihoods.pixels import count_values
 from jaxvae.types import Array, Likelihood
 
-BATCH, NUMBERS = 256, 2**24  # images at a time, and log-probabilities of pixel values
+BATCH, NUMBERS = 256, 2**24  # images at a time, and numbers that their pixels are made of
+FEW = 32  # of these for a channel of a pixel whose probabilities are made one by one
 
 Pop = Callable[[np.ndarray], np.ndarray]  # probabilities [n] -> bits [n], taken from a coder
+LogitsOf = Callable[[int, np.ndarray], np.ndarray]  # (bit, number of those before it [B, n]) -> logits [B, n]
 OnGrid = Callable[[np.ndarray, int], np.ndarray]  # (logits [B, n], stage) -> their probabilities on the grid
 
 
@@ -65,7 +67,10 @@ class IndependentPixels(NamedTuple):
 
     @property
     def batch(self) -> int:
-        return max(1, min(BATCH, NUMBERS // (self.pixels.size * self.num_values)))
+        height, width, channels = self.shape
+        # All log-probabilities of a channel, or some numbers for each of all channels.
+        numbers = self.num_values if self.likelihood.channel_log_mass is None else FEW * channels
+        return max(1, min(BATCH, NUMBERS // (height * width * numbers)))
 
     @property
     def num_values(self) -> int:
@@ -81,44 +86,57 @@ class IndependentPixels(NamedTuple):
         return of_channels.reshape(len(self.pixels), len(values), -1)
 
     def logits(self, given: Any, values: np.ndarray) -> np.ndarray:
-        of_x = _parameters(self.parameters, given)
+        of_x, depth = _parameters(self.parameters, given), num_bits(self.num_values)
         found = []
         for channel in range(self.shape[-1]):
-            tree = _bits_of_channel(self.likelihood, channel, of_x, values)
-            flat = along(_flat(tree, len(values)), values[..., channel].reshape(len(values), -1))
-            found.append(flat)
-        return np.concatenate(found)
+            logits_of, known = self._logits_of(of_x, channel, values), values[..., channel].astype(np.int32)
+            found += [logits_of(bit, known.reshape(len(values), -1) >> (depth - bit)) for bit in range(depth)]
+        return np.stack(found)
 
     def pop(self, given: Any, num: int, on_grid: OnGrid, pop: Pop) -> np.ndarray:
-        of_x = _parameters(self.parameters, given)
-        size = len(jax.tree.leaves(of_x)[0])
-        values = np.zeros((size, *self.shape), np.int32)
-        stage = 0
+        of_x, depth = _parameters(self.parameters, given), num_bits(self.num_values)
+        values = np.zeros((len(jax.tree.leaves(of_x)[0]), *self.shape), np.int32)
         for channel in range(self.shape[-1]):
-            tree = _flat(_bits_of_channel(self.likelihood, channel, of_x, values), size)
-            numbers = pop_numbers(tree, num, stage, on_grid, pop)
-            values[:num, ..., channel] = numbers.reshape(num, *self.shape[:2])
-            stage += len(tree)
+            logits_of = self._logits_of(of_x, channel, values)
+            prefix = np.zeros((len(values), math.prod(self.shape[:2])), np.int32)
+            found = pop_numbers(logits_of, depth, prefix, num, channel * depth, on_grid, pop)
+            values[..., channel] = found.reshape(len(values), *self.shape[:2])
         return values[:num].astype(np.uint8)
 
+    def _logits_of(self, of_x: Any, channel: int, values: np.ndarray) -> LogitsOf:
+        """The logits of the bits of a channel given the values of those before it."""
+        if self.likelihood.channel_log_mass is not None:
+            before = values.astype(np.int32)
 
-def pop_numbers(tree: Sequence[np.ndarray], num: int, stage: int, on_grid: OnGrid, pop: Pop) -> np.ndarray:
+            def by_mass(bit: int, prefix: np.ndarray) -> np.ndarray:
+                of_image = prefix.reshape(len(values), *self.shape[:2])
+                found = _bit_by_mass(self.likelihood, channel, bit, self.num_values, of_x, before, of_image)
+                return np.asarray(found).reshape(prefix.shape)
+
+            return by_mass
+        tree = _bits_of_channel(self.likelihood, channel, of_x, values)
+        flat = [np.asarray(leaf).reshape(len(values), math.prod(self.shape[:2]), -1) for leaf in tree]
+        return lambda bit, prefix: at(flat[bit], prefix)
+
+
+def pop_numbers(
+    logits_of: LogitsOf, depth: int, prefix: np.ndarray, num: int, stage: int, on_grid: OnGrid, pop: Pop
+) -> np.ndarray:
     """Return numbers that are taken bit by bit, the highest first.
 
     Args:
-      tree: logits of every bit given those before it, for bit r [B, n, 2^r].
-      num: of images, the first ones.
+      logits_of: of every bit given those before it.
+      depth: bits of a number.
+      prefix: zeros, [B, n] int32, in whose shape the numbers are returned.
+      num: of images, the first ones, whose numbers are taken; those of the others are 0.
       stage: of the first bit.
       on_grid: probabilities of the logits of a stage.
       pop: bits of probabilities.
-
-    Returns:
-      [num, n].
     """
-    prefix = np.zeros((num, tree[0].shape[1]), np.int64)
-    for r, of_bit in enumerate(tree):
-        p = on_grid(at(of_bit[:num], prefix), stage + r)
-        prefix = 2 * prefix + pop(p.ravel()).reshape(p.shape)
+    for bit in range(depth):
+        p = on_grid(logits_of(bit, prefix)[:num], stage + bit)
+        prefix = 2 * prefix
+        prefix[:num] += pop(p.ravel()).reshape(p.shape)
     return prefix
 
 
@@ -171,6 +189,13 @@ def _bits_of_channel(likelihood: Likelihood, channel: int, of_x: Any, values: Ar
     return bit_logits(jax.vmap(log_pmf, in_axes=(0, 0, None))(of_x, values, channel))
 
 
-def _flat(tree: tuple[Array, ...], num: int) -> list[np.ndarray]:
-    """Logits of bits, [B, H W, 2^r]."""
-    return [np.asarray(leaf).reshape(num, math.prod(leaf.shape[1:-1]), -1) for leaf in tree]
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _bit_by_mass(
+    likelihood: Likelihood, channel: int, bit: int, num_values: int, of_x: Any, values: Array, prefix: Array
+) -> Array:
+    of_channel: Any = likelihood.channel_log_mass
+
+    def of_image(of_x: Any, values: Array, prefix: Array) -> Array:
+        return mass_logits(functools.partial(of_channel, of_x, values, channel), prefix, bit, num_values)
+
+    return jax.vmap(of_image)(of_x, values, prefix)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxvae.applications.compression.pixels import BATCH, OnGrid, Pop, pop_numbers
-from jaxvae.applications.compression.values import along, bit_logits, num_bits, to_bits
+from jaxvae.applications.compression.values import along, at, bit_logits, num_bits, to_bits
 from jaxvae.codable import TokenSteps
 from jaxvae.types import Array, ModelState, Params
 
@@ -60,9 +60,8 @@ class SteppedTokens(NamedTuple):
         size = len(jax.tree.leaves(given[-1])[0])
 
         def taken(tree: list[np.ndarray], stage: int) -> np.ndarray:
-            chosen = np.zeros(size, np.int32)
-            chosen[:num] = pop_numbers([of_bit[:, None] for of_bit in tree], num, stage, on_grid, pop)[:, 0]
-            return chosen
+            logits_of = lambda bit, prefix: at(tree[bit], prefix[:, 0])[:, None]  # noqa: E731
+            return pop_numbers(logits_of, len(tree), np.zeros((size, 1), np.int32), num, stage, on_grid, pop)[:, 0]
 
         return self._walk(given, size, taken)[:num]
 

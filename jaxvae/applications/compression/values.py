@@ -1,7 +1,7 @@
 """Values of pixels as bits, the highest first, each given those before it: any probabilities become those of bits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +40,23 @@ def bit_logits(log_pmf: Array) -> tuple[Array, ...]:
         found.append(jnp.where(never, 0.0, one - jnp.where(never, 0.0, zero)))
         log_p = jnp.logaddexp(zero, one)
     return tuple(found[::-1])
+
+
+def mass_logits(log_mass: Callable[[Array, Array], Array], prefix: Array, bit: int, num_values: int) -> Array:
+    """Return the logits of a bit where those before it are a number, without those of all other numbers.
+
+    Args:
+      log_mass: (low, high) -> log p(low <= value <= high), elementwise.
+      prefix: the number, [...] int32.
+      bit: which, 0 the highest.
+      num_values: V.
+    """
+    width = 2 ** (num_bits(num_values) - 1 - bit)
+    low, most = 2 * width * prefix, num_values - 1
+    middle = low + width
+    zero = log_mass(jnp.minimum(low, most), jnp.minimum(middle - 1, most))
+    one = log_mass(jnp.minimum(middle, most), jnp.minimum(middle + width - 1, most))
+    return jnp.where(low > most, 0.0, jnp.where(middle > most, -jnp.inf, one - zero))
 
 
 def along(logits: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:

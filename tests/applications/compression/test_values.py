@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.applications.compression.values import along, at, bit_logits, num_bits, to_bits
+from jaxvae.applications.compression.values import along, at, bit_logits, mass_logits, num_bits, to_bits
 
 
 @pytest.mark.parametrize(("num_values", "bits"), [(2, 1), (3, 2), (4, 2), (5, 3), (256, 8), (257, 9)])
@@ -45,3 +45,17 @@ def test_a_bit_is_looked_up_by_those_before_it():
     of_bit, prefix = generator.standard_normal((3, 2, 8)), generator.integers(0, 8, (3, 2))
     expected = [[of_bit[b, n, prefix[b, n]] for n in range(2)] for b in range(3)]
     np.testing.assert_array_equal(at(of_bit, prefix), expected)
+
+
+@pytest.mark.parametrize("num_values", [2, 3, 6, 256])
+def test_bits_by_masses_are_those_of_all_values(num_values):
+    log_p = np.random.default_rng(num_values).standard_normal((3, num_values)).astype(np.float32)
+    p = np.exp(log_p)
+    sums = np.concatenate([np.zeros((3, 1)), np.cumsum(p, axis=1)], axis=1)
+    rows = np.arange(3)
+    log_mass = lambda low, high: jnp.log(jnp.asarray(sums)[rows, high + 1] - jnp.asarray(sums)[rows, low])  # noqa: E731
+    tree = [np.asarray(leaf) for leaf in bit_logits(jnp.asarray(log_p))]
+    for bit, of_bit in enumerate(tree):
+        for number in range(of_bit.shape[1]):
+            found = mass_logits(log_mass, jnp.full(3, number), bit, num_values)
+            np.testing.assert_allclose(found, of_bit[:, number], rtol=1e-3, atol=1e-3)
