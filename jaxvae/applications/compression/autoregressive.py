@@ -183,7 +183,7 @@ def _settings(parts: list[_Part]) -> dict[str, int]:
     for kind in dict.fromkeys(part.kind for part in parts):
         of_kind = [part for part in parts if part.kind == kind]
         places = sum(int(part.coder.pixels.max()) + 1 for part in of_kind)
-        near = sum(near_pixels(part.coder, part.logits) for part in of_kind)
+        near = sum(near_pixels(part.logits) for part in of_kind)
         block = settings[f"{kind}_block"] = block_size(places, near)
         positions = [code_pixels(part.coder, part.logits, part.values, block).positions for part in of_kind]
         settings[f"{kind}_share"] = share_of(np.concatenate(positions, axis=None))

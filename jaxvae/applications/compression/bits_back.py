@@ -138,7 +138,7 @@ class BitsBack(NamedTuple):
         batch, stack, of_latents = self._batch(values), Stack.random(self._most_words), 0.0
         for step in self.chain.steps:
             if step.kind == "pixels":
-                return of_latents, near_pixels(self.pixels, self._logits(batch))
+                return of_latents, near_pixels(self._logits(batch))
             mean, log_sd = self._parameters(step, batch)
             on_grid, near = gaussians(mean, log_sd, np.zeros(1, np.int64), self._cell)
             of_latents += float(near.sum() / len(near))

@@ -50,8 +50,8 @@ def shift(positions: Any) -> Any:
     return (2.0 * positions + 1.0) / (2 * NUM_POSITIONS)
 
 
-def probabilities(logits: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities of one on a grid of logits.
+def probabilities(logits: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return probabilities of one on a grid of logits, float64.
 
     Its cells are an eighth wide at 0 and wider by exp(|v| / 4) elsewhere, where a difference of logits means less: they
     cost about 0.05 % of the bits.
@@ -60,21 +60,47 @@ def probabilities(logits: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray
       logits: float32, any shape.
       positions: of the grid, whole numbers that broadcast to it.
 
-    Returns:
-      Probabilities, float64, and whether each logit is near an edge.
-
     Raises:
       UserError: if a logit is NaN.
     """
-    if np.isnan(logits).any():
-        raise UserError("The model's probabilities of these images are no numbers: it cannot code them.")
-    clipped = np.clip(logits.astype(np.float64), -_MOST_LOGIT, _MOST_LOGIT)
-    narrowed = np.exp(-np.abs(clipped) / _STRETCH)
-    moved = np.copysign(_STRETCH * (1.0 - narrowed), clipped) / _STEP + shift(positions) + 0.5
-    distance = np.abs(moved - np.rint(moved)) * _STEP
-    near = (distance < TOLERANCE * (1.0 + np.abs(clipped)) * narrowed) & (np.abs(logits) < _MOST_LOGIT + 1.0)
     table, zero = _probability_table()
-    return table[positions, np.floor(moved).astype(np.int64) + zero], near
+    return table[positions, np.floor(_in_steps(logits)[0] + shift(positions)).astype(np.int64) + zero]
+
+
+def free_positions(logits: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Return for every block of logits the first position of the grid that has no edge near any of them.
+
+    Args:
+      logits: float32, [num, E].
+      blocks: 0 to K - 1, of which each logit is in one, [E].
+
+    Returns:
+      Positions, [num, K].
+
+    Raises:
+      UserError: if there is none for a block, or a logit is NaN.
+    """
+    is_near, position = edges(logits)
+    row, number = np.nonzero(is_near)
+    taken = np.zeros((len(logits), int(blocks.max()) + 1, NUM_POSITIONS), bool)
+    taken[row, blocks[number], position[row, number]] = True
+    if taken.all(axis=-1).any():
+        raise _too_many()
+    found: np.ndarray = (~taken).argmax(axis=-1)
+    return found
+
+
+def edges(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether a logit is near an edge at any position of the grid, and at which: one, as they are far apart.
+
+    Args:
+      logits: float32, any shape.
+    """
+    moved, tolerance = _in_steps(logits)
+    place = (-moved % 1.0) * NUM_POSITIONS - 0.5  # where an edge is at the logit itself
+    nearest = np.rint(place)
+    is_near = np.abs(place - nearest) < tolerance * NUM_POSITIONS
+    return is_near, nearest.astype(np.int64) % NUM_POSITIONS
 
 
 def gaussians(mean: np.ndarray, log_sd: np.ndarray, positions: np.ndarray, cell: float) -> tuple[Gaussians, np.ndarray]:
@@ -150,10 +176,24 @@ def choose_positions(
         left = left[found.any(axis=1)]
         if not len(left):
             return positions
-    raise UserError("The model's numbers are too many for their rounding: these images cannot be coded with it.")
+    raise _too_many()
 
 
 # ---------- private
+
+
+def _too_many() -> UserError:
+    return UserError("The model's numbers are too many for their rounding: these images cannot be coded with it.")
+
+
+def _in_steps(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logits in steps of the grid, from where rounding down is to the nearest, and how near to an edge is too near."""
+    if np.isnan(logits).any():
+        raise UserError("The model's probabilities of these images are no numbers: it cannot code them.")
+    clipped = np.clip(logits.astype(np.float64), -_MOST_LOGIT, _MOST_LOGIT)
+    narrowed = np.exp(-np.abs(clipped) / _STRETCH)
+    tolerance = np.where(np.abs(logits) < _MOST_LOGIT + 1.0, TOLERANCE * (1.0 + np.abs(clipped)) * narrowed, 0.0)
+    return np.copysign(_STRETCH * (1.0 - narrowed), clipped) / _STEP + 0.5, tolerance / _STEP
 
 
 def _rounded(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from jaxvae.applications.compression.grids import choose_positions, probabilities
+from jaxvae.applications.compression.grids import NUM_POSITIONS, edges, free_positions, probabilities
 from jaxvae.applications.compression.values import at, bit_logits, mass_logits, num_bits, to_bits
 from jaxvae.likelihoods.pixels import count_values
 from jaxvae.types import Array, Likelihood
@@ -110,7 +110,8 @@ class IndependentPixels(NamedTuple):
 
             def by_mass(bit: int, prefix: np.ndarray) -> np.ndarray:
                 of_image = prefix.reshape(len(values), *self.shape[:2])
-                found = _bit_by_mass(self.likelihood, channel, bit, self.num_values, of_x, before, of_image)
+                which = self.likelihood, channel, self.num_values
+                found = _bit_by_mass(*which, np.int32(bit), of_x, before, of_image)
                 return np.asarray(found).reshape(prefix.shape)
 
             return by_mass
@@ -149,29 +150,21 @@ def code_pixels(coder: PixelCoder, logits: np.ndarray, values: np.ndarray, block
       values: of the images, [B, H, W, C].
       block: pixels of an image, in raster order, that have a position of the grid in common.
     """
-    blocks, (num_stages, num, width) = coder.pixels // block, logits.shape
-
-    def on_grid(rows: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return probabilities(logits[:, rows], positions.reshape(len(rows), num_stages, width).swapaxes(0, 1))
-
-    def is_near(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        return on_grid(rows, positions)[1].swapaxes(0, 1).reshape(len(rows), -1)
-
-    positions = choose_positions(is_near, num, blocks.ravel())
-    p, _ = on_grid(np.arange(num), positions[:, blocks.ravel()])
+    blocks = coder.pixels // block  # [T, n]
+    positions = free_positions(logits.swapaxes(0, 1).reshape(len(values), -1), blocks.ravel())
+    p = probabilities(logits, positions[:, blocks].swapaxes(0, 1))
     return CodedPixels(coder.bits(values).ravel(), p.ravel(), positions)
 
 
-def near_pixels(coder: PixelCoder, logits: np.ndarray) -> float:
-    """Return how many bits of an image are near an edge of the grid, on average over images."""
-    near = probabilities(logits, np.zeros(1, np.int64))[1]
-    return float(near.sum() / logits.shape[1])
+def near_pixels(logits: np.ndarray) -> float:
+    """Return how many bits of an image are near an edge of a grid, on average over images and positions of the grid."""
+    return float(edges(logits)[0].sum() / (logits.shape[1] * NUM_POSITIONS))
 
 
 def pop_pixels(coder: PixelCoder, given: Any, positions: np.ndarray, block: int, pop: Pop) -> np.ndarray:
     """Return the first images of a batch, as many as there are positions [num, K] of `code_pixels`."""
     blocks = coder.pixels // block
-    of_logits = lambda logits, stage: probabilities(logits, positions[:, blocks[stage]])[0]  # noqa: E731
+    of_logits = lambda logits, stage: probabilities(logits, positions[:, blocks[stage]])  # noqa: E731
     return coder.pop(given, len(positions), of_logits, pop)
 
 
@@ -189,9 +182,9 @@ def _bits_of_channel(likelihood: Likelihood, channel: int, of_x: Any, values: Ar
     return bit_logits(jax.vmap(log_pmf, in_axes=(0, 0, None))(of_x, values, channel))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _bit_by_mass(
-    likelihood: Likelihood, channel: int, bit: int, num_values: int, of_x: Any, values: Array, prefix: Array
+    likelihood: Likelihood, channel: int, num_values: int, bit: Array, of_x: Any, values: Array, prefix: Array
 ) -> Array:
     of_channel: Any = likelihood.channel_log_mass
 

@@ -42,16 +42,16 @@ def bit_logits(log_pmf: Array) -> tuple[Array, ...]:
     return tuple(found[::-1])
 
 
-def mass_logits(log_mass: Callable[[Array, Array], Array], prefix: Array, bit: int, num_values: int) -> Array:
+def mass_logits(log_mass: Callable[[Array, Array], Array], prefix: Array, bit: int | Array, num_values: int) -> Array:
     """Return the logits of a bit where those before it are a number, without those of all other numbers.
 
     Args:
       log_mass: (low, high) -> log p(low <= value <= high), elementwise.
       prefix: the number, [...] int32.
-      bit: which, 0 the highest.
+      bit: which, 0 the highest; may be traced.
       num_values: V.
     """
-    width = 2 ** (num_bits(num_values) - 1 - bit)
+    width = jnp.left_shift(1, num_bits(num_values) - 1 - bit)
     low, most = 2 * width * prefix, num_values - 1
     middle = low + width
     zero = log_mass(jnp.minimum(low, most), jnp.minimum(middle - 1, most))

@@ -11,6 +11,8 @@ from jaxvae.applications.compression.grids import (
     affine_maps,
     block_size,
     choose_positions,
+    edges,
+    free_positions,
     gaussians,
     probabilities,
 )
@@ -41,10 +43,19 @@ def test_logits_that_nearly_agree_have_the_same_probabilities(seed):
     generator = np.random.default_rng(seed)
     own, blocks = logits(generator, 2000, 500), np.arange(500) // 250
     others = np.where(np.isfinite(own), moved(np.clip(own, -1e4, 1e4), generator, 0.5), own)
-    positions = chosen(lambda rows, at: probabilities(own[rows], at)[1], 2000, blocks)
-    np.testing.assert_array_equal(probabilities(own, positions)[0], probabilities(others, positions)[0])
+    positions = free_positions(own, blocks)[:, blocks]
+    np.testing.assert_array_equal(probabilities(own, positions), probabilities(others, positions))
     first = np.zeros_like(positions)  # with which some are on either side of an edge
-    assert (probabilities(own, first)[0] != probabilities(others, first)[0]).any()
+    assert (probabilities(own, first) != probabilities(others, first)).any()
+
+
+def test_an_edge_is_where_the_rounding_changes():
+    own = np.linspace(-11.5, 11.5, 20_001).astype(np.float32)
+    is_near, position = edges(own)
+    by = 2 * TOLERANCE * (1 + np.abs(own))
+    below, above = (probabilities((own + sign * by)[is_near], position[is_near]) for sign in (-1, 1))
+    assert (below != above).all()
+    assert 0 < is_near.mean() < 0.1
 
 
 @pytest.mark.parametrize("cell", [2.0**-7, 2.0**-9])
@@ -73,7 +84,7 @@ def test_gaussians_on_the_grid_are_near_those_of_the_model():
 
 
 def test_numbers_outside_of_the_grids_are_those_at_their_ends():
-    ends, _ = probabilities(np.array([-np.inf, -1e4, 1e4, np.inf], np.float32), np.array([5]))
+    ends = probabilities(np.array([-np.inf, -1e4, 1e4, np.inf], np.float32), np.array([5]))
     rare = np.array([ends[0], ends[1], 1 - ends[2], 1 - ends[3]])
     assert ((rare > np.exp(-13)) & (rare < np.exp(-10))).all()
     found, _ = gaussians(np.float32([[1e30, -1e30]]), np.float32([[80.0, -80.0]]), np.zeros(1, np.int64), CELL)
@@ -126,7 +137,7 @@ def test_the_grid_costs_less_than_a_thousandth_of_the_bits():
     for scale in (1.0, 3.0, 6.0):
         values = (scale * generator.standard_normal(200_000)).astype(np.float32)
         p = 1 / (1 + np.exp(-values.astype(np.float64)))
-        q, _ = probabilities(values, generator.integers(0, NUM_POSITIONS, len(values)))
+        q = probabilities(values, generator.integers(0, NUM_POSITIONS, len(values)))
         crossed = -p * np.log(q) - (1 - p) * np.log1p(-q)
         entropy = -p * np.log(p) - (1 - p) * np.log1p(-p)
         assert 0 < crossed.sum() / entropy.sum() - 1 < 1e-3
@@ -150,3 +161,9 @@ def test_blocks_are_as_large_as_leaves_an_edge_every_other_time():
     assert block_size(784, 0.0) == block_size(784, 0.5) == 784
     assert block_size(784, 2.0) == 196
     assert block_size(16, 100.0) == 1
+
+
+def test_logits_with_an_edge_near_at_every_position_are_refused():
+    every = np.linspace(0.0, 0.2, 200_001).astype(np.float32)[None]
+    with pytest.raises(UserError, match="too many for their rounding"):
+        free_positions(every, np.zeros(every.shape[1], np.int64))
