@@ -79,10 +79,11 @@ class HasTokens(NamedTuple):
     # (params, model_state, prepared x) -> numbers of every grid, [B, h, w, C]
     encode: Callable[[Params, ModelState, Array], tuple[Array, ...]]
     decode: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # numbers -> images in [0, 1]
-    log_prob: Callable[[Params, ModelState, tuple[Array, ...]], Array]  # numbers -> [B], nats
+    # (params, model_state, classes [B], numbers) -> log p(numbers | class), [B] nats; classes say nothing where K is 0
+    log_prob: Callable[[Params, ModelState, Array, tuple[Array, ...]], Array]
     lossless: bool = True  # whether images that are encoded come back
     rest: PixelsGiven | None = None  # what numbers that are not lossless leave open, where pixels are discrete
-    num_classes: int = 0  # K, of what is conditional on classes and needs labels
+    num_classes: int = 0  # K, of what is conditional on classes
 
     verb = "be coded token by token"
     kinds = "autoregressive models of discrete pixels, and priors over codes"

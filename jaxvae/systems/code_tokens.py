@@ -55,9 +55,9 @@ class _Codes:
     def decode(self, params: Params, model_state: ModelState, numbers: tuple[Array, ...]) -> Array:
         return self.prior.codec.decode(model_state["params"], model_state["state"], self._grids(numbers))
 
-    def log_prob(self, params: Params, model_state: ModelState, numbers: tuple[Array, ...]) -> Array:
+    def log_prob(self, params: Params, model_state: ModelState, classes: Array, numbers: tuple[Array, ...]) -> Array:
         rows = jnp.concatenate([grid.reshape(len(grid), -1) for grid in numbers], axis=1)
-        return -self.prior.nll(params, rows, None)
+        return -self.prior.nll(params, rows, classes)
 
     def parameters(self, params: Params, model_state: ModelState, numbers: tuple[Array, ...]) -> Any:
         variables = {"params": model_state["params"], **model_state["state"]}

@@ -55,9 +55,9 @@ class _Pixels:
         (of_grid,) = numbers
         return self.tokens.decode(self._inputs(of_grid))
 
-    def log_prob(self, params: Params, model_state: ModelState, numbers: tuple[Array, ...]) -> Array:
-        inputs = self._inputs(numbers[0])
-        return score_images(self.likelihood, self.decoder.apply({"params": params}, None, inputs), inputs)
+    def log_prob(self, params: Params, model_state: ModelState, classes: Array, numbers: tuple[Array, ...]) -> Array:
+        inputs, context = self._inputs(numbers[0]), None if self.decoder.context is None else classes
+        return score_images(self.likelihood, self.decoder.apply({"params": params}, context, inputs), inputs)
 
     def _inputs(self, numbers: Array) -> Array:
         return numbers[..., 0] if self.tokens.num_codes else numbers / (self.num_values - 1)

@@ -6,10 +6,12 @@ the steps of drawing images, many of them at a time; coding takes the same ones.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.coder import Stream
@@ -21,7 +23,7 @@ from jaxvae.codable import HasTokens
 from jaxvae.errors import UserError
 from jaxvae.progress import progress_bar
 from jaxvae.training import program_batch_size
-from jaxvae.types import ModelState, Params
+from jaxvae.types import Array, ModelState, Params
 
 SETTINGS = ("token_block", "token_share", "pixel_block", "pixel_share")  # the last two of pixels behind codes
 
@@ -48,7 +50,11 @@ class AutoregressiveCoding(NamedTuple):
         writer, size, settings = Writer(), self._size(len(values)), dict[str, int]()
         with progress_bar(total=len(values), unit="image", desc="compress") as bar:
             for start in range(0, len(values), size):
-                parts = list(self._parts(values[start : start + size], size))
+                some = values[start : start + size]
+                classes = self._classes(some, size)
+                if self.tokens.num_classes:
+                    writer.push_numbers(classes[: len(some)], self._even)
+                parts = list(self._parts(some, classes, size))
                 settings = settings or _settings(parts)
                 for part in parts:
                     coded = code_pixels(part.coder, part.logits, part.values, settings[f"{part.kind}_block"])
@@ -84,9 +90,10 @@ class AutoregressiveCoding(NamedTuple):
         """Return the bits of each image, [N], without those of the positions of grids."""
         size, found = self._size(len(values)), []
         for start in range(0, len(values), size):
-            parts = list(self._parts(values[start : start + size], size))
+            some = values[start : start + size]
+            parts = list(self._parts(some, self._classes(some, size), size))
             settings = _settings(parts)
-            total = np.zeros(parts[0].logits.shape[1])
+            total = np.full(len(some), math.log2(max(1, self.tokens.num_classes)))
             for part in parts:
                 coded = code_pixels(part.coder, part.logits, part.values, settings[f"{part.kind}_block"])
                 of_bit = -np.log2(np.where(coded.bits == 1, coded.probabilities, 1.0 - coded.probabilities))
@@ -108,7 +115,19 @@ class AutoregressiveCoding(NamedTuple):
         if len(settings) > 2 and len(self.coders) == len(self.tokens.grids):
             raise UserError("The words have pixels behind the codes, of which this model has no probabilities.")
 
-    def _parts(self, values: np.ndarray, size: int) -> Iterator["_Part"]:
+    @property
+    def _even(self) -> np.ndarray:
+        """Masses of the classes: an image's is coded before it."""
+        return np.full(self.tokens.num_classes, 1.0 / self.tokens.num_classes)
+
+    def _classes(self, values: np.ndarray, size: int) -> np.ndarray:
+        """The classes under which images are most likely, [size] int32; zeros of a model that knows none."""
+        if not self.tokens.num_classes:
+            return np.zeros(size, np.int32)
+        x = (_padded(values, size) / np.float32(self.tokens.num_values - 1)).astype(np.float32)
+        return np.asarray(_most_likely(self.tokens, self.params, self.model_state, x)[0])
+
+    def _parts(self, values: np.ndarray, classes: np.ndarray, size: int) -> Iterator["_Part"]:
         """What is coded of some images, in this order."""
         num = len(values)
         x = (_padded(values, size) / np.float32(self.tokens.num_values - 1)).astype(np.float32)
@@ -116,18 +135,21 @@ class AutoregressiveCoding(NamedTuple):
         numbers = [_padded(of_grid[:num], size) for of_grid in encoded]
         each = [*numbers, _padded(values, size)] if self.with_rest else numbers
         for level, (coder, known) in enumerate(zip(self.coders, each, strict=False)):
-            logits = coder.logits(self._given(numbers, level, size), known)[:, :num]
+            logits = coder.logits(self._given(numbers, level, classes), known)[:, :num]
             yield _Part(coder, self._kind(level), known[:num], logits)
 
     def _pop(self, reader: Reader, num: int, size: int, settings: Mapping[str, int]) -> np.ndarray:
         numbers: list[np.ndarray] = []
+        classes = np.zeros(size, np.int32)
+        if self.tokens.num_classes:
+            classes[:num] = reader.pop_numbers(num, self._even)
         for level, coder in enumerate(self.coders):
             if f"{self._kind(level)}_block" not in settings:
                 break
             block, share = (settings[f"{self._kind(level)}_{name}"] for name in ("block", "share"))
             blocks = -(-(int(coder.pixels.max()) + 1) // block)
             positions = reader.pop_positions(num * blocks, share).reshape(num, blocks)
-            found = pop_pixels(coder, self._given(numbers, level, size), positions, block, reader.pop_bits)
+            found = pop_pixels(coder, self._given(numbers, level, classes), positions, block, reader.pop_bits)
             if self._kind(level) == "pixel":
                 return found
             numbers.append(_padded(found, size))
@@ -137,10 +159,10 @@ class AutoregressiveCoding(NamedTuple):
     def _kind(self, level: int) -> str:
         return "token" if level < len(self.tokens.grids) else "pixel"
 
-    def _given(self, numbers: list[np.ndarray], level: int, size: int) -> tuple[Any, ...]:
+    def _given(self, numbers: list[np.ndarray], level: int, classes: np.ndarray) -> tuple[Any, ...]:
         if self._kind(level) == "pixel":
             return self.params, self.model_state, tuple(numbers)
-        return self.params, self.model_state, numbers[level - 1] if level else np.zeros(size, np.int32)
+        return self.params, self.model_state, numbers[level - 1] if level else classes
 
 
 def autoregressive_coding(
@@ -163,6 +185,24 @@ def autoregressive_coding(
     if tokens.rest is not None:
         coders.append(IndependentPixels(tokens.rest.likelihood, shape, tokens.rest.parameters))
     return AutoregressiveCoding(tokens, tuple(coders), params, model_state, with_rest)
+
+
+def most_likely_classes(tokens: HasTokens, params: Params, model_state: ModelState, x: Array) -> tuple[Array, Array]:
+    """Return the class under which each image is most likely, and log p of its tokens and of that class, 1 / K.
+
+    Args:
+      tokens: of the model; of one that knows no classes these are zeros.
+      params: of the model.
+      model_state: its state.
+      x: prepared images, [B, H, W, C].
+
+    Returns:
+      [B] int32 and [B] nats.
+    """
+    numbers, num = tokens.encode(params, model_state, x), max(1, tokens.num_classes)
+    of_class = lambda label: tokens.log_prob(params, model_state, jnp.full(len(x), label), numbers)  # noqa: E731
+    each = jax.lax.map(of_class, jnp.arange(num))
+    return jnp.argmax(each, axis=0).astype(jnp.int32), jnp.max(each, axis=0) - math.log(num)
 
 
 # ---------- private
@@ -199,3 +239,8 @@ def _padded(values: np.ndarray, size: int) -> np.ndarray:
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(encode: Callable[..., Any], params: Params, model_state: ModelState, given: Any) -> Any:
     return encode(params, model_state, given)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _most_likely(tokens: HasTokens, params: Params, model_state: ModelState, x: Array) -> tuple[Array, Array]:
+    return most_likely_classes(tokens, params, model_state, x)

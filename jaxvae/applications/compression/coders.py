@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxvae import objectives
-from jaxvae.applications.compression.autoregressive import autoregressive_coding
+from jaxvae.applications.compression.autoregressive import autoregressive_coding, most_likely_classes
 from jaxvae.applications.compression.bits_back import BitsBack
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.pixels import IndependentPixels, PixelCoder
@@ -71,7 +71,7 @@ def negative_elbo(
 def negative_log_prob(
     system: System, params: Params, model_state: ModelState, with_rest: bool, values: np.ndarray
 ) -> np.ndarray:
-    """Return -log p of the tokens of every image, [N] nats, of values [N, H, W, C].
+    """Return -log p of the tokens of every image, [N] nats, of values [N, H, W, C]; with that of its class, log K.
 
     Args:
       system: one that has tokens.
@@ -117,11 +117,6 @@ def _by_rounding(
 def _by_tokens(
     system: System, tokens: HasTokens, params: Params, model_state: ModelState, lossless: bool
 ) -> ImageCoder:
-    if tokens.num_classes:
-        raise UserError(
-            f"{system.name} is conditional on classes, and images are coded without labels: train it without "
-            "--class-conditional."
-        )
     with_rest = lossless and not tokens.lossless
     if with_rest and tokens.rest is None:
         raise UserError(
@@ -145,5 +140,5 @@ def _negative_elbo(
 def _negative_log_prob(
     tokens: HasTokens, log_px: Callable[..., Array] | None, params: Params, model_state: ModelState, x: Array
 ) -> Array:
-    log_p = tokens.log_prob(params, model_state, tokens.encode(params, model_state, x))
+    _, log_p = most_likely_classes(tokens, params, model_state, x)
     return -log_p if log_px is None else -(log_p + log_px(params, model_state, x))
