@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.coder import Stream
+from jaxvae.applications.compression.doubles import in_double
 from jaxvae.applications.compression.entropy import SHARES, Reader, Writer, share_of
 from jaxvae.applications.compression.grids import block_size
 from jaxvae.applications.compression.pixels import IndependentPixels, PixelCoder, code_pixels, near_pixels, pop_pixels
@@ -153,7 +154,7 @@ class AutoregressiveCoding(NamedTuple):
             if self._kind(level) == "pixel":
                 return found
             numbers.append(_padded(found, size))
-        x = np.asarray(_encode(self.tokens.decode, self.params, self.model_state, tuple(numbers)))[:num]
+        x = in_double(self.tokens.decode, self.params, self.model_state, tuple(numbers))[:num]
         return np.rint(np.clip(x, 0.0, 1.0) * (self.tokens.num_values - 1)).astype(np.uint8)
 
     def _kind(self, level: int) -> str:

@@ -12,14 +12,11 @@ References:
   Ho, Lohn & Abbeel, "Compression with Flows via Local Bits-Back Coding", 2019, arXiv:1905.08500, sec. 3.4.
 """
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.applications.compression.doubles import in_double
 from jaxvae.applications.compression.entropy import Stack
 from jaxvae.applications.compression.grids import MOST_LATENT, Affine, Gaussians, affine_maps
 from jaxvae.codable import AffineLayers
@@ -76,9 +73,8 @@ class FlowPrior(NamedTuple):
         given = np.zeros((size, kept.shape[1]))
         given[: len(kept)] = units.kept.values(kept)
         # In 64 bits the layers of any program agree so far that no number is on the other side of an edge.
-        with jax.enable_x64(True):
-            found = _conditioned(self.layers.conditioner, self.params, self.model_state, np.int32(layer), given)
-            log_scale, shift = (np.asarray(leaf)[: len(kept)] for leaf in found)
+        found = in_double(self.layers.conditioner, self.params, self.model_state, np.int32(layer), given)
+        log_scale, shift = (leaf[: len(kept)] for leaf in found)
         return _Coupling(units.moved, units.below, affine_maps(log_scale, shift))
 
     def _units(self, dim: int) -> list["_Units"]:
@@ -172,9 +168,3 @@ class _Coupling(NamedTuple):
 
 def _joined(first: _Cells, second: _Cells) -> _Cells:
     return _Cells(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _conditioned(conditioner: Callable[..., Any], params: Params, model_state: ModelState, *given: Any) -> Any:
-    to_double = lambda leaf: jnp.asarray(leaf, jnp.float64)  # noqa: E731
-    return conditioner(jax.tree.map(to_double, params), jax.tree.map(to_double, model_state), *given)

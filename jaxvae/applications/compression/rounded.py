@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.compression.coder import Stream
+from jaxvae.applications.compression.doubles import in_double
 from jaxvae.applications.compression.entropy import Reader, Writer
 from jaxvae.capabilities import Decodes
 from jaxvae.codable import HasRoundedLatents
@@ -91,8 +92,9 @@ class RoundedLatents(NamedTuple):
     def _images(self, z: np.ndarray) -> np.ndarray:
         size = program_batch_size(len(z), evaluation_batch_size(self.spec))
 
-        def one(start: int, batch: Batch) -> Array:
-            return _decoded(self.decodes.decode, self.params, self.model_state, batch.x)
+        def one(start: int, batch: Batch) -> np.ndarray:
+            keys = jax.random.split(jax.random.key(0), len(batch.x))  # of a likelihood that needs none
+            return in_double(self.decodes.decode, self.params, self.model_state, keys, batch.x)
 
         images = np.asarray(in_batches(one, Dataset(z, None), size, shown="decode"))
         return np.rint(np.clip(images, 0.0, 1.0) * (self.spec.num_values - 1)).astype(np.uint8)
@@ -147,8 +149,3 @@ def _masses(mixture: LogisticMixture, middles: np.ndarray, width: float) -> np.n
 def _mean(mean: Any, prepare: Prepare, params: Params, model_state: ModelState, x: Array) -> Array:
     keys = jax.random.split(jax.random.key(0), len(x))  # of a preprocessing that needs none
     return mean(params, model_state, prepare(keys, x))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _decoded(decode: Any, params: Params, model_state: ModelState, z: Array) -> Array:
-    return decode(params, model_state, jax.random.split(jax.random.key(0), len(z)), z)
