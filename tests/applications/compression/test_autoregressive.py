@@ -142,10 +142,27 @@ def test_probabilities_that_are_no_numbers_are_refused():
         broken.coder().encode(model.images(2))
 
 
-@pytest.mark.parametrize("make", [models.autoregressive, models.codes_and_prior])
-def test_models_of_classes_are_refused(make):
-    with pytest.raises(UserError, match="is conditional on classes"):
-        make(conditional=True).coder()
+@pytest.mark.slow
+def test_a_model_of_classes_codes_the_likeliest_one_too():
+    model = models.autoregressive(conditional=True)
+    coder, values = model.coder(), model.images(30)
+    stream = coder.encode(values)
+    np.testing.assert_array_equal(coder.decode(stream, 30), values)
+    log_prob = require(model.system, ScoresExactly).log_prob
+    x = values.astype(np.float32)
+    each = [log_prob(model.params, {}, x, np.full(30, label, np.int32)) for label in range(3)]
+    np.testing.assert_allclose(coder.bound(values), np.log(3) - np.max(each, axis=0), rtol=1e-5)
+    expected = coder.bound(values).sum() / np.log(2.0)
+    assert -0.01 * expected < bits(stream) - expected < 0.02 * expected + 64
+    np.testing.assert_allclose(coder.bits_of_each(values).sum(), expected, rtol=0.01)
+
+
+@pytest.mark.slow
+def test_codes_given_classes_come_back():
+    model = models.codes_and_prior(conditional=True)
+    coder = model.coder(lossless=True)
+    values = model.images(9)
+    np.testing.assert_array_equal(coder.decode(coder.encode(values), 9), values)
 
 
 # ---------- codes
