@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 # A shell ignores interrupts for what it starts in the background, and tests interrupt themselves and others.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -21,6 +22,7 @@ if version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 
 import jax
+import pytest
 
 # Traces are many small objects that stay: looking through them for garbage so often took a seventh of the time.
 gc.set_threshold(200_000, 20, 100)
@@ -28,3 +30,16 @@ jax.config.update("jax_num_cpu_devices", 8)
 # Compiling is most of the time of the tests: they check results, which the passes left out here do not change.
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+MOST_MAPS = 40_000  # of memory: Linux ends a process that has 65,530, and a compiled program has some
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Forget compiled programs where there are very many: they are compiled anew, from their store."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()

@@ -55,7 +55,7 @@ KINDS = {
         lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2),
         (*EXACT, *COMPRESSED),
     ),
-    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), EXACT),
+    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), (*EXACT, *COMPRESSED)),
     "m2": (lambda: of_experiment("semi_supervised", method="m2"), ("sample", "classify")),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
     "code_prior": (code_prior, ("sample", *CODED, *COMPRESSED)),
