@@ -17,8 +17,16 @@ import numpy as np
 from jaxvae.applications.compression.coder import Stream
 from jaxvae.applications.compression.doubles import in_double
 from jaxvae.applications.compression.entropy import SHARES, Reader, Writer, share_of
-from jaxvae.applications.compression.grids import block_size
-from jaxvae.applications.compression.pixels import IndependentPixels, PixelCoder, code_pixels, near_pixels, pop_pixels
+from jaxvae.applications.compression.grids import block_size, until_free
+from jaxvae.applications.compression.pixels import (
+    IndependentPixels,
+    PixelCoder,
+    code_pixels,
+    near_pixels,
+    num_blocks,
+    num_places,
+    pop_pixels,
+)
 from jaxvae.applications.compression.tokens import stepped_tokens
 from jaxvae.codable import HasTokens
 from jaxvae.errors import UserError
@@ -48,6 +56,9 @@ class AutoregressiveCoding(NamedTuple):
 
     def encode(self, values: np.ndarray) -> Stream:
         """Return the words of images, values [N, H, W, C]."""
+        return until_free(lambda divisor: self._encode(values, divisor))
+
+    def _encode(self, values: np.ndarray, divisor: int) -> Stream:
         writer, size, settings = Writer(), self._size(len(values)), dict[str, int]()
         with progress_bar(total=len(values), unit="image", desc="compress") as bar:
             for start in range(0, len(values), size):
@@ -56,7 +67,7 @@ class AutoregressiveCoding(NamedTuple):
                 if self.tokens.num_classes:
                     writer.push_numbers(classes[: len(some)], self._even)
                 parts = list(self._parts(some, classes, size))
-                settings = settings or _settings(parts)
+                settings = settings or _settings(parts, divisor)
                 for part in parts:
                     coded = code_pixels(part.coder, part.logits, part.values, settings[f"{part.kind}_block"])
                     writer.push_positions(coded.positions.ravel(), settings[f"{part.kind}_share"])
@@ -89,11 +100,16 @@ class AutoregressiveCoding(NamedTuple):
 
     def bits_of_each(self, values: np.ndarray) -> np.ndarray:
         """Return the bits of each image, [N], without those of the positions of grids."""
+        return until_free(lambda divisor: self._bits_of_each(values, divisor))
+
+    # ---------- private
+
+    def _bits_of_each(self, values: np.ndarray, divisor: int) -> np.ndarray:
         size, found = self._size(len(values)), []
         for start in range(0, len(values), size):
             some = values[start : start + size]
             parts = list(self._parts(some, self._classes(some, size), size))
-            settings = _settings(parts)
+            settings = _settings(parts, divisor)
             total = np.full(len(some), math.log2(max(1, self.tokens.num_classes)))
             for part in parts:
                 coded = code_pixels(part.coder, part.logits, part.values, settings[f"{part.kind}_block"])
@@ -101,8 +117,6 @@ class AutoregressiveCoding(NamedTuple):
                 total += of_bit.reshape(part.logits.shape).sum(axis=(0, 2))
             found.append(total)
         return np.concatenate(found)
-
-    # ---------- private
 
     def _size(self, num: int) -> int:
         """Images that go through the networks at a time, the same for all batches."""
@@ -148,9 +162,8 @@ class AutoregressiveCoding(NamedTuple):
             if f"{self._kind(level)}_block" not in settings:
                 break
             block, share = (settings[f"{self._kind(level)}_{name}"] for name in ("block", "share"))
-            blocks = -(-(int(coder.pixels.max()) + 1) // block)
-            positions = reader.pop_positions(num * blocks, share).reshape(num, blocks)
-            found = pop_pixels(coder, self._given(numbers, level, classes), positions, block, reader.pop_bits)
+            positions = reader.pop_positions(num_blocks(coder, num, block), share)
+            found = pop_pixels(coder, self._given(numbers, level, classes), num, positions, block, reader.pop_bits)
             if self._kind(level) == "pixel":
                 return found
             numbers.append(_padded(found, size))
@@ -218,14 +231,14 @@ class _Part(NamedTuple):
     logits: np.ndarray  # [T, B, n]
 
 
-def _settings(parts: list[_Part]) -> dict[str, int]:
+def _settings(parts: list[_Part], divisor: int) -> dict[str, int]:
     """The numbers that hold for all batches, found by the first one."""
     settings: dict[str, int] = {}
     for kind in dict.fromkeys(part.kind for part in parts):
         of_kind = [part for part in parts if part.kind == kind]
-        places = sum(int(part.coder.pixels.max()) + 1 for part in of_kind)
+        places = sum(num_places(part.coder) for part in of_kind)
         near = sum(near_pixels(part.logits) for part in of_kind)
-        block = settings[f"{kind}_block"] = block_size(places, near)
+        block = settings[f"{kind}_block"] = block_size(places, near * divisor)
         positions = [code_pixels(part.coder, part.logits, part.values, block).positions for part in of_kind]
         settings[f"{kind}_share"] = share_of(np.concatenate(positions, axis=None))
     return settings

@@ -16,24 +16,38 @@ References:
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxvae.applications.compression import flow_prior
+from jaxvae.applications.compression.batches import GROWTH_STEPS, LatentBatch, batch_sizes
 from jaxvae.applications.compression.coder import Stream
 from jaxvae.applications.compression.entropy import SHARES, Stack, share_of
-from jaxvae.applications.compression.grids import MOST_LATENT, Gaussians, block_size, choose_positions, gaussians
-from jaxvae.applications.compression.pixels import PixelCoder, code_pixels, near_pixels, pop_pixels
+from jaxvae.applications.compression.grids import (
+    MOST_LATENT,
+    Gaussians,
+    block_size,
+    choose_positions,
+    gaussians,
+    until_free,
+)
+from jaxvae.applications.compression.pixels import (
+    PixelCoder,
+    code_pixels,
+    near_pixels,
+    num_blocks,
+    num_places,
+    pop_pixels,
+)
 from jaxvae.codable import AffineLayers, ChainStep, HasLatentChain
 from jaxvae.errors import UserError
 from jaxvae.progress import progress_bar
 from jaxvae.training import program_batch_size
 from jaxvae.types import ModelState, Params
 
-GROWTH_STEPS = 32  # in which the ratio of a batch to all images before it is kept
 CAUTION = 0.85  # of that ratio, as images differ: what is missing is paid for
 IMAGES_OF_FIRST = 2_000  # for each of the first batch, whose latents are paid for
 TRIAL = 64  # images that the settings are found by
@@ -41,8 +55,6 @@ MOST_BITS = 24  # of a cell of a latent
 SETTINGS = ("first", "growth", "latent_block", "latent_share", "pixel_block", "pixel_share")
 KEPT = ("latent_share", "pixel_share")  # of these: in 256ths
 CELL = 2.0**-7  # width of the cells of latents of N(0, 1)
-
-Latents = tuple[np.ndarray, ...]  # of every group, [B, D_l] float32
 
 
 class BitsBack(NamedTuple):
@@ -62,7 +74,10 @@ class BitsBack(NamedTuple):
 
     def encode(self, values: np.ndarray) -> Stream:
         """Return the words of images, values [N, H, W, C]."""
-        settings = self._settings(values)
+        return until_free(lambda divisor: self._encode(values, divisor))
+
+    def _encode(self, values: np.ndarray, divisor: int) -> Stream:
+        settings = self._settings(values, divisor)
         stack, start = Stack.random(self._most_words), 0
         with progress_bar(total=len(values), unit="image", desc="compress") as bar:
             for num in batch_sizes(len(values), settings, self.pixels.batch):
@@ -100,7 +115,10 @@ class BitsBack(NamedTuple):
 
     def bits_of_each(self, values: np.ndarray) -> np.ndarray:
         """Return the bits that each image adds to the stack, where it is coded by itself: [N], some below 0."""
-        settings, stack = self._settings(values), Stack.random(self._most_words)
+        return until_free(lambda divisor: self._bits_of_each(values, divisor))
+
+    def _bits_of_each(self, values: np.ndarray, divisor: int) -> np.ndarray:
+        settings, stack = self._settings(values, divisor), Stack.random(self._most_words)
         found = np.zeros(len(values))
         for i in range(len(values)):
             before = stack.num_bits
@@ -115,13 +133,13 @@ class BitsBack(NamedTuple):
         """More words than the latents of a batch take."""
         return self.pixels.batch * sum(self.chain.sizes) * MOST_BITS // 32 + 64
 
-    def _settings(self, values: np.ndarray) -> dict[str, int]:
+    def _settings(self, values: np.ndarray, divisor: int) -> dict[str, int]:
         """The numbers that hold for all batches, found by a trial with a few images."""
         trial, num_latents = values[: min(TRIAL, self.pixels.batch)], sum(self.chain.sizes)
         settings = dict.fromkeys(SETTINGS, SHARES - 1)
         near_latents, near_bits = self._near(trial)
-        settings["latent_block"] = block_size(num_latents, near_latents)
-        settings["pixel_block"] = block_size(int(self.pixels.pixels.max()) + 1, near_bits)
+        settings["latent_block"] = min(num_latents, block_size(num_latents, near_latents * divisor))
+        settings["pixel_block"] = block_size(num_places(self.pixels), near_bits * divisor)
         stack = Stack.random(self._most_words)
         begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
@@ -176,7 +194,8 @@ class BitsBack(NamedTuple):
         batch = self._batch(np.zeros((num, *self.pixels.shape), np.uint8))
         for step, moved in zip(steps, positions, strict=True):
             if step.kind == "pixels":
-                values = pop_pixels(self.pixels, self._given(batch), moved, settings["pixel_block"], stack.pop_bits)
+                given, block = self._given(batch), settings["pixel_block"]
+                values = pop_pixels(self.pixels, given, num, moved.ravel(), block, stack.pop_bits)
                 batch = batch.with_values(values)
                 continue
             if step.flow is not None:
@@ -191,13 +210,13 @@ class BitsBack(NamedTuple):
         return batch.values[:num]
 
     def _pop_positions(self, stack: Stack, step: ChainStep, num: int, settings: Mapping[str, int]) -> np.ndarray:
-        """The positions of the grids of one step, [num, K]."""
-        blocks, size = 0, self.chain.sizes[step.group]
+        """The positions of the grids of one step, [num, K] of latents and [1, K] of the pixels of all images."""
+        rows, blocks, size = num, 0, self.chain.sizes[step.group]
         if step.kind == "pixels":
-            blocks = -(-(int(self.pixels.pixels.max()) + 1) // settings["pixel_block"])
+            rows, blocks = 1, num_blocks(self.pixels, num, settings["pixel_block"])
         elif step.gaussian is not None:
             blocks = -(-size // settings["latent_block"])
-        return stack.pop_positions(num * blocks, settings[_share(step)]).reshape(num, blocks)
+        return stack.pop_positions(rows * blocks, settings[_share(step)]).reshape(rows, blocks)
 
     @property
     def _cell(self) -> float:
@@ -207,20 +226,20 @@ class BitsBack(NamedTuple):
     def _flow(self, layers: AffineLayers) -> flow_prior.FlowPrior:
         return flow_prior.FlowPrior(layers, self.params, self.model_state)
 
-    def _batch(self, values: np.ndarray) -> "_Batch":
+    def _batch(self, values: np.ndarray) -> LatentBatch:
         size = program_batch_size(len(values), self.pixels.batch)
         padded = np.zeros((size, *values.shape[1:]), values.dtype)
         padded[: len(values)] = values
         latents = tuple(np.zeros((size, dim), np.float32) for dim in self.chain.sizes)
-        return _Batch(len(values), padded, latents)
+        return LatentBatch(len(values), padded, latents)
 
-    def _given(self, batch: "_Batch") -> tuple[Any, ...]:
+    def _given(self, batch: LatentBatch) -> tuple[Any, ...]:
         return self.params, self.model_state, batch.latents
 
-    def _logits(self, batch: "_Batch") -> np.ndarray:
+    def _logits(self, batch: LatentBatch) -> np.ndarray:
         return self.pixels.logits(self._given(batch), batch.values)[:, : batch.num]
 
-    def _parameters(self, step: ChainStep, batch: "_Batch") -> tuple[np.ndarray, np.ndarray]:
+    def _parameters(self, step: ChainStep, batch: LatentBatch) -> tuple[np.ndarray, np.ndarray]:
         """Means and logarithms of standard deviations of a step's Gaussians, [B, D] float32."""
         x = (batch.values / np.float32(self.pixels.num_values - 1)).astype(np.float32)
         found = _gaussian(step.gaussian, self.params, self.model_state, x, batch.latents)
@@ -230,7 +249,7 @@ class BitsBack(NamedTuple):
         return mean, np.float32(0.5) * log_var
 
     def _on_grid(
-        self, step: ChainStep, batch: "_Batch", block: int, positions: np.ndarray | None = None
+        self, step: ChainStep, batch: LatentBatch, block: int, positions: np.ndarray | None = None
     ) -> tuple[Gaussians, np.ndarray]:
         """The Gaussians of a step on a grid, and its positions, which are chosen if not given; none of N(0, I)."""
         if step.gaussian is None:
@@ -245,49 +264,7 @@ class BitsBack(NamedTuple):
         return gaussians(mean, log_sd, positions[:, blocks], self._cell)[0], positions
 
 
-def batch_sizes(num: int, settings: Mapping[str, int], most: int) -> Iterator[int]:
-    """Yield how many images are coded at a time, `num` in all.
-
-    Args:
-      num: of images.
-      settings: how many the first ones are, and by how much of all before it a batch may be larger.
-      most: of a batch.
-    """
-    done = 0
-    while done < num:
-        size = min(max(settings["first"], done * settings["growth"] // GROWTH_STEPS), most, num - done)
-        yield size
-        done += size
-
-
 # ---------- private
-
-
-class _Batch(NamedTuple):
-    """Images and latents in the shapes of a compiled program, of which the first `num` are some."""
-
-    num: int
-    values: np.ndarray
-    latents: Latents
-
-    @property
-    def size(self) -> int:
-        """Rows of the program."""
-        return len(self.values)
-
-    def cells(self, group: int, cell: float) -> np.ndarray:
-        """The cells of a group of latents, flat."""
-        return np.rint(self.latents[group][: self.num] / cell).astype(np.int64).ravel()
-
-    def with_cells(self, group: int, cells: np.ndarray, cell: float) -> "_Batch":
-        latents = [one.copy() for one in self.latents]
-        latents[group][: self.num] = (cells * np.float32(cell)).reshape(self.num, -1)
-        return self._replace(latents=tuple(latents))
-
-    def with_values(self, values: np.ndarray) -> "_Batch":
-        padded = self.values.copy()
-        padded[: self.num] = values
-        return self._replace(values=padded)
 
 
 def _share(step: ChainStep) -> str:

@@ -7,7 +7,7 @@ the first one that has no edge near any of their numbers. Its index is coded too
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,8 @@ NUM_POSITIONS = 64
 TOLERANCE = 2.0**-18  # relative to 1 + |v|: how far apart floats of two programs may be, four times what was seen
 MOST_LATENT = 32.0  # on each side of 0
 MOST_SDS = 6  # that a draw of q is away from its mean
-_NEAR = 0.5  # numbers of a block that are near an edge, on average
+_NEAR = 1.0  # numbers of a block that are near an edge, on average
+_MOST_PLACES = 2**20  # of a block
 _MOST_LOGIT = 12.0  # rarer values than exp(-12) are coded as if they were not
 _STEP, _STRETCH = 0.125, 4.0  # of the grid of logits at 0, and from where its cells are e times as wide
 _LOG_SD_STEP = 0.125
@@ -27,6 +28,9 @@ _STEPS_PER_SD = 8  # of the grid of means
 _PROBABILITY_STEPS = 2.0**28
 _EXACT = 2.0**20  # steps of what an exponential gives: its last digits are not the same everywhere
 _MAP_STEP = 2.0**-8  # of logarithms of scales, and of shifts
+
+
+Found = TypeVar("Found")
 
 
 class Gaussians(NamedTuple):
@@ -78,7 +82,8 @@ def free_positions(logits: np.ndarray, blocks: np.ndarray) -> np.ndarray:
       Positions, [num, K].
 
     Raises:
-      UserError: if there is none for a block, or a logit is NaN.
+      NoPosition: if there is none for a block.
+      UserError: if a logit is NaN.
     """
     is_near, position = edges(logits)
     row, number = np.nonzero(is_near)
@@ -140,14 +145,32 @@ def affine_maps(log_scale: np.ndarray, shift_by: np.ndarray) -> Affine:
     return Affine(scale, inverse, shifts)
 
 
+class NoPosition(UserError):
+    """A block of numbers has no position of the grid without an edge near one of them."""
+
+
 def block_size(num: int, near: float) -> int:
-    """Return how many of the places of an image have a position in common, so that it is mostly the first one.
+    """Return how many places have a position of the grid in common, so that it is often the first one.
 
     Args:
-      num: of places.
+      num: of places of an image.
       near: numbers of an image that are near an edge, on average.
     """
-    return max(1, int(num * min(1.0, _NEAR / max(near, _NEAR))))
+    return int(np.clip(num * _NEAR / max(near, _NEAR * num / _MOST_PLACES), 1, _MOST_PLACES))
+
+
+def until_free(attempt: Callable[[int], Found]) -> Found:
+    """Return what an attempt gives that divides the sizes of blocks by a number: by 1, or by 2, 4, ... until it can.
+
+    Args:
+      attempt: it raises `NoPosition` where a block has none.
+    """
+    for halvings in range(_MOST_PLACES.bit_length() - 1):
+        try:
+            return attempt(2**halvings)
+        except NoPosition:
+            continue
+    return attempt(_MOST_PLACES)
 
 
 def choose_positions(
@@ -164,7 +187,8 @@ def choose_positions(
       Positions, [num, K].
 
     Raises:
-      UserError: if there is none for a block.
+      NoPosition: if there is none for a block.
+      UserError: if there is none for a number by itself.
     """
     positions = np.zeros((num, int(blocks.max()) + 1), np.int64)
     left = np.arange(num)
@@ -176,14 +200,15 @@ def choose_positions(
         left = left[found.any(axis=1)]
         if not len(left):
             return positions
-    raise _too_many()
+    everywhere = [is_near(left, np.full((len(left), len(blocks)), position)) for position in range(NUM_POSITIONS)]
+    raise UserError(str(_too_many())) if np.all(everywhere, axis=0).any() else _too_many()
 
 
 # ---------- private
 
 
-def _too_many() -> UserError:
-    return UserError("The model's numbers are too many for their rounding: these images cannot be coded with it.")
+def _too_many() -> NoPosition:
+    return NoPosition("The model's numbers are too many for their rounding: these images cannot be coded with it.")
 
 
 def _in_steps(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

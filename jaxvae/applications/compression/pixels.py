@@ -55,7 +55,7 @@ class CodedPixels(NamedTuple):
 
     bits: np.ndarray  # [T * B * n] int32
     probabilities: np.ndarray  # of ones, [T * B * n]
-    positions: np.ndarray  # of the grid for every block of pixels, [B, K]
+    positions: np.ndarray  # of the grid for every block of pixels, [K]
 
 
 class IndependentPixels(NamedTuple):
@@ -148,12 +148,22 @@ def code_pixels(coder: PixelCoder, logits: np.ndarray, values: np.ndarray, block
       coder: whose bits they are.
       logits: of the bits, [T, B, n].
       values: of the images, [B, H, W, C].
-      block: pixels of an image, in raster order, that have a position of the grid in common.
+      block: pixels that have a position of the grid in common, of one image after another in raster order.
     """
-    blocks = coder.pixels // block  # [T, n]
-    positions = free_positions(logits.swapaxes(0, 1).reshape(len(values), -1), blocks.ravel())
-    p = probabilities(logits, positions[:, blocks].swapaxes(0, 1))
+    blocks = _blocks(coder, len(values), block)
+    positions = free_positions(logits.swapaxes(0, 1).reshape(1, -1), blocks.ravel())[0]
+    p = probabilities(logits, positions[blocks].swapaxes(0, 1))
     return CodedPixels(coder.bits(values).ravel(), p.ravel(), positions)
+
+
+def num_blocks(coder: PixelCoder, num: int, block: int) -> int:
+    """Return K, how many positions the pixels of some images have."""
+    return -(-num * num_places(coder) // block)
+
+
+def num_places(coder: PixelCoder) -> int:
+    """Return how many pixels an image has."""
+    return int(coder.pixels.max()) + 1
 
 
 def near_pixels(logits: np.ndarray) -> float:
@@ -161,14 +171,18 @@ def near_pixels(logits: np.ndarray) -> float:
     return float(edges(logits)[0].sum() / (logits.shape[1] * NUM_POSITIONS))
 
 
-def pop_pixels(coder: PixelCoder, given: Any, positions: np.ndarray, block: int, pop: Pop) -> np.ndarray:
-    """Return the first images of a batch, as many as there are positions [num, K] of `code_pixels`."""
-    blocks = coder.pixels // block
-    of_logits = lambda logits, stage: probabilities(logits, positions[:, blocks[stage]])  # noqa: E731
-    return coder.pop(given, len(positions), of_logits, pop)
+def pop_pixels(coder: PixelCoder, given: Any, num: int, positions: np.ndarray, block: int, pop: Pop) -> np.ndarray:
+    """Return the first images of a batch, with the positions [K] of `code_pixels`."""
+    of_bits = positions[_blocks(coder, num, block)]
+    return coder.pop(given, num, lambda logits, stage: probabilities(logits, of_bits[:, stage]), pop)
 
 
 # ---------- private
+
+
+def _blocks(coder: PixelCoder, num: int, block: int) -> np.ndarray:
+    """The block of every bit of some images, [num, T, n]."""
+    return (num_places(coder) * np.arange(num)[:, None, None] + coder.pixels) // block
 
 
 @functools.partial(jax.jit, static_argnums=0)

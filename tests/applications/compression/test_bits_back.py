@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxvae import UserError
-from jaxvae.applications.compression.bits_back import SETTINGS, batch_sizes
+from jaxvae.applications.compression.batches import batch_sizes
+from jaxvae.applications.compression.bits_back import SETTINGS
 from jaxvae.applications.compression.entropy import Stack
 from jaxvae.applications.compression.grids import Gaussians
 from jaxvae.flows import CouplingFlow

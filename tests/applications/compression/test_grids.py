@@ -8,6 +8,7 @@ from jaxvae.applications.compression import grids
 from jaxvae.applications.compression.grids import (
     NUM_POSITIONS,
     TOLERANCE,
+    NoPosition,
     affine_maps,
     block_size,
     choose_positions,
@@ -15,6 +16,7 @@ from jaxvae.applications.compression.grids import (
     free_positions,
     gaussians,
     probabilities,
+    until_free,
 )
 
 CELL = 2.0**-7
@@ -157,13 +159,36 @@ def test_numbers_without_such_a_position_are_refused():
         choose_positions(lambda left, at: np.ones((len(left), 4), bool), 2, np.array([0, 0, 1, 1]))
 
 
-def test_blocks_are_as_large_as_leaves_an_edge_every_other_time():
-    assert block_size(784, 0.0) == block_size(784, 0.5) == 784
-    assert block_size(784, 2.0) == 196
+def test_blocks_have_one_number_near_an_edge():
+    assert block_size(784, 1.0) == 784
+    assert block_size(784, 4.0) == 196
+    assert block_size(784, 0.125) == 8 * 784
     assert block_size(16, 100.0) == 1
+    assert block_size(784, 0.0) == 2**20
 
 
 def test_logits_with_an_edge_near_at_every_position_are_refused():
     every = np.linspace(0.0, 0.2, 200_001).astype(np.float32)[None]
     with pytest.raises(UserError, match="too many for their rounding"):
         free_positions(every, np.zeros(every.shape[1], np.int64))
+
+
+def test_blocks_are_made_smaller_until_all_have_a_position():
+    tried = []
+
+    def attempt(divisor):
+        tried.append(divisor)
+        if divisor < 8:
+            raise NoPosition("too large")
+        return divisor
+
+    assert until_free(attempt) == 8
+    assert tried == [1, 2, 4, 8]
+
+
+def test_a_number_without_a_position_is_not_tried_again():
+    with pytest.raises(UserError) as alone:
+        choose_positions(lambda left, at: np.arange(4)[None] == np.full((len(left), 1), 2), 2, np.zeros(4, np.int64))
+    assert not isinstance(alone.value, NoPosition)
+    with pytest.raises(NoPosition):  # each number has a position, all together have none
+        choose_positions(lambda left, at: at % 2 == np.arange(4) % 2, 2, np.zeros(4, np.int64))

@@ -75,3 +75,16 @@ def test_without_a_tolerance_they_would_decode_to_other_ones(monkeypatch):
     stream = coder_of("blocks", model).encode(model.images(1000))
     with pytest.raises(UserError, match="damaged"):
         coder_of("blocks", nudged(model)).decode(stream, 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["VAE", "blocks"])
+def test_images_whose_numbers_have_no_position_together_have_one_in_smaller_blocks(monkeypatch, name):
+    coder = coder_of(name)
+    values = images(name, coder)
+    usual = coder.encode(values)
+    monkeypatch.setattr(grids, "_NEAR", 400.0)
+    stream = coder.encode(values)
+    block = "pixel_block" if name == "VAE" else "token_block"
+    assert stream.settings[block] > usual.settings[block]
+    np.testing.assert_array_equal(coder.decode(stream, NUM), values)
