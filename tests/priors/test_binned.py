@@ -49,6 +49,7 @@ def test_tails_keep_their_digits(z):
     np.testing.assert_allclose(log_mass(mixture, jnp.array([z]), 1.0), [by_hand], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_are_of_the_density():
     prior = made()
     z = np.asarray(prior.sample(jax.random.key(3), (20_000, DIM)), float)

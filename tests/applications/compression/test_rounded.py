@@ -49,7 +49,7 @@ def coder(**options):
     return image_coder(system, params, {}, **options)
 
 
-@pytest.mark.parametrize("num", [1, 2, 37])
+@pytest.mark.parametrize("num", [1, pytest.param(37, marks=pytest.mark.slow)])
 def test_what_comes_back_is_decoded_from_rounded_latents(num):
     system, params, x = made()
     stream = coder().encode(x[:num])
@@ -71,6 +71,7 @@ def test_words_have_the_masses_of_the_prior():
     assert 32 * len(coder().encode(x).words) < coder().bits_of_each(x).sum() + 65
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
 def test_a_rate_is_kept_and_a_lower_one_costs_quality(rate):
     _, _, x = made()
@@ -79,6 +80,7 @@ def test_a_rate_is_kept_and_a_lower_one_costs_quality(rate):
     assert coder(rate=rate).encode(x).settings["step"] >= coder(rate=2 * rate).encode(x).settings["step"]
 
 
+@pytest.mark.slow
 def test_a_finer_step_is_nearer_to_what_is_not_rounded():
     system, params, x = made()
     vae = system.parts.vae
