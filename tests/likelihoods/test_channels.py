@@ -57,6 +57,30 @@ def test_a_channel_is_given_those_before_it_alone(name):
     assert depends == ("mixture" in name or name == "in_unit")
 
 
+@pytest.mark.parametrize("name", ["logistic_mixture of 8 bits", "in_unit"])
+def test_values_between_two_have_the_sum_of_their_probabilities(name):
+    make, num_values = CASES[name]
+    likelihood, generator = make(), np.random.default_rng(1)
+    draw = lambda leaf: 1.5 * generator.standard_normal(leaf.shape, np.float32)  # noqa: E731
+    params = jax.tree.map(draw, likelihood.param_shapes(SHAPE))
+    values = generator.integers(0, num_values, SHAPE).astype(np.int32)
+    low, high = np.sort(generator.integers(0, num_values, (2, 50, *SHAPE[:2])), axis=0)
+    low[0], high[0], high[1] = 0, num_values - 1, low[1]  # all values, and one
+
+    def both(low, high):
+        of_values, masses = [], []
+        for c in range(3):
+            of_values.append(likelihood.channel_log_pmf(params, values, c))
+            masses.append(jax.vmap(lambda a, b: likelihood.channel_log_mass(params, values, c, a, b))(low, high))  # noqa: B023
+        return of_values, masses
+
+    for log_p, found in zip(*jax.jit(both)(low, high), strict=True):
+        every = np.arange(num_values)
+        within = (every >= low[..., None]) & (every <= high[..., None])
+        expected = np.log(np.where(within, np.exp(np.asarray(log_p, np.float64)), 0).sum(axis=-1))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_values_of_probability_zero_and_one_are_no_nan():
     likelihood = likelihoods.logistic_mixture(2, 256, 3)
     extreme = jax.tree.map(lambda leaf: np.full(leaf.shape, -1e4, np.float32), likelihood.param_shapes(SHAPE))

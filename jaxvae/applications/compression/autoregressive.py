@@ -64,7 +64,7 @@ class AutoregressiveCoding(NamedTuple):
             for start in range(0, len(values), size):
                 some = values[start : start + size]
                 classes = self._classes(some, size)
-                if self.tokens.num_classes:
+                if self.tokens.num_classes > 1:
                     writer.push_numbers(classes[: len(some)], self._even)
                 parts = list(self._parts(some, classes, size))
                 settings = settings or _settings(parts, divisor)
@@ -156,7 +156,7 @@ class AutoregressiveCoding(NamedTuple):
     def _pop(self, reader: Reader, num: int, size: int, settings: Mapping[str, int]) -> np.ndarray:
         numbers: list[np.ndarray] = []
         classes = np.zeros(size, np.int32)
-        if self.tokens.num_classes:
+        if self.tokens.num_classes > 1:
             classes[:num] = reader.pop_numbers(num, self._even)
         for level, coder in enumerate(self.coders):
             if f"{self._kind(level)}_block" not in settings:

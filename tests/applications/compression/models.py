@@ -115,7 +115,7 @@ def hierarchical(spec=BINARY, decoder=None):
     return model_of(VAEParts(spec, model, prepare))
 
 
-def autoregressive(spec=BINARY, name="bernoulli", net="pixelcnn", block=1, conditional=False, scale=1.0):
+def autoregressive(spec=BINARY, name="bernoulli", net="pixelcnn", block=1, num_classes=0, scale=1.0):
     likelihood, prepare = pixels_of(name, spec, num_components=2)
     tokens = block_tokens(spec, block) if block > 1 else pixel_tokens(spec)
     likelihood = categorical(tokens.num_codes) if tokens.num_codes else likelihood
@@ -124,10 +124,10 @@ def autoregressive(spec=BINARY, name="bernoulli", net="pixelcnn", block=1, condi
         likelihood.param_shapes(tokens.shape),
         num_codes=tokens.num_codes,
         embed_features=5,
-        context=nn.Embed(3, 4) if conditional else None,
+        context=nn.Embed(num_classes, 4) if num_classes else None,
         latent_axes=0,
     )
-    spec = spec._replace(num_classes=3) if conditional else spec
+    spec = spec._replace(num_classes=num_classes)
     return model_of(AutoregressiveParts(spec, decoder, likelihood, tokens, prepare), scale=scale)
 
 
@@ -139,13 +139,13 @@ def vqvae_parts(spec, name, levels=1, num_groups=1):
     return VQVAEParts(spec, model, prepare, 1.0)
 
 
-def codes_and_prior(spec=GREY, name="logistic_mixture", levels=1, num_groups=1, conditional=False):
+def codes_and_prior(spec=GREY, name="logistic_mixture", levels=1, num_groups=1, num_classes=0):
     """A VQ-VAE under a prior of its codes."""
-    codec = vqvae_parts(spec._replace(num_classes=3) if conditional else spec, name, levels, num_groups)
+    codec = vqvae_parts(spec._replace(num_classes=num_classes), name, levels, num_groups)
     decoders, shapes = [], grid_shapes(codec)
     for level, shape in enumerate(shapes):
         size = (shape[0], int(np.prod(shape[1:])))
-        context = nn.Embed(3, 4) if conditional else None
+        context = nn.Embed(num_classes, 4) if num_classes else None
         decoders.append(
             AutoregressiveDecoder(
                 PixelCNN(4, 6, 2, 1),

@@ -65,10 +65,10 @@ def test_images_of_every_model_come_back(name):
 
 
 @pytest.mark.slow
-def test_more_images_than_go_through_the_networks_at_a_time_come_back():
+def test_images_fewer_and_more_than_go_through_the_networks_at_a_time_come_back():
     model = model_of("pixels")
     images = model.images(600)
-    for num in (255, 256, 257, 600):
+    for num in (2, 4, 5, 255, 256, 257, 600):
         assert_comes_back(model.coder(), images[:num])
 
 
@@ -88,7 +88,7 @@ def test_the_rate_is_that_of_the_likelihood(name):
 
 @pytest.mark.slow
 def test_words_of_another_model_or_number_are_refused():
-    model, other = model_of("blocks"), models.autoregressive(net="transformer")
+    model = model_of("blocks")
     images = model.images(30)
     stream = model.coder().encode(images)
     cases = [
@@ -103,6 +103,13 @@ def test_words_of_another_model_or_number_are_refused():
     for coder, words, num in cases:
         with pytest.raises(UserError, match="damaged"):
             coder.decode(words, num)
+
+
+@pytest.mark.slow
+def test_words_are_not_the_same_images_of_another_model():
+    model, other = model_of("blocks"), models.autoregressive(net="transformer")
+    images = model.images(30)
+    stream = model.coder().encode(images)
     try:  # any words are some images of any model
         found = other.coder().decode(stream, 30)
     except UserError:
@@ -145,15 +152,16 @@ def test_probabilities_that_are_no_numbers_are_refused():
 
 
 @pytest.mark.slow
-def test_a_model_of_classes_codes_the_likeliest_one_too():
-    model = models.autoregressive(conditional=True)
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_a_model_of_classes_codes_the_likeliest_one_too(num_classes):
+    model = models.autoregressive(num_classes=num_classes)
     coder, values = model.coder(), model.images(30)
     stream = coder.encode(values)
     np.testing.assert_array_equal(coder.decode(stream, 30), values)
     log_prob = require(model.system, ScoresExactly).log_prob
     x = values.astype(np.float32)
-    each = [log_prob(model.params, {}, x, np.full(30, label, np.int32)) for label in range(3)]
-    np.testing.assert_allclose(coder.bound(values), np.log(3) - np.max(each, axis=0), rtol=1e-5)
+    each = [log_prob(model.params, {}, x, np.full(30, label, np.int32)) for label in range(num_classes)]
+    np.testing.assert_allclose(coder.bound(values), np.log(num_classes) - np.max(each, axis=0), rtol=1e-5)
     expected = coder.bound(values).sum() / np.log(2.0)
     assert -0.01 * expected < bits(stream) - expected < 0.02 * expected + 64
     np.testing.assert_allclose(coder.bits_of_each(values).sum(), expected, rtol=0.01)
@@ -161,7 +169,7 @@ def test_a_model_of_classes_codes_the_likeliest_one_too():
 
 @pytest.mark.slow
 def test_codes_given_classes_come_back():
-    model = models.codes_and_prior(conditional=True)
+    model = models.codes_and_prior(num_classes=3)
     coder = model.coder(lossless=True)
     values = model.images(9)
     np.testing.assert_array_equal(coder.decode(coder.encode(values), 9), values)
