@@ -6,7 +6,7 @@ Figures show the bits of each image against its bound, and the quality at a size
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import numpy as np
 
 from jaxvae.applications.compression.coder import ImageCoder
 from jaxvae.applications.compression.entropy import check_constriction
+from jaxvae.capabilities import find
+from jaxvae.codable import HasRoundedLatents, HasTokens
 from jaxvae.data import load_for
 from jaxvae.errors import UserError
 from jaxvae.reports.compression import compression_row, file_row, format_rows, quality_curves
@@ -67,8 +69,12 @@ def run(config: Config, options: Options) -> Path:
     check_constriction()
     if not config.runs:
         raise UserError("There is nothing to compare: pass --runs RUN ..., folders of finished runs.")
-    models = {f"{Path(place).resolve().parent.name}_{Path(place).resolve().name}": load(place) for place in config.runs}
+    models = _loaded(config.runs)
     coders = {name: _coder(config, one) for name, one in models.items()}
+    kinds = {(one.spec.shape, coders[name].num_values) for name, one in models.items()}
+    if len(kinds) > 1:
+        said = " and ".join(f"{list(shape)} of {num_values} values" for shape, num_values in sorted(kinds))
+        raise UserError(f"--runs are of images {said}: expected one size and kind, compare the others by themselves.")
     images = {name: _values(config, models[name], coder) for name, coder in coders.items()}
     folder = run_folder("compression", options)
     spec = coded_spec(next(iter(models.values())), next(iter(coders.values())))
@@ -81,8 +87,20 @@ def run(config: Config, options: Options) -> Path:
 # ---------- private
 
 
+def _loaded(places: Sequence[str]) -> dict[str, Trained]:
+    """The models by experiment and name."""
+    found: dict[str, Trained] = {}
+    for place in map(Path, places):
+        name = f"{place.resolve().parent.name}_{place.resolve().name}"
+        if name in found:
+            raise UserError(f"--runs has two of the name {name}: expected different ones.")
+        found[name] = load(place)
+    return found
+
+
 def _coder(config: Config, trained: Trained) -> ImageCoder:
-    return coder_of(trained, lossless=config.lossless and trained.system.name == "vqvae_prior")
+    tokens = find(trained.system, HasTokens)
+    return coder_of(trained, lossless=config.lossless and tokens is not None and not tokens.lossless)
 
 
 def _values(config: Config, trained: Trained, coder: ImageCoder) -> np.ndarray:
@@ -110,13 +128,15 @@ def _compress(config: Config, folder: Path, models: Mapping[str, Trained], image
             | file_row(name, trained, images[name], lossless, config.num_files)
         )
         some = images[name][: config.num_files]
-        points[name] = coder.bound(some) / math.log(2.0), coder.bits_of_each(some)
+        if find(trained.system, HasRoundedLatents) is None:  # whose bits are its bound
+            points[name] = coder.bound(some) / math.log(2.0), coder.bits_of_each(some)
         if not coder.lossless:
             lossy[name] = trained
         rows = with_earlier(folder, "models", rows, ("model",))
         write_summary(folder, {}, {"models": len(rows)}, models=rows)
         print(table(rows))
-    save_rates(folder / "figures" / "rates.png", points)
+    if points:
+        save_rates(folder / "figures" / "rates.png", points)
     values, coder = next(iter(images.values())), _coder(config, next(iter(models.values())))
     formats = format_rows(values, coder.num_values)
     if lossy:

@@ -23,6 +23,7 @@ from jaxvae.runs.compressed_file import SUFFIX, unpack
 from jaxvae.runs.compressor import binarized, checksum, coded_spec, coder_of, values_of, written
 from jaxvae.runs.trained import Trained
 
+LEAST_BOUND = 1e-3  # bits/dim of which a share is said
 MUCH = 0.05  # of a file, of bits that hold no image
 HOW = {
     "sample": "every pixel is drawn, white with its grey as the probability",
@@ -106,9 +107,10 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
     print(f"{counted(len(values), 'image')} in {place}: {len(data):,} bytes, {per_dim:.4f} bits/dim{less}.")
     if coder.lossless:
         bound = float(coder.bound(values).mean()) * bits_per_nat(trained.spec)
-        above = 100 * (per_dim / bound - 1)
-        much = f"{abs(above):.2f}" if abs(above) < 10 else f"{abs(above):,.0f}"
-        print(f"That is {much} % {'above' if above >= 0 else 'below'} the model's bound, {bound:.4f} bits/dim.")
+        above = per_dim - bound
+        much = f", {abs(above) / bound:.2%}" if bound > LEAST_BOUND and abs(above) < bound else ""
+        how = "above" if above >= 0 else "below"
+        print(f"That is {abs(above):.4f} bits/dim{much} {how} the model's bound, {bound:.4f}.")
     share = found.compressed.stream.initial_bits / (8 * num_bytes)
     if share > MUCH:
         print(

@@ -1,4 +1,4 @@
-"""Decompress images that compress has written, pixel for pixel."""
+"""Decompress images that compress has written: pixel for pixel, or nearly by a lossy model."""
 
 import time
 

@@ -1,5 +1,6 @@
 """What likelihoods share: parameters of the shape of the image, and pixels that are integers from 0 to V - 1."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,7 @@ def of_channel(log_pmf: Callable[[Any], Array]) -> Callable[[Any, Array, int], A
     return lambda params, values, channel: log_pmf(params)[..., channel, :]
 
 
+@functools.lru_cache(maxsize=64)  # it traces, and is asked for every bit
 def count_values(likelihood: Likelihood, shape: tuple[int, ...]) -> int:
     """Return V, how many values a pixel of an image of a shape takes.
 

@@ -220,13 +220,13 @@ def _parsed(reader: ByteReader, name: str, is_sound: bool) -> Unpacked:
 
 def _deflated(names: Sequence[str]) -> bytes:
     packer = zlib.compressobj(9, wbits=-15)  # without a header and a check sum of its own
-    return packer.compress("\0".join(names).encode()) + packer.flush()
+    return packer.compress("\0".join(names).encode("utf-8", "surrogateescape")) + packer.flush()
 
 
 def _inflated(packed: bytes, num: int) -> tuple[str, ...]:
     most = min(num * LONGEST_NAME, MAX_UNPACKED)
     unpacker = zlib.decompressobj(wbits=-15)
-    names = tuple(unpacker.decompress(packed, most).decode().split("\0"))
+    names = tuple(unpacker.decompress(packed, most).decode("utf-8", "surrogateescape").split("\0"))
     if len(names) != num or not unpacker.eof or unpacker.unused_data:
         raise ValueError
     return names

@@ -169,12 +169,16 @@ def read(trained: TrainedModel, compressed: Compressed, name: str = "The data") 
     """
     coder = coder_of(trained)
     _check_same(trained, coded_spec(trained, coder), compressed, name)
-    values = coder.decode(compressed.stream, compressed.num_images)
+    differs = (
+        f"{name} does not decode to what was coded: this device, or its version of JAX, computes too differently; "
+        "decode where it was written."
+    )
+    try:
+        values = coder.decode(compressed.stream, compressed.num_images)
+    except UserError as error:  # the file is sound, by its check sum, and of this model
+        raise UserError(differs) from error
     if compressed.lossless and checksum(values) != compressed.checksum:
-        raise UserError(
-            f"{name} does not decode to what was coded: this device, or its version of JAX, computes too differently; "
-            "decode where it was written."
-        )
+        raise UserError(differs)
     return values
 
 

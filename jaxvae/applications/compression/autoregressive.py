@@ -238,7 +238,7 @@ def _settings(parts: list[_Part], divisor: int) -> dict[str, int]:
         of_kind = [part for part in parts if part.kind == kind]
         places = sum(num_places(part.coder) for part in of_kind)
         near = sum(near_pixels(part.logits) for part in of_kind)
-        block = settings[f"{kind}_block"] = block_size(places, near * divisor)
+        block = settings[f"{kind}_block"] = block_size(places, near, divisor)
         positions = [code_pixels(part.coder, part.logits, part.values, block).positions for part in of_kind]
         settings[f"{kind}_share"] = share_of(np.concatenate(positions, axis=None))
     return settings

@@ -138,8 +138,8 @@ class BitsBack(NamedTuple):
         trial, num_latents = values[: min(TRIAL, self.pixels.batch)], sum(self.chain.sizes)
         settings = dict.fromkeys(SETTINGS, SHARES - 1)
         near_latents, near_bits = self._near(trial)
-        settings["latent_block"] = min(num_latents, block_size(num_latents, near_latents * divisor))
-        settings["pixel_block"] = block_size(num_places(self.pixels), near_bits * divisor)
+        settings["latent_block"] = min(num_latents, block_size(num_latents, near_latents, divisor))
+        settings["pixel_block"] = block_size(num_places(self.pixels), near_bits, divisor)
         stack = Stack.random(self._most_words)
         begun, positions = stack.num_bits, self._push(stack, trial, settings)
         steps = self.chain.steps
@@ -223,8 +223,8 @@ class BitsBack(NamedTuple):
         """Width of the cells of latents: layers of a flow need narrower ones."""
         return CELL if all(step.flow is None for step in self.chain.steps) else flow_prior.CELL
 
-    def _flow(self, layers: AffineLayers) -> flow_prior.FlowPrior:
-        return flow_prior.FlowPrior(layers, self.params, self.model_state)
+    def _flow(self, layers: AffineLayers) -> flow_prior.FlowCoder:
+        return flow_prior.FlowCoder(layers, self.params, self.model_state)
 
     def _batch(self, values: np.ndarray) -> LatentBatch:
         size = program_batch_size(len(values), self.pixels.batch)

@@ -1,6 +1,7 @@
 """The coder of a trained system, by what it can do."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,17 +102,18 @@ def _by_latents(system: System, chain: HasLatentChain, params: Params, model_sta
         pixels = IndependentPixels(chain.pixels.likelihood, system.spec.shape, chain.pixels.parameters)
     coder = BitsBack(chain, pixels, params, model_state)
     bound = functools.partial(negative_elbo, system, params, model_state, pixels.num_values)
-    return ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound, coder.bits_of_each)
+    return _exactly(ImageCoder("bits back", pixels.num_values, coder.encode, coder.decode, bound, coder.bits_of_each))
 
 
 def _by_rounding(
     system: System, latents: HasRoundedLatents, params: Params, model_state: ModelState, rate: float | None
 ) -> ImageCoder:
+    if rate is not None and not (isinstance(rate, int | float) and 0 < rate < math.inf):
+        raise UserError(f"The rate is {rate}, expected bits per pixel value, more than 0.")
     decodes = require(system, Decodes)
     coder = RoundedLatents(latents, decodes, system.prepare, system.spec, params, model_state, rate)
-    return ImageCoder(
-        "rounded latents", system.spec.num_values, coder.encode, coder.decode, coder.rates, coder.bits_of_each, False
-    )
+    functions = coder.encode, coder.decode, coder.rates, coder.bits_of_each
+    return _exactly(ImageCoder("rounded latents", system.spec.num_values, *functions, lossless=False))
 
 
 def _by_tokens(
@@ -126,7 +128,24 @@ def _by_tokens(
     coder = autoregressive_coding(tokens, system.spec.shape, params, model_state, with_rest=with_rest)
     bound = functools.partial(negative_log_prob, system, params, model_state, with_rest)
     name, comes_back = ("autoregressive", True) if tokens.lossless else ("codes", with_rest)
-    return ImageCoder(name, tokens.num_values, coder.encode, coder.decode, bound, coder.bits_of_each, comes_back)
+    return _exactly(
+        ImageCoder(name, tokens.num_values, coder.encode, coder.decode, bound, coder.bits_of_each, comes_back)
+    )
+
+
+def _exactly(coder: ImageCoder) -> ImageCoder:
+    """The coder without products that an accelerator rounds to fewer digits."""
+
+    def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            with jax.default_matmul_precision("highest"):
+                return function(*arguments)
+
+        return call
+
+    exact = [wrapped(function) for function in (coder.encode, coder.decode, coder.bits_of_each)]
+    return coder._replace(encode=exact[0], decode=exact[1], bits_of_each=exact[2])
 
 
 @functools.partial(jax.jit, static_argnums=0)

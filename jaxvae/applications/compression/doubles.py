@@ -1,7 +1,7 @@
 """Functions of a model in 64 bits, whose results are rounded: any program rounds them to the same numbers.
 
 Floats of 32 bits differ between programs by about a millionth, and some of many are rounded differently. Those of 64
-bits differ by so little that none is.
+bits differ by so little that none is. Layers with a type of their own, as bfloat16, keep it.
 """
 
 import functools

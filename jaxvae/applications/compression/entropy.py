@@ -53,7 +53,9 @@ class Stack:
         Only of a stack that began as `random`.
         """
         untouched = max(0, self.lowest // 32 - _HEAD)
-        return self._coder.get_compressed()[untouched:], 32 * (self._num_words - untouched)
+        words = self._coder.get_compressed()[untouched:]
+        # Of likely images the stack may be shorter in the end than it was: a sample of the bound may be below 0.
+        return words, 32 * min(self._num_words - untouched, len(words))
 
     def is_as_it_began(self) -> bool:
         """Whether all that is on the stack are the words with which `random` begins."""

@@ -29,7 +29,7 @@ _MOST_MEAN = 0.75 * MOST
 _EXACT = 2.0**20  # steps of a constant
 
 
-class FlowPrior(NamedTuple):
+class FlowCoder(NamedTuple):
     """Codes latents of a flow from N(0, I).
 
     Attributes:

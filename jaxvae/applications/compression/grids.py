@@ -1,8 +1,8 @@
 """Parameters on grids, so that two programs whose floats differ in the last digits code with the same numbers.
 
 A network's output is rounded to a grid before it becomes a probability. A float near the edge between two points of the
-grid may be rounded to either. So grids come in 64 positions, each moved by a 64th of a step, and images are coded with
-the first one that has no edge near any of their numbers. Its index is coded too: next to nothing, as it is mostly 0.
+grid may be rounded to either. So grids come in 64 positions, each moved by a 64th of a step, and a block of numbers is
+coded with the first one that has no edge near any of them. Its index is coded too: some bits for many numbers.
 """
 
 import functools
@@ -149,14 +149,16 @@ class NoPosition(UserError):
     """A block of numbers has no position of the grid without an edge near one of them."""
 
 
-def block_size(num: int, near: float) -> int:
-    """Return how many places have a position of the grid in common, so that it is often the first one.
+def block_size(num: int, near: float, divisor: int = 1) -> int:
+    """Return how many places have a position of the grid in common, so that it is often one of the first.
 
     Args:
       num: of places of an image.
       near: numbers of an image that are near an edge, on average.
+      divisor: by how much a block is to be smaller than that.
     """
-    return int(np.clip(num * _NEAR / max(near, _NEAR * num / _MOST_PLACES), 1, _MOST_PLACES))
+    places = np.clip(num * _NEAR / max(near, _NEAR * num / _MOST_PLACES), 1, _MOST_PLACES)
+    return max(1, int(places) // divisor)
 
 
 def until_free(attempt: Callable[[int], Found]) -> Found:

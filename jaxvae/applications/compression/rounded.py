@@ -124,6 +124,8 @@ class RoundedLatents(NamedTuple):
         numbers = np.arange(-_MOST, _MOST + 1)
         mixture = LogisticMixture(*self.latents.mixture(self.params, self.model_state))
         masses = _masses(mixture, numbers * (step / STEPS), step / STEPS)
+        if not masses.max(axis=0).min() > 0:
+            raise UserError("The prior of a latent has no mass at whole numbers from -512 to 512: it cannot code them.")
         tables = []
         for of_latent in masses.T:
             (kept,) = np.nonzero(of_latent > min(_RARE, of_latent.max() / 2))

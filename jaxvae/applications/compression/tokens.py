@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.applications.compression.pixels import BATCH, OnGrid, Pop, pop_numbers
+from jaxvae.applications.compression.pixels import BATCH, NUMBERS, OnGrid, Pop, pop_numbers
 from jaxvae.applications.compression.values import along, at, bit_logits, num_bits, to_bits
 from jaxvae.codable import TokenSteps
 from jaxvae.types import Array, ModelState, Params
@@ -95,7 +95,8 @@ def stepped_tokens(steps: TokenSteps, params: Params, model_state: ModelState, g
     """
     cache = jax.eval_shape(steps.start, params, model_state, given)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(cache))
-    return SteppedTokens(steps, max(1, min(BATCH, CACHE_BYTES // size)))
+    bits = math.prod(steps.shape) * num_bits(steps.num_values)
+    return SteppedTokens(steps, max(1, min(BATCH, CACHE_BYTES // size, NUMBERS // bits)))
 
 
 # ---------- private

@@ -165,6 +165,8 @@ def test_blocks_have_one_number_near_an_edge():
     assert block_size(784, 0.125) == 8 * 784
     assert block_size(16, 100.0) == 1
     assert block_size(784, 0.0) == 2**20
+    assert block_size(784, 0.0, 64) == 2**14  # smaller, whatever was seen
+    assert block_size(784, 1.0, 4) == 196
 
 
 def test_logits_with_an_edge_near_at_every_position_are_refused():

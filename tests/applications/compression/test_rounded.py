@@ -106,3 +106,6 @@ def test_what_no_coder_wrote_is_one_sentence():
             coder().decode(broken, len(x))
     with pytest.raises(UserError, match="expected no lossless"):
         coder(lossless=True)
+    for rate in (0, -1.0, float("nan"), "a"):
+        with pytest.raises(UserError, match="expected bits per pixel value, more than 0"):
+            coder(rate=rate)
