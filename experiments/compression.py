@@ -18,6 +18,7 @@ from jaxvae.applications.compression.entropy import check_constriction
 from jaxvae.capabilities import find
 from jaxvae.codable import HasRoundedLatents, HasTokens
 from jaxvae.data import load_for
+from jaxvae.data.notices import counted
 from jaxvae.errors import UserError
 from jaxvae.reports.compression import compression_row, file_row, format_rows, quality_curves
 from jaxvae.reports.summary import with_earlier, write_summary
@@ -106,7 +107,7 @@ def _coder(config: Config, trained: Trained) -> ImageCoder:
 def _values(config: Config, trained: Trained, coder: ImageCoder) -> np.ndarray:
     """The test images as a model codes them, [N, H, W, C] uint8."""
     spec = coded_spec(trained, coder)
-    x = load_for(spec, config.data, part="test", noisy=spec.num_values == 2).x[: config.num_images]
+    x = load_for(spec, config.data, part="test", resize=True, noisy=spec.num_values == 2).x[: config.num_images]
     if spec.num_values == 2 and x.dtype == np.float32:
         if config.binarize is None:
             raise UserError(
@@ -134,7 +135,7 @@ def _compress(config: Config, folder: Path, models: Mapping[str, Trained], image
             lossy[name] = trained
         rows = with_earlier(folder, "models", rows, ("model",))
         write_summary(folder, {}, {"models": len(rows)}, models=rows)
-        print(table(rows))
+        print(f"{name}: {rows[-1]['bytes']:,} bytes of {counted(len(images[name]), 'test image')}.")
     if points:
         save_rates(folder / "figures" / "rates.png", points)
     values, coder = next(iter(images.values())), _coder(config, next(iter(models.values())))
@@ -143,7 +144,13 @@ def _compress(config: Config, folder: Path, models: Mapping[str, Trained], image
         curves = quality_curves(lossy, values[: config.num_files])
         save_quality(folder / "figures" / "quality.png", curves)
     write_summary(folder, {}, {"models": len(rows)}, models=rows, formats=formats)
-    print(table([*rows, *formats]))
+    print(f"\n{table([*rows, *formats])}\n")
+    print(
+        "  bits_per_dim: bits per pixel value of the whole file; bound_bits_per_dim: what the model promises on average"
+    )
+    print("  initial_bits: of the file, those that hold no image, which many images share; bytes_of_one: a file each")
+    print(f"Figures:  {folder}/figures/")
+    print(f"Numbers:  {folder}/summary.json")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Compress images to a file from which decompress gives them back: pixel for pixel, or nearly by a lossy model."""
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def run(flags: CompressFlags) -> None:
             decoded = _decoded(coder, path.read_bytes(), flags.out)
             decoding = time.perf_counter() - begun
     _say_rate(trained, coder, values, data, place)
-    quality = None if coder.lossless or decoded is None else _say_quality(coder, values, decoded)
+    quality = None if coder.lossless or decoded is None else _say_quality(flags, coder, values, decoded)
     _say_speed(coder, len(values), encoding, decoding)
     own = place.name, len(data) - unpack(data).names_bytes, len(values)
     others = sizes if quality is None else functools.partial(lossy_sizes, least=quality)
@@ -79,7 +80,8 @@ def _images(flags: CompressFlags, trained: Trained, coder: ImageCoder) -> tuple[
         if how is None:
             raise UserError(
                 f"{flags.data} has grey images, {trained.system.name} codes black and white ones: with --binarize "
-                "threshold or --binarize sample they become such, and come back as such."
+                "threshold or --binarize sample they become such, and come back as such; a model that was trained with "
+                "--likelihood logistic_mixture codes greys."
             )
         x = binarized(x, how, flags.seed)
         print(f"The images are binarised, {HOW[how]}: these are coded, and come back.")
@@ -119,10 +121,12 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
         )
 
 
-def _say_quality(coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> float:
+def _say_quality(flags: CompressFlags, coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> float:
     """Say, and return, the PSNR of what comes back."""
     quality = mean_psnr(values, decoded, coder.num_values)
-    print(f"With loss: what comes back has a PSNR of {quality:.2f} dB.")
+    aim = "" if flags.rate is None else f", where {flags.rate:g} was aimed at"
+    taken = float(coder.bound(values).mean()) / (math.log(2.0) * math.prod(values.shape[1:]))
+    print(f"With loss: what comes back has a PSNR of {quality:.2f} dB, for {taken:.4f} bits/dim{aim}.")
     return quality
 
 
@@ -141,3 +145,6 @@ def _say_others(own: tuple[str, int, int], values: np.ndarray, others: Sequence[
     for name, size, measured in rows:
         about = "" if measured == len(values) else f"  estimated from {measured:,} images"
         print(f"  {name:<{width}} {size:>12,} {size / len(values):>9,.1f} {8 * size / values.size:>9.4f}{about}")
+    smaller = [name for name, size, _ in others if size < own[1]]
+    if smaller:
+        print(f"Smaller without a model: {', '.join(smaller)}. A model pays for many images of the kind that it knows.")

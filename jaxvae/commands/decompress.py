@@ -34,5 +34,5 @@ def run(flags: DecompressFlags) -> None:
     images = values / np.float32(compressed.num_values - 1)
     draw = lambda path, num: save_grid(path, images[:num])  # noqa: E731
     where = write_pictures(place, images, compressed.names, draw, sheet=False)
-    how = "the same pixel for pixel: the check sum holds" if compressed.lossless else "nearly as they were"
+    how = "the same pixel for pixel: the check sum holds" if compressed.lossless else "with loss"
     print(f"{counted(len(images), 'image')} in {where}, {how}. {rate(len(images), seconds)}.")

@@ -37,7 +37,7 @@ def save_quality(path: str | Path, curves: Mapping[str, tuple[Any, Any]]) -> Non
         num_bytes, quality = (np.asarray(one) for one in points)
         order = np.argsort(num_bytes)
         axes.plot(num_bytes[order], quality[order], "o-", markersize=4, linewidth=1.5, label=name)
-    axes.set_xscale("log")
+    axes.set_xscale("log", subs=[2, 5])
     for one in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         one("{x:g}")
     axes.legend(frameon=False, fontsize=9)

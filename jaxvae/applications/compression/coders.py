@@ -46,10 +46,12 @@ def image_coder(
     found = require_any(system, (HasLatentChain, HasTokens, HasRoundedLatents), "probabilities to code images by")
     if isinstance(found, HasRoundedLatents):
         if lossless:
-            raise UserError(f"{system.name} rounds latents, and images do not come back: expected no lossless.")
+            raise UserError(
+                f"{system.name} is a lossy VAE, from which images never come back as they were: leave lossless out."
+            )
         return _by_rounding(system, found, params, model_state, rate)
     if rate is not None:
-        raise UserError(f"{system.name} has one rate for an image: expected a rate of a lossy VAE alone.")
+        raise UserError(f"A rate is for lossy VAEs alone, and {system.name} is none: leave it out.")
     if isinstance(found, HasLatentChain):
         return _by_latents(system, found, params, model_state)
     return _by_tokens(system, found, params, model_state, lossless)

@@ -26,7 +26,7 @@ def lossy_sizes(values: np.ndarray, num_values: int, least: float) -> list[Size]
         never does.
 
     Returns:
-      Sizes, with the quality in their names; none without Pillow.
+      Sizes, with the quality and the PSNR in their names; none without Pillow.
     """
     try:
         from PIL import Image
@@ -36,19 +36,26 @@ def lossy_sizes(values: np.ndarray, num_values: int, least: float) -> list[Size]
     pictures, rows = values * np.uint8(255 // (num_values - 1)), measured_rows(values)
     found = []
     for name, (kind, options) in FORMATS.items():
-        lowest, highest, num_bytes = 1, QUALITIES + 1, 0  # what is between was not tried
+        lowest, highest, num_bytes, reached = 1, QUALITIES + 1, 0, 0.0  # what is between was not tried
         while kind in Image.SAVE and lowest < highest:
             quality = (lowest + highest) // 2 if highest <= QUALITIES else QUALITIES
             written = [_written(pictures[row], kind, quality, options) for row in progress(rows, f"{name} {quality}")]
             back = np.stack([one for _, one in written])
-            if mean_psnr(pictures[rows], back, 256) >= least:
-                highest, num_bytes = quality, sum(size for size, _ in written)
+            found_psnr = mean_psnr(pictures[rows], back, 256)
+            if found_psnr >= least:
+                highest, num_bytes, reached = quality, sum(size for size, _ in written), found_psnr
             elif quality == QUALITIES:
                 break
             else:
                 lowest = quality + 1
         if num_bytes:
-            found.append(Size(f"{name}, quality {highest}", round(num_bytes * len(values) / len(rows)), len(rows)))
+            found.append(
+                Size(
+                    f"{name}, quality {highest}, {reached:.1f} dB",
+                    round(num_bytes * len(values) / len(rows)),
+                    len(rows),
+                )
+            )
     return found
 
 

@@ -26,6 +26,8 @@ def test_the_lowest_quality_is_taken_that_reaches_a_psnr():
     assert any(name.startswith("WebP") for name in found)
     for name, num_bytes in found.items():
         kind, quality = name.split(", quality ")
+        quality, dB = quality.split(", ")  # noqa: N806
+        assert float(dB.removesuffix(" dB")) >= least - 0.05
         at, below = (quality_of_formats(IMAGES, (q,))[kind][0] for q in (int(quality), int(quality) - 1))
         assert at[1] >= least > below[1]
         assert num_bytes == round(at[0] * len(IMAGES))

@@ -104,7 +104,7 @@ def test_what_no_coder_wrote_is_one_sentence():
     ):
         with pytest.raises(UserError, match="damaged"):
             coder().decode(broken, len(x))
-    with pytest.raises(UserError, match="expected no lossless"):
+    with pytest.raises(UserError, match="is a lossy VAE"):
         coder(lossless=True)
     for rate in (0, -1.0, float("nan"), "a"):
         with pytest.raises(UserError, match="expected bits per pixel value, more than 0"):
