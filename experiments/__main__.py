@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from jaxvae.exits import say
+
 SHARED = {"__init__", "__main__"}
 
 
@@ -14,8 +16,7 @@ def experiments() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print("python -m experiments.NAME --help shows the flags of:")
-    lines = experiments()
-    width = max(map(len, lines))
-    for name, line in lines.items():
-        print(f"  {name:<{width}} {line}")
+    found = experiments()
+    width = max(map(len, found))
+    lines = (f"  {name:<{width}} {line}" for name, line in found.items())
+    say("\n".join(["python -m experiments.NAME --help shows the flags of:", *lines]))

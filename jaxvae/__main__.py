@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jaxvae.commands.flags import called, parse
 from jaxvae.commands.verb_flags import FLAGS
-from jaxvae.exits import ending, ending_by_signal, leave_at_interrupts, raise_at_interrupts
+from jaxvae.exits import ending, ending_by_signal, leave_at_interrupts, raise_at_interrupts, say
 
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
 VERBS = (
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
-        print(_introduction())
+        say(_introduction())
         return
     if given[0] == "--version":
-        print(f"jaxvae {importlib.metadata.version('jaxvae')}")
+        say(f"jaxvae {importlib.metadata.version('jaxvae')}")
         return
     verb = given[0]
     if verb not in VERBS:

@@ -33,13 +33,21 @@ def ending(interrupted: str, too_large: str) -> Iterator[None]:
         sys.exit(f"error: {printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit(f"error: interrupted; {interrupted}")
-    except BrokenPipeError:  # whoever read the lines has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _to_nobody()
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not is_full(error):
             raise
         sys.exit(f"error: out of memory ({shortened(str(error))}): make {too_large} smaller.")
+
+
+def say(text: str) -> None:
+    """Print lines that nothing follows; whoever reads them may go before their end, as `grep -q` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _to_nobody()
 
 
 def leave_at_interrupts() -> None:
@@ -103,6 +111,11 @@ def ending_by_signal() -> Iterator[None]:
 
 
 # ---------- private
+
+
+def _to_nobody() -> None:
+    """Let what is still to be printed go nowhere: whoever read it has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(number: int, frame: Any) -> NoReturn:

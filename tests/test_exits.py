@@ -1,6 +1,9 @@
 """How a command ends: one line and a status for everything that can end it."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +44,13 @@ def test_a_request_to_end_lets_files_be_removed_and_is_heard_no_longer_afterward
     assert ended.value.code == 143
     assert removed
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("arguments", [["jaxvae", "--help"], ["jaxvae", "--version"], ["experiments"]])
+def test_what_is_listed_may_be_read_in_part(arguments):
+    """The reader has gone before the first line: no traceback, and the status of success."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run([sys.executable, "-m", *arguments], stdout=out, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
