@@ -1,7 +1,6 @@
-"""Compress images to a file from which decompress gives them back: pixel for pixel, or nearly by a lossy model."""
+"""Compress images to a file from which decompress gives them back: pixel for pixel, or with loss by some models."""
 
 import functools
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ def run(flags: CompressFlags) -> None:
             decoded = _decoded(coder, path.read_bytes(), flags.out)
             decoding = time.perf_counter() - begun
     _say_rate(trained, coder, values, data, place)
-    quality = None if coder.lossless or decoded is None else _say_quality(flags, coder, values, decoded)
+    quality = None if coder.lossless or decoded is None else _say_quality(flags, trained, coder, values, decoded)
     _say_speed(coder, len(values), encoding, decoding)
     own = place.name, len(data) - unpack(data).names_bytes, len(values)
     others = sizes if quality is None else functools.partial(lossy_sizes, least=quality)
@@ -121,11 +120,13 @@ def _say_rate(trained: Trained, coder: ImageCoder, values: np.ndarray, data: byt
         )
 
 
-def _say_quality(flags: CompressFlags, coder: ImageCoder, values: np.ndarray, decoded: np.ndarray) -> float:
+def _say_quality(
+    flags: CompressFlags, trained: Trained, coder: ImageCoder, values: np.ndarray, decoded: np.ndarray
+) -> float:
     """Say, and return, the PSNR of what comes back."""
     quality = mean_psnr(values, decoded, coder.num_values)
     aim = "" if flags.rate is None else f", where {flags.rate:g} was aimed at"
-    taken = float(coder.bound(values).mean()) / (math.log(2.0) * math.prod(values.shape[1:]))
+    taken = float(coder.bound(values).mean()) * bits_per_nat(trained.spec)
     print(f"With loss: what comes back has a PSNR of {quality:.2f} dB, for {taken:.4f} bits/dim{aim}.")
     return quality
 

@@ -1,4 +1,4 @@
-"""Decompress images that compress has written: pixel for pixel, or nearly by a lossy model."""
+"""Decompress images that compress has written: pixel for pixel, or with loss by some models."""
 
 import time
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxvae.errors import check_shape
 from jaxvae.types import Array, PRNGKey
@@ -69,7 +70,7 @@ class BinnedPrior(nn.Module):
         return LogisticMixture(self.logits, self.mean, self.log_scale)
 
 
-def log_mass(mixture: LogisticMixture, z: Array, width: float) -> Array:
+def log_mass(mixture: LogisticMixture, z: Array, width: ArrayLike) -> Array:
     """Return the logarithm of the mass of bins around one latent.
 
     Args:
@@ -80,6 +81,7 @@ def log_mass(mixture: LogisticMixture, z: Array, width: float) -> Array:
     Returns:
       [D], nats; exact in both tails.
     """
+    width = jnp.asarray(width)
     inverse, half = jnp.exp(-mixture.log_scale), 0.5 * width
     centred = z[..., None] - mixture.mean
     # F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)), of which no factor loses digits to another.

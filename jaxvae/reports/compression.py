@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.applications.compression.formats import Size, sizes
-from jaxvae.applications.compression.lossy_formats import lossy_sizes, mean_psnr, quality_of_formats
+from jaxvae.applications.compression.formats import sizes
+from jaxvae.applications.compression.lossy_formats import mean_psnr, quality_of_formats
 from jaxvae.applications.scoring import bits_per_nat
 from jaxvae.capabilities import find
 from jaxvae.codable import HasRoundedLatents
@@ -105,15 +105,13 @@ def quality_curves(models: Mapping[str, Trained], values: np.ndarray) -> dict[st
     return curves
 
 
-def format_rows(values: np.ndarray, num_values: int, quality: float | None = None) -> list[dict[str, Any]]:
+def format_rows(values: np.ndarray, num_values: int) -> list[dict[str, Any]]:
     """Return rows of what the images take in formats without a model.
 
     Args:
       values: of the images, [N, H, W, C] uint8.
       num_values: that a pixel takes.
-      quality: PSNR of formats with loss, dB; those without loss by default.
     """
-    found: list[Size] = sizes(values, num_values) if quality is None else lossy_sizes(values, num_values, quality)
     return [
         {
             "model": size.name,
@@ -121,7 +119,7 @@ def format_rows(values: np.ndarray, num_values: int, quality: float | None = Non
             "bytes": size.num_bytes,
             "bits_per_dim": round(8 * size.num_bytes / values.size, 5),
         }
-        for size in found
+        for size in sizes(values, num_values)
     ]
 
 

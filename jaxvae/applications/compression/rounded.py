@@ -5,6 +5,7 @@ makes smaller files of coarser images.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -55,8 +56,8 @@ class RoundedLatents(NamedTuple):
         mean = self._means(values)
         step = STEPS if self.rate is None else self._step(mean)
         writer = Writer()
-        numbers, tables = self._numbers(mean, step), self._tables(step)
-        for column, (least, masses) in zip(numbers.T, tables, strict=True):
+        tables = self._tables(step)
+        for column, (least, masses) in zip(_numbers(mean, step, tables).T, tables, strict=True):
             writer.push_numbers(column - least, masses)
         return Stream(writer.words(), {"step": step}, 0)
 
@@ -107,23 +108,17 @@ class RoundedLatents(NamedTuple):
         return next((step for step in steps if self._nats(mean, step).mean() <= wanted), steps[-1])
 
     def _nats(self, mean: np.ndarray, step: int) -> np.ndarray:
-        numbers, total = self._numbers(mean, step), np.zeros(len(mean))
-        for column, (least, masses) in zip(numbers.T, self._tables(step), strict=True):
+        tables, total = self._tables(step), np.zeros(len(mean))
+        for column, (least, masses) in zip(_numbers(mean, step, tables).T, tables, strict=True):
             total -= np.log(masses[column - least])
         return total
-
-    def _numbers(self, mean: np.ndarray, step: int) -> np.ndarray:
-        """The latents in whole steps, as far as these have a mass, int [N, D]."""
-        tables = self._tables(step)
-        least = np.array([least for least, _ in tables])
-        most = np.array([least + len(masses) - 1 for least, masses in tables])
-        return np.clip(np.rint(mean * (STEPS / step)), least, most).astype(np.int64)
 
     def _tables(self, step: int) -> list[tuple[int, np.ndarray]]:
         """For every latent the least number that has a mass, and the masses from there on."""
         numbers = np.arange(-_MOST, _MOST + 1)
         mixture = LogisticMixture(*self.latents.mixture(self.params, self.model_state))
-        masses = _masses(mixture, numbers * (step / STEPS), step / STEPS)
+        # In 64 bits: of 32 the last digits would not be the same everywhere.
+        masses = in_double(_masses, mixture, {}, numbers * (step / STEPS), step / STEPS)
         if not masses.max(axis=0).min() > 0:
             raise UserError("The prior of a latent has no mass at whole numbers from -512 to 512: it cannot code them.")
         tables = []
@@ -139,12 +134,19 @@ class RoundedLatents(NamedTuple):
 # ---------- private
 
 
-def _masses(mixture: LogisticMixture, middles: np.ndarray, width: float) -> np.ndarray:
-    """Masses of bins, [M, D], in 64 bits: of 32 the last digits would not be the same everywhere."""
-    with jax.enable_x64(True):
-        in_double = LogisticMixture(*(jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in mixture))
-        of_middle = lambda middle: log_mass(in_double, jnp.broadcast_to(middle, len(in_double.mean)), width)  # noqa: E731
-        return np.asarray(jnp.exp(jax.vmap(of_middle)(jnp.asarray(middles))))
+def _numbers(mean: np.ndarray, step: int, tables: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+    """The latents in whole steps, as far as these have a mass, int [N, D]."""
+    least = np.array([least for least, _ in tables])
+    most = np.array([least + len(masses) - 1 for least, masses in tables])
+    if not np.isfinite(mean).all():
+        raise UserError("The model's latents of these images are no finite numbers: it cannot code them.")
+    return np.clip(np.rint(mean * (STEPS / step)), least, most).astype(np.int64)
+
+
+def _masses(mixture: LogisticMixture, model_state: ModelState, middles: Array, width: Array) -> Array:
+    """Masses of bins, [M, D]."""
+    of_middle = lambda middle: log_mass(mixture, jnp.broadcast_to(middle, len(mixture.mean)), width)  # noqa: E731
+    return jnp.exp(jax.vmap(of_middle)(middles))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
