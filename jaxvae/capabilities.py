@@ -186,6 +186,16 @@ class Classifies(NamedTuple):
     kinds = "classifiers, M2 and ladder networks"
 
 
+class HasFeatures(NamedTuple):
+    """Reads the class of an image from a vector of features, by one linear layer."""
+
+    # (params, model_state, keys [B], prepared x) -> features, [B, F]
+    features: Callable[[Params, ModelState, PRNGKey, Array], Array]
+
+    verb = "give features of images"
+    kinds = "classifiers"
+
+
 class TransfersStyle(NamedTuple):
     """Changes the class of an image and keeps its style."""
 

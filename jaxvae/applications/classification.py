@@ -1,15 +1,10 @@
-"""Classify images with a trained classifier."""
+"""Classify images with a trained classifier, and the features by which it does so."""
 
-import functools
-from collections.abc import Callable
-
-import jax
 import numpy as np
 
-from jaxvae.capabilities import Classifies, require
-from jaxvae.keys import split_each
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRNGKey, System
+from jaxvae.applications.prepared import of_prepared
+from jaxvae.capabilities import Classifies, HasFeatures, require
+from jaxvae.types import Dataset, ModelState, Params, PRNGKey, System
 
 
 def classify(
@@ -31,21 +26,26 @@ def classify(
       UserError: if the system does not classify.
     """
     function = require(system, Classifies).classify
-    size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
-
-    def one(start: int, batch: Batch) -> Array:
-        keys = evaluation_keys(start, size, key)
-        return _classify(system.prepare, function, params, model_state, keys, batch.x)
-
-    return np.exp(in_batches(one, dataset._replace(labels=None), size, shown="classes"))
+    return np.exp(of_prepared(system, function, params, model_state, dataset, key, shown="classes"))
 
 
-# ---------- private
+def class_features(
+    system: System, params: Params, model_state: ModelState, dataset: Dataset, key: PRNGKey | None = None
+) -> np.ndarray:
+    """Return what the last layer of a classifier sees of every image.
 
+    Args:
+      system: a classifier.
+      params: its parameters.
+      model_state: its state.
+      dataset: N images as the data set has them; they are prepared as in evaluation.
+      key: of the noise; by default that of evaluations.
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _classify(
-    prepare: Prepare, classify: Callable, params: Params, model_state: ModelState, keys: PRNGKey, x: Array
-) -> Array:
-    noise, draw = split_each(keys)
-    return classify(params, model_state, draw, prepare(noise, x))
+    Returns:
+      Features, [N, F].
+
+    Raises:
+      UserError: if the system has none.
+    """
+    function = require(system, HasFeatures).features
+    return of_prepared(system, function, params, model_state, dataset, key, shown="features")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.codes_given import given_grids, given_vectors
+from jaxvae.applications.prepared import without_keys
 from jaxvae.capabilities import Codes, Decodes, Encodes, require_any
 from jaxvae.data import to_unit
 from jaxvae.data.batches import num_examples
@@ -72,7 +73,7 @@ def decode(
     expected = code_shapes(system, params, model_state)
     x: Any
     if isinstance(coder, Codes):
-        function, x = _of_grids(coder.decode), given_grids(codes, system.name, expected, coder.num_codes)
+        function, x = without_keys(coder.decode), given_grids(codes, system.name, expected, coder.num_codes)
     else:
         function, x = coder.decode, given_vectors(codes, system.name, expected)
     given = Dataset(x, None)
@@ -107,17 +108,7 @@ def code_shapes(system: System, params: Params, model_state: ModelState) -> tupl
 def _encoder(system: System) -> Callable[..., Any]:
     """(params, model_state, keys, x) -> codes."""
     coder = require_any(system, (Codes, Encodes), "codes of images")
-    return _without_keys(coder.encode) if isinstance(coder, Codes) else coder.encode
-
-
-@functools.lru_cache(maxsize=8)
-def _without_keys(encode_grids: Callable) -> Callable:
-    return lambda params, state, keys, x: encode_grids(params, state, x)
-
-
-@functools.lru_cache(maxsize=8)
-def _of_grids(decode_grids: Callable) -> Callable:
-    return lambda params, state, keys, codes: decode_grids(params, state, codes)
+    return without_keys(coder.encode) if isinstance(coder, Codes) else coder.encode
 
 
 # Keys are made within the programs, which leave out those that nothing is drawn with.

@@ -18,6 +18,7 @@ from jaxvae.commands import (
     decompress,
     denoise,
     encode,
+    evaluate,
     explore,
     interpolate,
     reconstruct,
@@ -41,6 +42,7 @@ DATA = "--data SOURCE"
 # What follows the place of the model; every module says by `needed` which models it takes.
 VERBS: dict[ModuleType, str] = {
     sample: "--num 64 --out samples.png",
+    evaluate: "",
     reconstruct: f"{DATA} --out DIR",
     interpolate: "A.png B.png --out between.png",
     traverse: "--out latents.png",
@@ -75,7 +77,7 @@ def run(flags: InfoFlags) -> None:
     print("\nUse it:")
     examples = {_name(module): example for module, example in VERBS.items() if takes(module, trained)}
     for verb, example in {**examples, "export": "--out DIR"}.items():
-        print(f"  {called(verb)} {shlex.quote(str(place))} {example}")
+        print(f"  {called(verb)} {shlex.quote(str(place))} {example}".rstrip())
 
 
 def takes(verb: ModuleType, trained: Trained) -> bool:

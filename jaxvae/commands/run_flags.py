@@ -71,6 +71,30 @@ class ReportFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluateFlags(ModelFlags, SeedFlags):
+    """What is compared with what."""
+
+    data: str | None = None
+    """real images to compare with, of which one half is compared with the other, too; by default test images of the
+    training, with which training images are compared, too"""
+    part: Literal["train", "valid", "test"] | None = None
+    """one part of --data alone, cut as in training"""
+    resize: bool = False
+    """bring images of another size to that of the model: padded to its proportions, never cut"""
+    num: int | None = None
+    """samples; by default as many as real images, 10,000 at most"""
+    classifier: Path | None = None
+    """a run of experiments.classifier on such images, in whose features they are compared; by default the shipped one
+    of the same data, and where there is none principal components of pixels"""
+    means: bool = False
+    """the means of the pixels in place of draws, of a model that has some"""
+    out: Path | None = None
+    """NAME.json: the numbers"""
+    overwrite: bool = False
+    """replace the file that is there"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareFlags:
     """What is compared."""
 

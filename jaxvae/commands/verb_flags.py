@@ -8,6 +8,7 @@ from jaxvae.choices import DENOISING_SAMPLES, Noise
 from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
 from jaxvae.commands.run_flags import (
     CompareFlags,
+    EvaluateFlags,
     ExportFlags,
     InfoFlags,
     ListFlags,
@@ -211,6 +212,7 @@ FLAGS: dict[str, type[Any]] = {
     "info": InfoFlags,
     "report": ReportFlags,
     "compare": CompareFlags,
+    "evaluate": EvaluateFlags,
     "export": ExportFlags,
     "explore": ExploreFlags,
     "verify": VerifyFlags,

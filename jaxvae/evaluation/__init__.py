@@ -30,6 +30,7 @@ from jaxvae.evaluation.probes import (
     standardized,
     svm_error,
 )
+from jaxvae.evaluation.samples import frechet_distance, modes, neighbourhoods, sample_measures
 from jaxvae.evaluation.spectrum import high_frequency_power, power_spectrum
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "active_units",
     "activity",
     "clustering_scores",
+    "frechet_distance",
     "diagnose_collapse",
     "high_frequency_power",
     "histogram_nll",
@@ -48,7 +50,9 @@ __all__ = [
     "knn_probe",
     "linear_probe",
     "mlp_probe",
+    "modes",
     "mutual_information",
+    "neighbourhoods",
     "knn_graph",
     "pixel_histogram",
     "principal_components",
@@ -56,6 +60,7 @@ __all__ = [
     "recognition",
     "reconstruction_metrics",
     "power_spectrum",
+    "sample_measures",
     "label_spreading",
     "label_spreading_svm_error",
     "ssim",

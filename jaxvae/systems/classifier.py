@@ -111,13 +111,17 @@ class ClassifierParts:
     @property
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
-        return (capabilities.Classifies(self.classify),)
+        return capabilities.Classifies(self.classify), capabilities.HasFeatures(self.features)
 
     def classify(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
         """Return log q(class | code of x): see `capabilities.Classifies`."""
         h = self.codes(params["encoder"], model_state, keys, x)
         logits: Any = self.head.apply({"params": params["head"]}, h)
         return jax.nn.log_softmax(logits)
+
+    def features(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+        """Return what the linear layer sees of images: see `capabilities.HasFeatures`."""
+        return self.codes(params["encoder"], model_state, keys, x)
 
     def codes(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
         """Return the codes of prepared images, of the encoder's parameters: [B, F]."""

@@ -34,11 +34,12 @@ def flow():
     return flow_density_system(name="flow", max_flows=2, anneal_steps=0.0, optimizer=optax.adam(1e-2), **options)
 
 
+DRAWN = ("sample", "evaluate")
 CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
-OF_VAES = ("sample", *CODED, "interpolate", "traverse", "complete", "score")
+OF_VAES = (*DRAWN, *CODED, "interpolate", "traverse", "complete", "score")
 COMPRESSED = ("compress", "decompress")
 EXPLORED = (*OF_VAES, "explore")
-EXACT = ("sample", "complete", "score", "anomaly")
+EXACT = (*DRAWN, "complete", "score", "anomaly")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), (*EXPLORED, *COMPRESSED)),
@@ -56,9 +57,10 @@ KINDS = {
         (*EXACT, *COMPRESSED),
     ),
     "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), (*EXACT, *COMPRESSED)),
-    "m2": (lambda: of_experiment("semi_supervised", method="m2"), ("sample", "classify")),
+    "m2": (lambda: of_experiment("semi_supervised", method="m2"), (*DRAWN, "classify")),
+    "classifier": (lambda: of_experiment("classifier", channels=(4,), num_blocks=0, features=5), ("classify",)),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
-    "code_prior": (code_prior, ("sample", *CODED, *COMPRESSED)),
+    "code_prior": (code_prior, (*DRAWN, *CODED, *COMPRESSED)),
     "flow": (flow, ("sample",)),
 }
 

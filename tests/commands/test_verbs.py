@@ -32,6 +32,7 @@ def words(verb, place, photos, tmp_path, out):
         "complete": [*data, "--mask", f"{tmp_path}/hole.png", "--num", "2"],
         "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
         "decode": [str(tmp_path / "codes.npz")],
+        "evaluate": ["--data", f"npz:{tmp_path}/many.npz", "--num", "6"],
         "compress": ["--data", f"npz:{tmp_path}/masks.npz"],
         "decompress": [f"{tmp_path}/images.jvz"],
         "score": [*data, "--num-samples", "3"],
@@ -49,6 +50,8 @@ def endings(verb, kind):
         return [""]
     if verb == "compress":
         return [".jvz"]
+    if verb == "evaluate":
+        return [".json"]
     if verb == "encode":
         return [".csv", ".npz", *([] if kind in ("groups", "levels") else [".npy"])]
     return [".npz"] if kind == "flow" else ["", ".png", ".npz"]
@@ -61,6 +64,7 @@ def test_every_verb_on_every_kind(kind, verb, model, photos, tmp_path, capsys):
     if verb == "decode" and verb in able:
         main(["encode", place, "--data", photos, "--out", str(tmp_path / "codes.npz")])
     np.savez(tmp_path / "masks.npz", images=np.random.default_rng(0).integers(0, 2, (6, 8, 8)))
+    np.savez(tmp_path / "many.npz", images=np.random.default_rng(1).integers(0, 256, (12, 8, 8), np.uint8))
     if verb == "decompress":
         (tmp_path / "images.jvz").write_bytes(small())
         if verb in able:

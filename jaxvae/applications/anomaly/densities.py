@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.likelihood import log_likelihood
+from jaxvae.applications.prepared import of_prepared, without_keys
 from jaxvae.capabilities import Codes, ScoresExactly, find, require
-from jaxvae.keys import split_each
 from jaxvae.systems.two_stages import HasStages, code_rows
-from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
-from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRNGKey, System
+from jaxvae.types import Array, Dataset, ModelState, Params, PRNGKey, System
 
 
 def marginal_log_likelihood(
@@ -61,7 +60,7 @@ def codes_nll(system: System, params: Params, model_state: ModelState, dataset: 
     """
     prior = require(require(system, HasStages).prior, ScoresExactly)
     nll = _nll_of(require(system, Codes).encode, prior.log_prob, prior.num_classes)
-    return _of_prepared(system, nll, params, model_state, dataset, key)
+    return of_prepared(system, without_keys(nll), params, model_state, dataset, key, shown="scores of codes")
 
 
 def code_penalties(
@@ -79,29 +78,11 @@ def code_penalties(
     Raises:
       UserError: if the system has no grids of codes.
     """
-    return _of_prepared(system, require(system, Codes).penalty, params, model_state, dataset, key)
-
-
-def prepared_images(
-    system: System, params: Params, model_state: ModelState, dataset: Dataset, key: PRNGKey
-) -> np.ndarray:
-    """Return images as they are modelled, [N, H, W, C] in [0, 1]: binarised at random where log p is of such.
-
-    Args:
-      system: of images.
-      params: its parameters.
-      model_state: its state.
-      dataset: N images as the data set has them.
-      key: of the noise.
-    """
-    return _of_prepared(system, _as_it_is, params, model_state, dataset, key)
+    penalty = without_keys(require(system, Codes).penalty)
+    return of_prepared(system, penalty, params, model_state, dataset, key, shown="scores of codes")
 
 
 # ---------- private
-
-
-def _as_it_is(params: Params, model_state: ModelState, x: Array) -> Array:
-    return x
 
 
 @functools.lru_cache(maxsize=4)
@@ -117,34 +98,3 @@ def _nll_of(encode: Callable[..., Any], log_prob: Callable[..., Array], num_clas
         return jnp.log(float(num_classes)) - jax.nn.logsumexp(each, axis=0)
 
     return nll
-
-
-def _of_prepared(
-    system: System,
-    function: Callable[..., Array],
-    params: Params,
-    model_state: ModelState,
-    dataset: Dataset,
-    key: PRNGKey,
-) -> np.ndarray:
-    """(params, model_state, prepared x) -> [B], of a whole data set, prepared as in evaluation."""
-    size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
-
-    def one(start: int, batch: Batch) -> Array:
-        keys = evaluation_keys(start, size, key)
-        return _values(system.prepare, function, params, model_state, keys, batch.x)
-
-    return np.asarray(in_batches(one, dataset._replace(labels=None), size, shown="scores of codes"))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _values(
-    prepare: Prepare,
-    function: Callable[..., Array],
-    params: Params,
-    model_state: ModelState,
-    keys: PRNGKey,
-    x: Array,
-) -> Array:
-    noise, _ = split_each(keys)  # the same binarisation as in evaluations
-    return function(params, model_state, prepare(noise, x))

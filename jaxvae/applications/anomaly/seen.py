@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.amortization import Refitted, refit_posterior
-from jaxvae.applications.anomaly.densities import code_penalties, codes_nll, marginal_log_likelihood, prepared_images
+from jaxvae.applications.anomaly.densities import code_penalties, codes_nll, marginal_log_likelihood
 from jaxvae.applications.anomaly.pixelwise import perfect_scores, pixel_errors, pixel_scores
 from jaxvae.applications.compression.formats import compressed_nats
 from jaxvae.applications.features import features
 from jaxvae.applications.likelihood import estimate_likelihood
+from jaxvae.applications.prepared import prepared_images
 from jaxvae.capabilities import Scores, ScoresExactly, ScoresPixels, find
 from jaxvae.data import to_unit
 from jaxvae.data.parts import take

@@ -1,0 +1,160 @@
+"""Samples of a run against real images, in the features of a classifier or in principal components of pixels."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae.applications.anomaly.distances import fit_components
+from jaxvae.applications.classification import class_features, classify
+from jaxvae.applications.generation import sample
+from jaxvae.applications.prepared import prepared_images
+from jaxvae.errors import UserError
+from jaxvae.evaluation import high_frequency_power, recognition, sample_measures
+from jaxvae.reports.recognition import classifier_of
+from jaxvae.runs.load import load
+from jaxvae.runs.pretrained import shipped
+from jaxvae.runs.trained import Trained
+from jaxvae.types import Dataset, Splits
+
+MOST_IMAGES = 10_000  # of each kind
+COMPONENTS, MOST_FITTED = 64, 2_000  # principal ones, where there is no classifier, and the images they are of
+SAMPLING = 0x6A756467  # folded into the seed's key
+
+
+class Features(NamedTuple):
+    """What makes features of images, and how it is called."""
+
+    name: str
+    of_images: Callable[[np.ndarray], np.ndarray]  # [N, H, W, C] in [0, 1] -> [N, F]
+    judge: Trained | None  # the classifier, if it is one
+
+
+def features_for(trained: Trained, train: Dataset, classifier: str | None = None) -> Features:
+    """Return the features in which samples of a run are compared with real images.
+
+    Args:
+      trained: the run.
+      train: its training images, of which principal components are found where there is no classifier.
+      classifier: place of a trained classifier; by default the shipped one of the same data, where there is one.
+
+    Raises:
+      UserError: if it is no classifier, or one of other images.
+    """
+    name = classifier or classifier_of(trained)
+    if name is None:
+        return _principal_components(trained, train)
+    judge = load(name if classifier else shipped()[name])
+    if judge.spec.shape != trained.spec.shape:
+        raise UserError(
+            f"{name} is of images {list(judge.spec.shape)}, {trained.system.name} of {list(trained.spec.shape)}: "
+            "expected a classifier of the same size and channels."
+        )
+
+    def of_images(x: np.ndarray) -> np.ndarray:
+        return class_features(judge.system, judge.params, judge.model_state, _as_data(x, judge))
+
+    of_images(np.zeros((1, *judge.spec.shape), np.float32))  # what is no classifier says so before images are drawn
+    return Features(f"the features of {name}", of_images, judge)
+
+
+def evaluate_samples(
+    trained: Trained,
+    features: Features,
+    real: np.ndarray,
+    others: np.ndarray,
+    *,
+    num: int | None = None,
+    means: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return how near samples are to real images, and how near other real images are to these.
+
+    Args:
+      trained: a run that generates.
+      features: see `features_for`.
+      real: images as the model has them, [N, H, W, C] in [0, 1].
+      others: real images of which no one is among these, as many as samples if there are so many.
+      num: of samples; by default as many as real images.
+      means: whether samples are the means of their pixels.
+      seed: of the samples and of the bootstrap.
+
+    Returns:
+      Measures of `evaluation.sample_measures`, those of the other real images with the prefix "real_", and the numbers
+      of images; sharpness of the samples, and the share of them that the classifier recognises.
+
+    Raises:
+      UserError: if the run draws no images, or there are too few.
+    """
+    num = num or len(real)
+    key = jax.random.fold_in(jax.random.key(seed), SAMPLING)
+    model = trained.system, trained.params, trained.model_state
+    drawn = sample(*model, key, num, only="mean" if means else "x")
+    samples = np.asarray(drawn.mean if means else drawn.x)
+    of_real = features.of_images(real)
+    found = sample_measures(of_real, features.of_images(samples), seed=seed)
+    beside = sample_measures(of_real, features.of_images(others), seed=seed)
+    return {
+        "features": features.name,
+        "num_samples": num,
+        "num_real": len(real),
+        "num_others": len(others),
+        **found,
+        **{f"real_{name}": value for name, value in beside.items()},
+        **_recognised(features.judge, samples, real),
+        "sharpness": high_frequency_power(samples) / high_frequency_power(real),
+    }
+
+
+def own_images(trained: Trained, splits: Splits, num: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return test images as a run has them, and as many of its training images as there are samples.
+
+    Args:
+      trained: the run.
+      splits: its data.
+      num: of samples; by default as many as test images.
+    """
+    test = _evenly(splits.test, MOST_IMAGES)
+    return prepared(trained, test), prepared(trained, _evenly(splits.train, num or len(test.x)))
+
+
+def prepared(trained: Trained, part: Dataset) -> np.ndarray:
+    """Return images as a model has them, binarised or not, [N, H, W, C] in [0, 1]."""
+    return prepared_images(trained.system, trained.params, trained.model_state, part)
+
+
+# ---------- private
+
+
+def _evenly(part: Dataset, num: int) -> Dataset:
+    rows = np.linspace(0, len(part.x) - 1, min(len(part.x), num)).round().astype(int)
+    return Dataset(part.x[rows], None)
+
+
+def _principal_components(trained: Trained, train: Dataset) -> Features:
+    rows = _rows(prepared(trained, _evenly(train, MOST_FITTED)))
+    fitted = fit_components(rows, min(COMPONENTS, *rows.shape))
+    mean, components = fitted["mean"], fitted["components"]
+    name = f"{len(components)} principal components of pixels"
+    return Features(name, lambda x: (_rows(x) - mean) @ components.T, None)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
+
+
+def _as_data(x: np.ndarray, judge: Trained) -> Dataset:
+    return Dataset(np.round(x * (judge.spec.num_values - 1)).astype(np.uint8), None)
+
+
+def _recognised(judge: Trained | None, samples: np.ndarray, real: np.ndarray) -> Mapping[str, Any]:
+    if judge is None:
+        return {}
+    model = judge.system, judge.params, judge.model_state
+    found, of_real = (recognition(classify(*model, _as_data(x, judge))) for x in (samples, real))
+    return {
+        "recognised_samples": found["recognised"],
+        "recognised_images": of_real["recognised"],
+        "classes_of_samples": found["classes"],
+    }
