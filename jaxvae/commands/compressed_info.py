@@ -27,8 +27,9 @@ def print_compressed(place: Path) -> None:
       UserError: if it is none, or damaged.
     """
     data = read_compressed(place)
+    lines = list(about(unpack(data, str(place)), len(data)))
     print(f"{place}: {len(data):,} bytes")
-    for name, text in about(unpack(data, str(place)), len(data)):
+    for name, text in lines:
         print(f"  {name:<12} {text}")
 
 

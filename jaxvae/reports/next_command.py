@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxvae import capabilities
 from jaxvae.capabilities import find
+from jaxvae.codable import HasRoundedLatents
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.flow_density import FitsDensity
 
@@ -20,8 +21,8 @@ LIBRARIES = frozenset({"jaxvae", "jax", "jaxlib", "flax", "numpy", "optax", "ml_
 def next_command(trained: Trained, place: Path | None = None) -> str | None:
     """Return a command of the shell that shows what a trained model does.
 
-    Generative models draw samples, autoencoders reconstruct test images, and classifiers write the classes of these;
-    where it is not known whence its images are, a model is described.
+    Lossy VAEs compress test images, other generative models draw samples, autoencoders reconstruct test images, and
+    classifiers write the classes of these; where it is not known whence its images are, a model is described.
 
     Args:
       trained: a run with a folder.
@@ -73,18 +74,20 @@ def own_modules(described: Any) -> Iterator[str]:
 
 def _shown(trained: Trained) -> list[str]:
     """The verb that shows something of a model, and its flags."""
-    system = trained.system
+    system, source = trained.system, trained.config.get("data")
+    test = ["--data", source, "--part", "test", *(["--resize"] if _is_resized(trained) else [])] if source else []
     if find(system, FitsDensity):
         return ["sample", "--out", "points.npz"]
+    if test and find(system, HasRoundedLatents) is not None:
+        return ["compress", *test, "--out", "images.jvz"]
     if find(system, capabilities.Generates):
         # Samples are of the classes in turn: a row of each.
         num = (
             ["--num", str(SAMPLES_OF_CLASS * trained.spec.num_classes)] if find(system, capabilities.Classifies) else []
         )
         return ["sample", *num, *(["--means"] if shows_means(trained) else []), "--out", "samples.png"]
-    if not trained.config.get("data"):
+    if not test:
         return ["info"]
-    test = ["--data", trained.config["data"], "--part", "test", *(["--resize"] if _is_resized(trained) else [])]
     if find(system, capabilities.Classifies):
         return ["classify", *test, "--out", "classes.csv"]
     if find(system, capabilities.Codes) or (find(system, capabilities.Encodes) and find(system, capabilities.Decodes)):

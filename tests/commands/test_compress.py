@@ -147,7 +147,9 @@ def test_info_of_a_file_needs_no_model(model, photos, grey, tmp_path, capsys):
     (tmp_path / "foreign.jvz").write_text("path,z0\n")
     assert "foreign.jvz is no .jvz file" in refused("info", tmp_path / "foreign.jvz")
     (tmp_path / "cut.jvz").write_bytes(file.read_bytes()[:50])
+    capsys.readouterr()
     assert "cut.jvz is not whole" in refused("info", tmp_path / "cut.jvz")
+    assert not capsys.readouterr().out  # no half of an answer
 
 
 @pytest.mark.slow

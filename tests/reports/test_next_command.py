@@ -12,6 +12,7 @@ import pytest
 
 import jaxvae as jv
 from jaxvae import capabilities
+from jaxvae.codable import HasRoundedLatents
 from jaxvae.reports.next_command import next_command, python_command
 from jaxvae.runs.files import FORMAT
 from jaxvae.runs.trained import Trained
@@ -37,6 +38,10 @@ KINDS = {
         ["sample", "runs/a", "--out", "points.npz"],
     ),
     "exact": ((capabilities.ScoresExactly(None),), ["score", "runs/a", *TEST, "--out", "scores.csv"]),
+    "lossy": (
+        (capabilities.Generates(None), HasRoundedLatents(None, None)),
+        ["compress", "runs/a", *TEST, "--out", "images.jvz"],
+    ),
     "other": ((), ["info", "runs/a"]),
 }
 
