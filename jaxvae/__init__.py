@@ -120,6 +120,7 @@ if typing.TYPE_CHECKING:
         ResidualQuantizer,
         VectorQuantizer,
     )
+    from jaxvae.runs.augmenter import Augmenter
     from jaxvae.runs.detector import AnomalyDetector
     from jaxvae.runs.load import load
     from jaxvae.runs.train_system import train
@@ -144,6 +145,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "AnomalyDetector",
+    "Augmenter",
     "Autoencoder",
     "AutoregressiveDecoder",
     "AutoregressiveFlow",

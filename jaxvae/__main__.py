@@ -18,7 +18,7 @@ from jaxvae.exits import ending, ending_by_signal, leave_at_interrupts, raise_at
 VERBS = (
     *("train", "list", "info", "report", "compare", "evaluate", "export", "explore", "verify"),
     *("sample", "reconstruct", "interpolate", "traverse", "complete", "denoise"),
-    *("encode", "decode", "compress", "decompress", "score", "classify", "anomaly"),
+    *("encode", "decode", "compress", "decompress", "score", "classify", "augment", "anomaly"),
 )
 
 

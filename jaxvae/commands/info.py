@@ -11,6 +11,7 @@ from jaxvae.applications.encoding import code_shapes
 from jaxvae.capabilities import Codes, Encodes, find
 from jaxvae.commands import (
     anomaly,
+    augment,
     classify,
     complete,
     compress,
@@ -54,6 +55,7 @@ VERBS: dict[ModuleType, str] = {
     decompress: "images.jvz --out DIR",
     score: f"{DATA} --out scores.csv",
     classify: f"{DATA} --out classes.csv",
+    augment: f"{DATA} --out DIR",
     anomaly: f"--normal SOURCE {DATA} --out DIR",
     explore: f"{DATA} --out explorer.html",
 }

@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from jaxvae.data.files import SUFFIXES
+from jaxvae.data.files import MARK, SUFFIXES
 from jaxvae.errors import UserError
 
-MARK = ".jaxvae.json"  # in a folder that was written here: the names of all files
 SHEET = "sheet.png"
 # Names that end so are no folders, whatever a verb can write.
 FILES = frozenset(
@@ -149,7 +148,9 @@ def _marked(place: Path) -> Collection[str]:
 
 def _write_mark(folder: Path) -> None:
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    (folder / MARK).write_text(json.dumps({"jaxvae": version("jaxvae"), "files": files}, indent=1) + "\n")
+    aside = [name for name in files if name == SHEET or ("/" not in name and not name.endswith(SUFFIXES))]
+    mark = {"jaxvae": version("jaxvae"), "files": files, "aside": aside}
+    (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n")
 
 
 def _swap(temporary: Path, place: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxvae.choices import DENOISING_SAMPLES, Noise
+from jaxvae.choices import DENOISING_SAMPLES, Method, Noise
 from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
 from jaxvae.commands.run_flags import (
     CompareFlags,
@@ -181,6 +181,21 @@ class ClassifyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+    """What new images are made of, and how many."""
+
+    method: Method | None = None
+    """variants of single images, interpolation between two images of a class, or samples of a model that is conditional
+    on classes; by default the first of these that the model has"""
+    num: int | None = None
+    """new images of every class; by default as many as it has"""
+    balance: bool = False
+    """make those that a class lacks to the largest one"""
+    out: Path
+    """a folder: one of PNG files for every class, labels.csv with what each is made of, sheet.png with some"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnomalyFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
     """What is normal, and what is looked through."""
 
@@ -228,5 +243,6 @@ FLAGS: dict[str, type[Any]] = {
     "decompress": DecompressFlags,
     "score": ScoreFlags,
     "classify": ClassifyFlags,
+    "augment": AugmentFlags,
     "anomaly": AnomalyFlags,
 }

@@ -1,5 +1,6 @@
 """The image files of a folder, told by what they contain and not by their names."""
 
+import json
 import os
 import re
 import stat
@@ -11,6 +12,7 @@ from jaxvae.errors import UserError
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")  # as Pillow calls them; it tries no other
 NAMES = "PNG, JPEG, TIFF, WebP, BMP, GIF and PNM"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm")
+MARK = ".jaxvae.json"  # in a folder that a command wrote: the names of its files, and which are no images of it
 HEAD = 64  # bytes that tell a format
 
 _SIGNATURES = {
@@ -34,6 +36,8 @@ class Files(NamedTuple):
 def find_files(root: Path) -> Files:
     """Go through a folder and all folders in it, links included; hidden files and folders are passed over.
 
+    So is what a command has written beside images, as a contact sheet: its folders are data again.
+
     Args:
       root: the folder.
 
@@ -47,7 +51,10 @@ def find_files(root: Path) -> Files:
     waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(root, (_identity(root),))]
     while waiting:
         folder, above = waiting.pop()
+        aside = _aside(folder)
         for path, info in _entries(folder):
+            if path.name in aside:
+                continue
             if stat.S_ISDIR(info.st_mode):
                 if (identity := (info.st_dev, info.st_ino)) not in above:  # a link to a folder above would never end
                     waiting.append((path, (*above, identity)))
@@ -80,6 +87,14 @@ def image_format(path: Path) -> str | None:
 def _identity(folder: Path) -> tuple[int, int]:
     info = os.stat(folder)
     return info.st_dev, info.st_ino
+
+
+def _aside(folder: Path) -> frozenset[str]:
+    """The names of files that a command wrote beside the images of a folder."""
+    try:
+        return frozenset(json.loads((folder / MARK).read_text(encoding="utf-8"))["aside"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
 
 
 def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:

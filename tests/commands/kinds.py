@@ -36,7 +36,7 @@ def flow():
 
 DRAWN = ("sample", "evaluate")
 CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
-OF_VAES = (*DRAWN, *CODED, "interpolate", "traverse", "complete", "score")
+OF_VAES = (*DRAWN, "augment", *CODED, "interpolate", "traverse", "complete", "score")
 COMPRESSED = ("compress", "decompress")
 EXPLORED = (*OF_VAES, "explore")
 EXACT = (*DRAWN, "complete", "score", "anomaly")
@@ -51,13 +51,16 @@ KINDS = {
     "groups": (lambda: of_experiment("iwae", num_layers=2), (*OF_VAES, *COMPRESSED)),
     "vqvae": (lambda: jv.systems.vqvae(SPEC, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),
-    "autoencoder": (lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3), (*CODED, "interpolate")),
+    "autoencoder": (
+        lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3),
+        (*CODED, "interpolate", "augment"),
+    ),
     "autoregressive": (
         lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2),
         (*EXACT, *COMPRESSED),
     ),
-    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), (*EXACT, *COMPRESSED)),
-    "m2": (lambda: of_experiment("semi_supervised", method="m2"), (*DRAWN, "classify")),
+    "classes": (lambda: of_experiment("pixel_cnn", class_conditional=True), (*EXACT, "augment", *COMPRESSED)),
+    "m2": (lambda: of_experiment("semi_supervised", method="m2"), (*DRAWN, "augment", "classify")),
     "classifier": (lambda: of_experiment("classifier", channels=(4,), num_blocks=0, features=5), ("classify",)),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
     "code_prior": (code_prior, (*DRAWN, *CODED, *COMPRESSED)),

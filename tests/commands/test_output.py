@@ -6,7 +6,8 @@ import resource
 import numpy as np
 import pytest
 
-from jaxvae.commands.output import MARK, check_place, image_names, writing
+from jaxvae.commands.output import SHEET, check_place, image_names, writing
+from jaxvae.data.files import MARK, find_files
 from jaxvae.errors import UserError
 
 
@@ -102,3 +103,19 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(one.name for one in place.iterdir()) == [MARK, "a.png"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_what_stands_beside_images_is_none_of_them_when_they_are_read_again(tmp_path):
+    place = tmp_path / "out"
+    png = b"\x89PNG\r\n\x1a\n"
+    with writing(place) as path:
+        (path / "cats").mkdir()
+        for name in ("cats/a.png", "cats/sheet.png", SHEET):
+            (path / name).write_bytes(png)
+        (path / "labels.csv").touch()
+    (place / "note.txt").touch()  # of somebody else's
+    found = find_files(tmp_path)
+    assert [path.relative_to(place).as_posix() for path in found.images] == ["cats/a.png", "cats/sheet.png"]
+    assert found.others == [place / "note.txt"]
+    (place / MARK).write_text("damaged")
+    assert place / SHEET in find_files(tmp_path).images

@@ -46,7 +46,7 @@ def endings(verb, kind):
         return [".html"]
     if verb in ("score", "classify"):
         return [".csv"]
-    if verb == "anomaly":
+    if verb in ("anomaly", "augment"):
         return [""]
     if verb == "compress":
         return [".jvz"]
