@@ -194,6 +194,11 @@ def representations(records: Records, quoted: Record) -> str:
     return table(head, [list(cells) for cells in zip(*columns, strict=True)])
 
 
+def compression_static(records: Records, quoted: Record) -> str:
+    """Lossless compression of static MNIST."""
+    return _compression(records["compression_static_mnist"])
+
+
 def stages(records: Records, quoted: Record) -> str:
     """An autoencoder trained in phases against one trained as a whole."""
     rows = [
@@ -236,6 +241,21 @@ def _with(row: Record, name: str) -> str:
     return f"{row[name]:.2f}" + (f" ± {row[f'{name}_within']:.2f}" if f"{name}_within" in row else "")
 
 
+def _compression(record: Record) -> str:
+    """Coders and formats on the same test images; what a format has not is left blank."""
+    rows = []
+    for row in [*record["models"], *record["formats"]]:
+        above = f"{row['above_bound_percent']:.2f} %" if "above_bound_percent" in row else ""
+        speeds = [f"{row[name]:,.0f}" if name in row else "" for name in ("encoded_per_second", "decoded_per_second")]
+        name = f"{row['model']}, {row['coder']}" if "coder" in row else row["model"]
+        rows.append([name, f"{row['images']:,}", f"{row['bits_per_dim']:.4f}", above, *speeds])
+    rates = [row["bits_per_dim"] for row in [*record["models"], *record["formats"]]]
+    for row, cell in zip(rows, bold_best([row[2] for row in rows], rates), strict=True):
+        row[2] = cell
+    head = ["coder", "test images", "bits/dim of the file", "above the bound", "images/s encoded", "images/s decoded"]
+    return table(head, rows)
+
+
 def _sharpness(record: Record) -> str:
     rows = []
     for row in record["models"]:
@@ -267,6 +287,7 @@ TABLES = {
         sharpness_emoji,
         denoising,
         representations,
+        compression_static,
         stages,
         pretraining,
     )
