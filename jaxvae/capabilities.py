@@ -26,7 +26,20 @@ class GeneratesClasses(NamedTuple):
     sample: Callable[[PRNGKey, Params, ModelState, Array], Samples]  # (key, params, model_state, classes [N])
 
     verb = "draw images of a class"
-    kinds = "autoregressive models and priors over codes that are conditional on classes, and M2"
+    kinds = "VAEs, autoregressive models and priors over codes that are conditional on classes, and M2"
+
+
+class GivenClasses(NamedTuple):
+    """Is conditional on the classes of images, which all its functions of images or latents are told.
+
+    These, written x and z below, are a `Labelled` there: images or latents with their classes. Functions that have an
+    argument for labels take them by that.
+    """
+
+    num_classes: int  # K
+
+    verb = "take the classes of images"
+    kinds = "VAEs that are conditional on classes"
 
 
 class GeneratesTempered(NamedTuple):

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 # From the ground up: a file imports from floors below, and from its own without circles.
 FLOORS = [
     {"choices", "docstrings"},  # which do not need JAX
-    {"types", "errors", "keys", "numerics", "recipes", "capabilities", "codable", "progress", "lazy", "exits"},
+    {"types", "errors", "keys", "numerics", "recipes", "capabilities", "codable", "progress", "lazy", "exits"}
+    | {"labelled"},
     {"distributions", "objectives", "schedules", "penalties", "targets"},
     {"nets", "likelihoods", "priors", "posteriors", "flows", "quantizers"},
     {"models", "sampling"},

@@ -45,6 +45,9 @@ PRIORS = {
     "bernoulli_mixture": lambda: priors.BernoulliMixturePrior(DIM, 3),
     "relaxed_bernoulli_mixture": lambda: priors.RelaxedBernoulliMixturePrior(DIM, 3, 0.5),
 }
+CONDITIONAL_PRIORS = {
+    "conditional_flow": lambda: priors.ConditionalFlowPrior(flows.CouplingFlow(DIM, 2, (4,), amortized=True)),
+}
 POSTERIORS = {
     "gaussian": lambda: posteriors.GaussianPosterior(DIM),
     "flow": lambda: posteriors.FlowPosterior(
@@ -117,6 +120,24 @@ def test_prior_argument_names(name):
     assert names(prior.sample)[:2] == ("key", "shape")
 
 
+@pytest.mark.parametrize("name", CONDITIONAL_PRIORS)
+def test_conditional_prior_argument_names_and_output_shapes(name):
+    prior = CONDITIONAL_PRIORS[name]()
+    assert names(prior.log_prob) == ("z", "context")
+    assert names(prior.sample) == ("keys", "shape", "context")
+    assert names(prior.tempered) == ("z", "temperature", "context")
+    context = jnp.eye(NUM_EXAMPLES)
+
+    def of_prior(method, *args):
+        return lambda: prior.init_with_output(jax.random.key(0), *args, context, method=method)[0]
+
+    z = jnp.zeros((NUM_SAMPLES, NUM_EXAMPLES, DIM))
+    assert jax.eval_shape(of_prior("log_prob", z)).shape == (NUM_SAMPLES, NUM_EXAMPLES)
+    assert jax.eval_shape(of_prior("log_prob", z[0])).shape == (NUM_EXAMPLES,)
+    assert jax.eval_shape(lambda: of_prior("sample", KEYS, (DIM,))()).shape == (NUM_EXAMPLES, DIM)
+    assert jax.eval_shape(of_prior("tempered", z[0], 0.5)).shape == (NUM_EXAMPLES, DIM)
+
+
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_posterior_argument_names(name):
     posterior = POSTERIORS[name]()
@@ -138,7 +159,10 @@ def test_model_argument_names(name):
         "decode": ("z",),
         "prior_latents": ("keys",),
     }
-    assert {method: names(getattr(model, method)) for method in expected} == expected
+    found = {method: names(getattr(model, method)) for method in expected}
+    # A model that may be conditional on classes takes these last.
+    assert {method: tuple(name for name in of if name != "labels") for method, of in found.items()} == expected
+    assert all("labels" not in of[:-1] for of in found.values())
 
 
 # ---------- types and shapes of what comes back

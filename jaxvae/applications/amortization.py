@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.capabilities import HasJoint, Infers, require
 from jaxvae.distributions import normal_sample_and_log_prob
 from jaxvae.errors import whole_number
@@ -54,7 +55,8 @@ def refit_posterior(
       system: a VAE with one group of latents and a Gaussian posterior.
       params: its parameters, which stay as they are.
       model_state: its state.
-      dataset: N images as the data set has them; they are prepared as in evaluation.
+      dataset: N images as the data set has them, prepared as in evaluation, and their labels where the model is
+        conditional on these.
       steps: of gradient ascent.
       key: of the noise; by default that of evaluations.
 
@@ -75,7 +77,7 @@ def refit_posterior(
             bar.update(int(batch.mask.sum()))
             return found
 
-        return jax.tree.map(np.asarray, in_batches(one, dataset._replace(labels=None), size))
+        return jax.tree.map(np.asarray, in_batches(one, with_classes(system, dataset), size))
 
 
 # ---------- private

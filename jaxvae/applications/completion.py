@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.generation import BATCH, whole_number
-from jaxvae.applications.likelihood import needed_labels
+from jaxvae.applications.given_classes import needed_labels
 from jaxvae.capabilities import Completes, require
 from jaxvae.errors import UserError
 from jaxvae.keys import split_each

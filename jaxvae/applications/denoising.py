@@ -9,10 +9,12 @@ import numpy as np
 
 from jaxvae.applications.encoding import decode, encode
 from jaxvae.applications.generation import whole_number
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.capabilities import Decodes, DrawsPosterior, find
 from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.errors import UserError
 from jaxvae.keys import example_keys, split_each
+from jaxvae.labelled import same_labels, values_of
 from jaxvae.systems.corruption import NOISES, NoiseName, check_noise, corrupted
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
@@ -30,6 +32,8 @@ def denoise(
     x: np.ndarray,
     key: PRNGKey | None = None,
     num_samples: int = DENOISING_SAMPLES,
+    *,
+    labels: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return noisy images without the noise, as far as a system tells them apart.
 
@@ -44,24 +48,27 @@ def denoise(
       x: [N, H, W, C] floats, of images in [0, 1].
       key: of the draws; by default that of evaluations.
       num_samples: latents for every image, of a VAE.
+      labels: classes [N], where the model is conditional on these.
 
     Returns:
       [N, H, W, C] in [0, 1].
 
     Raises:
-      UserError: if the system has no codes.
+      UserError: if the system has no codes, or labels that it needs are missing.
     """
-    num_samples, dataset = whole_number("num_samples", num_samples), Dataset(np.float32(x), None)
+    num_samples, dataset = whole_number("num_samples", num_samples), Dataset(np.float32(x), labels)
     draws, decodes = find(system, DrawsPosterior), find(system, Decodes)
     if draws is None or decodes is None:
-        return decode(system, params, model_state, encode(system, params, model_state, dataset, key), key)
+        return decode(
+            system, params, model_state, encode(system, params, model_state, dataset, key), key, labels=labels
+        )
     size = program_batch_size(len(x), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
         keys = evaluation_keys(start, size, key)
         return _consensus(draws.draw, decodes.decode, params, model_state, keys, batch.x, num_samples)
 
-    return np.clip(in_batches(one, dataset, size, shown="denoising"), 0, 1)
+    return np.clip(in_batches(one, with_classes(system, dataset), size, shown="denoising"), 0, 1)
 
 
 def corrupt(x: np.ndarray, noise: NoiseName, level: float, key: PRNGKey) -> np.ndarray:
@@ -148,9 +155,10 @@ def _consensus(
 
     def one(total: Array, index: Array) -> tuple[Array, None]:
         latents, pixels = split_each(jax.vmap(lambda key: jax.random.fold_in(key, index))(keys))
-        return total + decode(params, model_state, pixels, draw(params, model_state, latents, x)[0]), None
+        z = same_labels(x, draw(params, model_state, latents, x)[0])
+        return total + decode(params, model_state, pixels, z), None
 
-    return jax.lax.scan(one, jnp.zeros_like(x), jnp.arange(num_samples))[0] / num_samples
+    return jax.lax.scan(one, jnp.zeros_like(values_of(x)), jnp.arange(num_samples))[0] / num_samples
 
 
 def _filtered(x: np.ndarray, kind: Callable, setting: float) -> np.ndarray:

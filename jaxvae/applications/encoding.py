@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.codes_given import given_grids, given_vectors
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.applications.prepared import without_keys
-from jaxvae.capabilities import Codes, Decodes, Encodes, require_any
+from jaxvae.capabilities import Codes, Decodes, Encodes, GivenClasses, find, require_any
 from jaxvae.data import to_unit
 from jaxvae.data.batches import num_examples
+from jaxvae.labelled import Labelled, same_labels, values_of
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -26,22 +28,22 @@ def encode(
       system: one that encodes.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them.
+      dataset: N images as the data set has them, and their labels where the model is conditional on these.
       key: of the samples where a posterior's mean has no closed form; by default that of evaluations.
 
     Returns:
       Grids of codes [N, h, w], the coarsest first; or E_q[z_l | x] of every group of latents, [N, D_l].
 
     Raises:
-      UserError: if the system has no codes.
+      UserError: if the system has no codes, or labels that it needs are missing.
     """
-    function, spec = _encoder(system), system.spec
+    function, spec, given = _encoder(system), system.spec, with_classes(system, dataset)
     size = program_batch_size(len(dataset.x), evaluation_batch_size(spec))
 
     def one(start: int, batch: Batch) -> Any:
         return _encode(function, params, model_state, key, np.int32(start), batch.x, spec.num_values)
 
-    return in_batches(one, dataset._replace(labels=None), size, shown="encoding")
+    return in_batches(one, given, size, shown="encoding")
 
 
 def decode(
@@ -51,6 +53,7 @@ def decode(
     codes: Any,
     key: PRNGKey | None = None,
     *,
+    labels: Any = None,
     same_noise: bool = False,
 ) -> np.ndarray:
     """Decode what `encode` gives.
@@ -61,13 +64,14 @@ def decode(
       model_state: its state.
       codes: vectors [N, D] of the latent that is decoded, or grids of codes, a tuple where there are several.
       key: of the draws where pixels depend on each other; by default that of evaluations.
+      labels: classes [N] of a model that is conditional on these, or [N, K], shares of several classes.
       same_noise: whether all images are drawn with the noise of the first, as those of one path.
 
     Returns:
       Images [N, H, W, C] in [0, 1].
 
     Raises:
-      UserError: if the system decodes nothing, or these are no codes of its images.
+      UserError: if the system decodes nothing, these are no codes of its images, or labels that it needs are missing.
     """
     coder = require_any(system, (Codes, Decodes), "codes of images that it decodes")
     expected = code_shapes(system, params, model_state)
@@ -76,7 +80,7 @@ def decode(
         function, x = without_keys(coder.decode), given_grids(codes, system.name, expected, coder.num_codes)
     else:
         function, x = coder.decode, given_vectors(codes, system.name, expected)
-    given = Dataset(x, None)
+    given = with_classes(system, Dataset(x, labels))
     size = program_batch_size(num_examples(given), evaluation_batch_size(system.spec))
 
     def one(start: int, batch: Batch) -> Array:
@@ -97,7 +101,8 @@ def code_shapes(system: System, params: Params, model_state: ModelState) -> tupl
       UserError: if the system has no codes.
     """
     function, spec = _encoder(system), system.spec
-    x = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
+    x: Any = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
+    x = Labelled(x, jax.ShapeDtypeStruct((1,), jnp.int32)) if find(system, GivenClasses) else x
     codes = _encode.eval_shape(function, params, model_state, None, np.int32(0), x, spec.num_values)
     return tuple(code.shape[1:] for code in codes)
 
@@ -124,7 +129,8 @@ def _encode(
     x: Array,
     num_values: int,
 ) -> tuple[Array, ...]:
-    return encode(params, model_state, evaluation_keys(start, len(x), key), to_unit(jnp.asarray(x), num_values))
+    unit = to_unit(jnp.asarray(values_of(x)), num_values)
+    return encode(params, model_state, evaluation_keys(start, len(unit), key), same_labels(x, unit))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 6))

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.capabilities import Codes, Encodes, Infers, require, require_any
 from jaxvae.data import to_unit
+from jaxvae.labelled import same_labels, values_of
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, GaussianParams, ModelState, Params, PRNGKey, Splits, System
 
@@ -41,7 +43,7 @@ def features(system: System, params: Params, model_state: ModelState, dataset: D
       system: one that encodes.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them.
+      dataset: N images as the data set has them, and their labels where the model is conditional on these.
 
     Raises:
       UserError: if the system has no codes.
@@ -57,7 +59,7 @@ def latents_of(system: System, params: Params, model_state: ModelState, dataset:
       system: a VAE with a Gaussian posterior.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them.
+      dataset: N images as the data set has them, and their labels where the model is conditional on these.
 
     Returns:
       Means and logarithms of variances, [N, D].
@@ -94,10 +96,10 @@ def _of_images(
     num = program_batch_size(len(dataset.x), evaluation_batch_size(spec))
 
     def one(start: int, batch: Batch) -> Any:
-        x = to_unit(jnp.asarray(batch.x), spec.num_values)
-        return function(params, model_state, evaluation_keys(start, num), x)
+        x = to_unit(jnp.asarray(values_of(batch.x)), spec.num_values)
+        return function(params, model_state, evaluation_keys(start, num), same_labels(batch.x, x))
 
-    return in_batches(one, dataset, num, shown="encoding")
+    return in_batches(one, with_classes(system, dataset), num, shown="encoding")
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -106,4 +108,4 @@ def _features(coder: Codes | Encodes, params: Params, model_state: ModelState, k
         parts = coder.vectors(params, model_state, coder.encode(params, model_state, x))
     else:
         parts = coder.encode(params, model_state, keys, x)
-    return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
+    return jnp.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)

@@ -97,7 +97,23 @@ def labels_of(system: System, label: Any, num: int, most: int) -> np.ndarray:
     able = find(system, GeneratesClasses)
     if label is None:
         return np.arange(most, dtype=np.int32) % (able.num_classes if able else 1)
-    of_classes, names = require(system, GeneratesClasses), system.spec.classes
+    each = class_labels(system, require(system, GeneratesClasses).num_classes, label, num)
+    return np.pad(each, (0, most - num), mode="edge")
+
+
+def class_labels(system: System, num_classes: int, label: Any, num: int) -> np.ndarray:
+    """Return the classes of images, [num] int32.
+
+    Args:
+      system: that knows them.
+      num_classes: K.
+      label: a class, a number or its name, or one for each image, [num].
+      num: of images.
+
+    Raises:
+      UserError: if there is no such class.
+    """
+    names = system.spec.classes
     if isinstance(label, str):
         if label not in names:
             raise UserError(f"label is {label!r}, expected one of {', '.join(names) or 'the numbers of classes'}.")
@@ -105,10 +121,9 @@ def labels_of(system: System, label: Any, num: int, most: int) -> np.ndarray:
     given = as_array(label, "labels")
     if given.dtype.kind not in "ui" or given.shape not in ((), (num,)):
         raise UserError(f"label is {given.dtype} of shape {list(given.shape)}, expected a class, or {num} of them.")
-    if given.min() < 0 or given.max() >= of_classes.num_classes:
-        raise UserError(f"label is {label}, the classes of {system.name} are from 0 to {of_classes.num_classes - 1}.")
-    each = np.broadcast_to(given, (num,)).astype(np.int32)
-    return np.pad(each, (0, most - num), mode="edge")
+    if given.min() < 0 or given.max() >= num_classes:
+        raise UserError(f"label is {label}, the classes of {system.name} are from 0 to {num_classes - 1}.")
+    return np.broadcast_to(given, (num,)).astype(np.int32)
 
 
 def temperatures_of(system: System, temperature: Any) -> np.ndarray:

@@ -10,9 +10,10 @@ from jaxvae import sampling
 from jaxvae.applications.codes_given import given_vectors
 from jaxvae.applications.encoding import code_shapes, decode
 from jaxvae.applications.generation import whole_number
-from jaxvae.capabilities import Decodes, Encodes, require
+from jaxvae.applications.given_classes import needed_labels
+from jaxvae.capabilities import Decodes, Encodes, GivenClasses, require
 from jaxvae.errors import UserError
-from jaxvae.types import Array, ModelState, Params, PRNGKey, System
+from jaxvae.types import Array, Dataset, ModelState, Params, PRNGKey, System
 
 Path = Literal["slerp", "linear", "norm"]
 PATHS = {"slerp": sampling.spherical, "linear": sampling.linear, "norm": sampling.normed}
@@ -27,6 +28,8 @@ def interpolate(
     end: Any,
     num: int = 9,
     path: Path = "slerp",
+    *,
+    labels: Any = None,
 ) -> np.ndarray:
     """Decode a path between two codes.
 
@@ -40,6 +43,8 @@ def interpolate(
       num: images, both ends included.
       path: `slerp`, an arc, which keeps the length that codes of a Gaussian prior have; `linear`, the straight line,
         whose middle is shorter; `norm`, its directions with lengths between those of the ends.
+      labels: classes of both images, of a model that is conditional on these, [2]; between two classes their shares
+        change evenly.
 
     Returns:
       [num, H, W, C] in [0, 1].
@@ -55,7 +60,42 @@ def interpolate(
     shapes = code_shapes(system, params, model_state)
     first, last = (given_vectors(np.asarray(code)[None], system.name, shapes[:1])[0] for code in (start, end))
     points = _points(path, first, last, num)
-    return decode(system, params, model_state, np.asarray(points), key, same_noise=True)
+    given = None if labels is None else class_shares(system, labels, num)
+    return decode(system, params, model_state, np.asarray(points), key, labels=given, same_noise=True)
+
+
+def labels_of_ends(system: System, labels: Any) -> tuple[Any, Any]:
+    """Return the classes of the first and of the last image, None of a system that needs none.
+
+    Args:
+      system: that encodes images as vectors.
+      labels: as of `interpolate`.
+
+    Raises:
+      UserError: if there are not two of them.
+    """
+    if labels is None:
+        return None, None
+    if np.shape(labels) != (2,):
+        raise UserError(f"labels has shape {list(np.shape(labels))}, expected the classes of both images, [2].")
+    first, last = labels
+    return first, last
+
+
+def class_shares(system: System, labels: Any, num: int) -> np.ndarray:
+    """Return the shares of the classes in images from one class to another, [num, K].
+
+    Args:
+      system: that is conditional on classes.
+      labels: of the first and of the last image, [2].
+      num: images, both ends included.
+
+    Raises:
+      UserError: if the system knows no classes, or these are none of them.
+    """
+    num_classes = require(system, GivenClasses).num_classes
+    first, last = np.eye(num_classes)[needed_labels(num_classes, Dataset(np.zeros(2), labels), system.name)]
+    return np.linspace(first, last, num)
 
 
 # ---------- private

@@ -37,7 +37,7 @@ def latent_statistics(
     if find(system, Encodes) is None:
         return None
     rows = np.linspace(0, len(dataset.x) - 1, min(len(dataset.x), MOST_IMAGES)).round().astype(int)
-    some = Dataset(dataset.x[rows], None)
+    some = Dataset(dataset.x[rows], None if dataset.labels is None else np.asarray(dataset.labels)[rows])
     if find(system, Infers) is None:
         means, stds = encode(system, params, model_state, some), None
     else:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from jaxvae.applications.given_classes import needed_labels, with_classes
 from jaxvae.capabilities import Scores, ScoresExactly, require, require_any
-from jaxvae.data.arrays import as_array
-from jaxvae.errors import UserError, whole_number
+from jaxvae.errors import whole_number
 from jaxvae.evaluation.likelihood import LikelihoodEstimate, importance_estimate, jit_estimate
 from jaxvae.keys import split_each
 from jaxvae.progress import progress_bar
@@ -34,7 +34,8 @@ def estimate_likelihood(
       system: a VAE.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them; they are prepared as in training.
+      dataset: N images as the data set has them, prepared as in training, and their labels where the model is
+        conditional on these.
       num_samples: k, latents for every image.
       key: of the noise; by default that of evaluations.
 
@@ -42,9 +43,10 @@ def estimate_likelihood(
       Estimates as numpy arrays [N], nats.
 
     Raises:
-      UserError: if the system has no bound of log p(x), or there are no samples.
+      UserError: if the system has no bound of log p(x), there are no samples, or labels that it needs are missing.
     """
     num_samples, pixels = whole_number("num_samples", num_samples), math.prod(system.spec.shape)
+    given = with_classes(system, dataset)
     size = program_batch_size(len(dataset.x), max(1, min(BATCH, PIXELS // pixels)))
     estimate = likelihood_estimator(system, num_samples, max(1, PIXELS // (pixels * size)))
     with progress_bar(total=len(dataset.x), unit="image", desc=f"NLL with {num_samples} samples") as bar:
@@ -55,7 +57,7 @@ def estimate_likelihood(
             bar.update(int(batch.mask.sum()))
             return values
 
-        return in_batches(one, dataset, size)
+        return in_batches(one, given, size)
 
 
 def log_likelihood(
@@ -90,33 +92,6 @@ def log_likelihood(
         return _exact(system.prepare, exact.log_prob, params, model_state, keys, batch.x, batch.labels)
 
     return in_batches(one, dataset, size, shown="log-likelihood")
-
-
-def needed_labels(num_classes: int, dataset: Dataset, name: str) -> np.ndarray | None:
-    """Return the labels that a system needs which is conditional on classes, None of one that needs none.
-
-    Args:
-      num_classes: K; 0 of a system that needs none.
-      dataset: N images and their labels.
-      name: of the system, for messages.
-
-    Raises:
-      UserError: if labels are missing, or are no classes of the model, one for every image.
-    """
-    if not num_classes:
-        return None
-    if dataset.labels is None:
-        raise UserError(f"{name} is conditional on classes: expected labels, one from 0 to {num_classes - 1} each.")
-    labels = as_array(dataset.labels, "labels")
-    if labels.dtype.kind not in "ui" or labels.shape != (len(dataset.x),):
-        raise UserError(
-            f"The labels are {labels.dtype} of shape {list(labels.shape)}, expected an integer for each of the "
-            f"{len(dataset.x)} images."
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        raise UserError(f"The labels are from {low} to {high}, the classes of {name} from 0 to {num_classes - 1}.")
-    return labels.astype(np.int32)
 
 
 def likelihood_estimator(

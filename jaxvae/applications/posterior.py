@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.features import latents_of
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.capabilities import DrawsPosterior, Infers, find, require
 from jaxvae.data import to_unit
+from jaxvae.labelled import same_labels, values_of
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -33,7 +35,7 @@ def posterior(
       system: a VAE.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them.
+      dataset: N images as the data set has them, and their labels where the model is conditional on these.
       key: of the draws where the moments have no closed form; by default that of evaluations.
 
     Returns:
@@ -52,7 +54,7 @@ def posterior(
         keys = evaluation_keys(start, size, key)
         return _moments(draw, params, model_state, keys, batch.x, spec.num_values)
 
-    return in_batches(one, dataset._replace(labels=None), size, shown="posteriors")
+    return in_batches(one, with_classes(system, dataset), size, shown="posteriors")
 
 
 # ---------- private
@@ -67,7 +69,7 @@ def _moments(
     x: Array,
     num_values: int,
 ) -> Moments:
-    x = to_unit(jnp.asarray(x), num_values)
+    x = same_labels(x, to_unit(jnp.asarray(values_of(x)), num_values))
 
     def one(index: Array) -> tuple[Array, ...]:
         return draw(params, model_state, jax.vmap(lambda key: jax.random.fold_in(key, index))(keys), x)

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.capabilities import Decodes, Encodes, require
 from jaxvae.keys import split_each
+from jaxvae.labelled import same_labels, values_of
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches
 from jaxvae.types import Batch, Dataset, ModelState, Params, PRNGKey, System
 
@@ -31,14 +33,15 @@ def reconstruct(
       system: one that encodes and decodes vectors.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them; they are prepared as in training.
+      dataset: N images as the data set has them, prepared as in training, and their labels where the model is
+        conditional on these.
       key: of the noise; by default that of evaluations, so that images are binarised as in these.
 
     Returns:
       All of them, as numpy arrays.
 
     Raises:
-      UserError: if the system does not encode and decode vectors.
+      UserError: if the system does not encode and decode vectors, or labels that it needs are missing.
     """
     functions = system.prepare, require(system, Encodes).encode, require(system, Decodes).decode
     size = min(evaluation_batch_size(system.spec), len(dataset.x))
@@ -46,7 +49,7 @@ def reconstruct(
     def one(start: int, batch: Batch) -> Reconstructed:
         return _reconstruct(*functions, params, model_state, evaluation_keys(start, size, key), batch.x)
 
-    return in_batches(one, dataset, size)
+    return in_batches(one, with_classes(system, dataset), size)
 
 
 # ---------- private
@@ -66,4 +69,5 @@ def _reconstruct(
     prepared = prepare(noise, x)
     *twice, pixels = split_each(draw, 3)
     means, again = (encode(params, state, keys, prepared) for keys in twice)
-    return Reconstructed(prepared, means, again, decode(params, state, pixels, means[0]))
+    reconstructions = decode(params, state, pixels, same_labels(prepared, means[0]))
+    return Reconstructed(values_of(prepared), means, again, reconstructions)

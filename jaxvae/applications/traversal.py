@@ -38,6 +38,7 @@ def traverse(
     dims: Sequence[int] | None = None,
     num: int = 9,
     statistics: LatentStatistics | None = None,
+    label: int | None = None,
 ) -> Traversal:
     """Decode codes in which one latent goes from the 5 % to the 95 % quantile of the prior, and all others are held.
 
@@ -54,6 +55,7 @@ def traverse(
       dims: which latents; by default all, those whose codes vary most over the training images first.
       num: values of each.
       statistics: of the codes of the training images.
+      label: class of all images, of a model that is conditional on classes.
 
     Returns:
       The images.
@@ -75,7 +77,8 @@ def traverse(
         held = given_vectors(np.asarray(given)[None], system.name, shapes)[0]
     chosen = most_varied(statistics, len(held)) if dims is None else _checked(dims, len(held))
     codes = [sampling.traversal(jnp.asarray(held), int(dim), values[:, dim]) for dim in chosen]
-    decoded = decode(system, params, model_state, np.concatenate(codes), key, same_noise=True)
+    labels = None if label is None else np.full(len(codes) * num, label)
+    decoded = decode(system, params, model_state, np.concatenate(codes), key, labels=labels, same_noise=True)
     return Traversal(chosen, values.T[chosen], decoded.reshape(len(chosen), num, *decoded.shape[1:]))
 
 

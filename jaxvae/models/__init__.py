@@ -7,7 +7,7 @@ from jaxvae.models.latent_variable import LatentVariableModel
 from jaxvae.models.relaxed import RelaxedDecoder, relaxed
 from jaxvae.models.semi_supervised import ClassTerms, SemiSupervisedVAE, class_bound
 from jaxvae.models.top_down import TopDownVAE
-from jaxvae.models.vae import VAE, draw_images, parameters_of, with_output_bias
+from jaxvae.models.vae import VAE, draw_images, given_labels, parameters_of, with_output_bias
 from jaxvae.models.vqvae import VQVAE, CodedTerms, HierarchicalVQVAE
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "TopDownVAE",
     "class_bound",
     "draw_images",
+    "given_labels",
     "parameters_of",
     "relaxed",
     "with_mean_image",

@@ -11,6 +11,7 @@ from jaxvae.priors.bernoulli import (
     relaxed_fair_bernoulli,
 )
 from jaxvae.priors.binned import BinnedPrior, LogisticMixture
+from jaxvae.priors.conditional_flow import ConditionalFlowPrior
 from jaxvae.priors.flow import FlowPrior
 from jaxvae.priors.full_mixture import FullMixturePrior
 from jaxvae.priors.mixture import MixturePrior
@@ -22,6 +23,7 @@ __all__ = [
     "BernoulliMixturePrior",
     "BernoulliPrior",
     "BinnedPrior",
+    "ConditionalFlowPrior",
     "FairBernoulli",
     "FlowPrior",
     "FullMixturePrior",

@@ -140,7 +140,7 @@ class OneGroupConfig(VAEConfig):
     mixture: int = 80
     """components of a mixture of Gaussians that is fitted to the latents when the training has ended, for better
     samples: 95 % of the prior, realnvp 5 %; fewer for few images or where validation images are less likely, 0 for
-    none"""
+    none, as for a model that is conditional on classes"""
     dropout: float = 0.0
     """probability that a feature of the encoder is dropped in training, against overfitting; the bound holds"""
     shift: int | None = None

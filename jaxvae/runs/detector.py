@@ -26,7 +26,8 @@ from jaxvae.errors import UserError, whole_number
 from jaxvae.runs.detector_file import Saved, read_detector, write_detector
 from jaxvae.runs.fingerprint import fingerprint
 from jaxvae.runs.load import require_images
-from jaxvae.runs.trained import Trained, key_of
+from jaxvae.runs.seeds import key_of
+from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
 DETECTING = 0x616E6F6D  # folded into the key of a seed

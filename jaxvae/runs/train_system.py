@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxvae.capabilities import ScoresExactly, find
+from jaxvae.applications.given_classes import num_classes_of
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.batches import num_examples
 from jaxvae.data.digest import splits_digest
@@ -131,7 +131,7 @@ def _checked(whole: dict[str, Any], **others: Any) -> TrainingConfig:
 
 def _splits_of(system: System, images: Any) -> Splits:
     """The parts of a data set, checked against what the system is of."""
-    spec, exact = system.spec, find(system, ScoresExactly)
+    spec = system.spec
     if not isinstance(images, Splits):
         splits, found = load_arrays(images)
         if (found.shape, found.num_values) != (tuple(spec.shape), spec.num_values):
@@ -141,7 +141,7 @@ def _splits_of(system: System, images: Any) -> Splits:
             )
         images = splits
     check_splits(images, spec)
-    check_values(images, spec, system.name, exact.num_classes if exact else 0)
+    check_values(images, spec, system.name, num_classes_of(system))
     return images
 
 

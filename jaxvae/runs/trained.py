@@ -4,37 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxvae.applications import (
-    amortization,
     classification,
     completion,
     denoising,
     encoding,
     generation,
     interpolation,
-    likelihood,
     posterior,
-    scoring,
     traversal,
 )
-from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, Scores, ScoresExactly, require, require_any
+from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, require, require_any
 from jaxvae.choices import DENOISING_SAMPLES
-from jaxvae.data.arrays import as_array, as_mask, as_noisy_examples
-from jaxvae.errors import MOST_SEED, UserError, whole_number
+from jaxvae.data.arrays import as_mask, as_noisy_examples
 from jaxvae.runs import compressor
-from jaxvae.runs.trained_model import TrainedModel
-from jaxvae.types import Dataset, PRNGKey
-
-# Folded into the key of a seed, so that no method has the noise of another, nor that of a training of the same seed.
-SAMPLING, ENCODING, DECODING, SCORING = 0x73616D70, 0x656E636F, 0x6465636F, 0x73636F72
-CLASSIFYING, DENOISING, COMPLETING = 0x636C6173, 0x64656E6F, 0x636F6D70
+from jaxvae.runs.seeds import CLASSIFYING, COMPLETING, DECODING, DENOISING, ENCODING, SAMPLING, key_of
+from jaxvae.runs.trained_likelihood import TrainedLikelihood
 
 
 @dataclass(frozen=True)
-class Trained(TrainedModel):
+class Trained(TrainedLikelihood):
     """A trained system with the best of its parameters on the validation set, as `train` and `load` return it.
 
     Images are uint8, bool, or floats in [0, 1], of shape [N, H, W] or [N, H, W, C]. A result does not depend on how
@@ -68,54 +59,57 @@ class Trained(TrainedModel):
         drawn = generation.sample(*self._model, key_of(seed, SAMPLING), num, **options)
         return np.asarray(drawn.mean if means else drawn.x)
 
-    def encode(self, images: Any, *, seed: int = 0) -> Any:
+    def encode(self, images: Any, *, labels: Any = None, seed: int = 0) -> Any:
         """Return the codes of images: posterior means [N, D], or a grid of codes [N, h, w]; a tuple of several.
 
         Grey images of a binary model are taken as they are, not binarised.
 
         Args:
           images: see the class.
+          labels: classes [N], where the model is conditional on these.
           seed: of the samples where a posterior's mean has no closed form.
 
         Raises:
           UserError: if this kind of system has no codes, or the images are of another shape.
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
-        return _single(encoding.encode(*self._model, self._examples(images), key_of(seed, ENCODING)))
+        return _single(encoding.encode(*self._model, self._examples(images, labels), key_of(seed, ENCODING)))
 
-    def posterior(self, images: Any, *, seed: int = 0) -> tuple[Any, Any]:
+    def posterior(self, images: Any, *, labels: Any = None, seed: int = 0) -> tuple[Any, Any]:
         """Return means and standard deviations of q(z | x), [N, D] each; tuples of several groups of latents.
 
         Grey images of a binary model are taken as they are, not binarised.
 
         Args:
           images: see the class.
+          labels: classes [N], where the model is conditional on these.
           seed: of the draws where the moments have no closed form.
 
         Raises:
           UserError: if this kind of system has no q(z | x), or the images are of another shape.
         """
-        found = posterior.posterior(*self._model, self._examples(images), key_of(seed, ENCODING))
+        found = posterior.posterior(*self._model, self._examples(images, labels), key_of(seed, ENCODING))
         return _single(found.mean), _single(found.std)
 
-    def decode(self, codes: Any, *, seed: int = 0) -> np.ndarray:
+    def decode(self, codes: Any, *, labels: Any = None, seed: int = 0) -> np.ndarray:
         """Return the images [N, H, W, C] in [0, 1] of what `encode` gives.
 
         Args:
           codes: vectors [N, D], or grids of codes; a tuple of several.
+          labels: classes [N], where the model is conditional on these.
           seed: of the draw where pixels depend on each other.
 
         Raises:
           UserError: if this kind of system decodes nothing, or these are no codes of its images.
         """
-        return encoding.decode(*self._model, codes, key_of(seed, DECODING))
+        return encoding.decode(*self._model, codes, key_of(seed, DECODING), labels=labels)
 
-    def reconstruct(self, images: Any, *, seed: int = 0) -> np.ndarray:
+    def reconstruct(self, images: Any, *, labels: Any = None, seed: int = 0) -> np.ndarray:
         """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
-        return self.decode(self.encode(images, seed=seed), seed=seed)
+        return self.decode(self.encode(images, labels=labels, seed=seed), labels=labels, seed=seed)
 
     def interpolate(
-        self, a: Any, b: Any, num: int = 9, *, path: interpolation.Path = "slerp", seed: int = 0
+        self, a: Any, b: Any, num: int = 9, *, path: interpolation.Path = "slerp", labels: Any = None, seed: int = 0
     ) -> np.ndarray:
         """Return images from one image to another, [num, H, W, C] in [0, 1]: decoded points between their codes.
 
@@ -124,17 +118,20 @@ class Trained(TrainedModel):
           b: the last one.
           num: of images, the reconstructions of both included.
           path: `slerp`, `linear` or `norm`, see `jaxvae.applications.interpolation`.
+          labels: classes of both, [2], where the model is conditional on these.
           seed: of the draw where pixels depend on each other.
 
         Raises:
           UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
         """
         require(self.system, Encodes)
-        start, end = (encoding.encode(*self._model, self._example(one), key_of(seed, ENCODING))[0][0] for one in (a, b))
-        return interpolation.interpolate(*self._model, key_of(seed, DECODING), start, end, num, path)
+        classes = interpolation.labels_of_ends(self.system, labels)
+        start, end = (self._code(*one, seed) for one in zip((a, b), classes, strict=True))
+        options: dict[str, Any] = {"path": path, "labels": labels}
+        return interpolation.interpolate(*self._model, key_of(seed, DECODING), start, end, num, **options)
 
     def traverse(
-        self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, seed: int = 0
+        self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, label: Any = None, seed: int = 0
     ) -> np.ndarray:
         """Return images in which one latent goes through its range, [D, num, H, W, C] in [0, 1], a row a latent.
 
@@ -145,16 +142,15 @@ class Trained(TrainedModel):
           image: [H, W] or [H, W, C], at whose code the other latents are held; by default the mean code.
           dims: numbers of the latents; by default all, those that vary most over the training images first.
           num: of images in a row.
+          label: class of all images, where the model is conditional on classes.
           seed: of the draw where pixels depend on each other.
 
         Raises:
           UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
         """
         require(self.system, Encodes)
-        code = None
-        if image is not None:
-            code = encoding.encode(*self._model, self._example(image), key_of(seed, ENCODING))[0][0]
-        options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents}
+        code = None if image is None else self._code(image, label, seed)
+        options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents, "label": label}
         return traversal.traverse(*self._model, key_of(seed, DECODING), code, **options).images
 
     def complete(
@@ -177,16 +173,19 @@ class Trained(TrainedModel):
           UserError: if this kind of system cannot complete images, or has no means, or images or mask are of another
             shape.
         """
-        able = require(self.system, Completes)
-        dataset = self._examples(images)._replace(labels=self._labels(labels, able.num_classes))
+        require(self.system, Completes)
+        dataset = self._examples(images, labels)
         unknown = as_mask(mask, len(dataset.x), self.spec)
         return completion.complete(*self._model, dataset, unknown, key_of(seed, COMPLETING), num, drawn=drawn)
 
-    def denoise(self, images: Any, *, num_samples: int = DENOISING_SAMPLES, seed: int = 0) -> np.ndarray:
+    def denoise(
+        self, images: Any, *, labels: Any = None, num_samples: int = DENOISING_SAMPLES, seed: int = 0
+    ) -> np.ndarray:
         """Return noisy images without the noise, [N, H, W, C] in [0, 1]: see `jaxvae.applications.denoising`.
 
         Args:
           images: see the class; floats may be outside of [0, 1], and those of a binary model may be grey.
+          labels: classes [N], where the model is conditional on these.
           num_samples: latents for every image, of a VAE, whose decoded images are averaged.
           seed: of the draws.
 
@@ -194,52 +193,8 @@ class Trained(TrainedModel):
           UserError: if this kind of system has no codes, or the images are of another shape.
         """
         require_any(self.system, (Codes, Encodes), "codes of images")
-        x = as_noisy_examples(images, self.spec)
-        return denoising.denoise(*self._model, x, key_of(seed, DENOISING), num_samples)
-
-    def log_likelihood(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> np.ndarray:
-        """Return log p(x) of images, [N] nats: exact, or by importance sampling.
-
-        Grey images of a binary model are binarised at random by the seed.
-
-        Args:
-          images: see the class.
-          labels: classes [N], where the model is conditional on these: the result is log p(x | class).
-          num_samples: importance samples for every image; more raise the estimate, a lower bound in expectation.
-          seed: of the draws.
-
-        Raises:
-          UserError: if this kind of system has no likelihood of images, or labels are missing, or given to a model that
-            knows no classes.
-        """
-        return likelihood.log_likelihood(*self._model, self._scored(images, labels), num_samples, key_of(seed, SCORING))
-
-    def score(self, images: Any, *, labels: Any = None, num_samples: int = 500, seed: int = 0) -> scoring.Scores:
-        """Return log p(x) of images with all that is known of it: ELBO, standard error, bits per dimension.
-
-        Args:
-          images: as of `log_likelihood`, whose values these are.
-          labels: the same.
-          num_samples: the same.
-          seed: the same.
-
-        Raises:
-          UserError: as `log_likelihood`.
-        """
-        return scoring.score(*self._model, self._scored(images, labels), num_samples, key_of(seed, SCORING))
-
-    def refit_posterior(self, images: Any, *, steps: int = 300, seed: int = 0) -> amortization.Refitted:
-        """Return Gaussian posteriors fitted to each image, and the ELBO before and after: the amortisation gap.
-
-        Args:
-          images: as of `log_likelihood`.
-          steps: of gradient ascent.
-          seed: of the draws.
-
-        Raises:
-          UserError: if this kind of system has no Gaussian posterior of one group of latents.
-        """
-        return amortization.refit_posterior(*self._model, self._examples(images), steps, key_of(seed, SCORING))
+        x, classes = as_noisy_examples(images, self.spec), self._labels(labels)
+        return denoising.denoise(*self._model, x, key_of(seed, DENOISING), num_samples, labels=classes)
 
     def classify(self, images: Any, *, seed: int = 0) -> np.ndarray:
         """Return the probabilities of the classes of images, [N, K].
@@ -278,19 +233,10 @@ class Trained(TrainedModel):
         """
         return compressor.decompress(self, data)
 
-    def _scored(self, images: Any, labels: Any) -> Dataset:
-        able = require_any(self.system, (ScoresExactly, Scores), "likelihood of images")
-        return self._examples(images)._replace(labels=self._labels(labels, getattr(able, "num_classes", 0)))
-
-    def _labels(self, labels: Any, num_classes: int) -> np.ndarray | None:
-        if labels is not None and not num_classes:
-            raise UserError(f"{self.system.name} knows no classes: leave the labels out.")
-        return None if labels is None else as_array(labels, "labels")
-
-
-def key_of(seed: int, method: int) -> PRNGKey:
-    """Return the key of a seed that a person gives, for one method; a `UserError` if it is no seed."""
-    return jax.random.fold_in(jax.random.key(whole_number("seed", seed, 0, MOST_SEED)), method)
+    def _code(self, image: Any, label: Any, seed: int) -> np.ndarray:
+        """The code of one image, [D]."""
+        example = self._example(image, None if label is None else [label])
+        return encoding.encode(*self._model, example, key_of(seed, ENCODING))[0][0]
 
 
 # ---------- private

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from jaxvae.applications.given_classes import num_classes_of
 from jaxvae.applications.latents import LatentStatistics
 from jaxvae.data.arrays import as_array, as_examples
 from jaxvae.errors import UserError
@@ -89,16 +92,23 @@ class TrainedModel:
     def _model(self) -> tuple[System, Params, ModelState]:
         return self.system, self.params, self.model_state
 
-    def _examples(self, images: Any) -> Dataset:
+    def _examples(self, images: Any, labels: Any = None) -> Dataset:
         if len(self.spec.shape) != 3:
             raise UserError(
                 f"{self.system.name} is a model of rows of {self.spec.shape[0]} numbers, not of images: it takes none."
             )
-        return Dataset(as_examples(images, self.spec), None)
+        return Dataset(as_examples(images, self.spec), self._labels(labels))
 
-    def _example(self, image: Any) -> Dataset:
+    def _labels(self, labels: Any) -> np.ndarray | None:
+        if labels is None:
+            return None
+        if not num_classes_of(self.system):
+            raise UserError(f"{self.system.name} knows no classes: leave the labels out.")
+        return as_array(labels, "labels")
+
+    def _example(self, image: Any, labels: Any = None) -> Dataset:
         """One image, [H, W] or [H, W, C], as a data set."""
         given = as_array(image, "image")
         if given.ndim not in (2, 3):
             raise UserError(f"The image has shape {list(given.shape)}, expected [H, W] or [H, W, C].")
-        return self._examples(given[None])
+        return self._examples(given[None], labels)

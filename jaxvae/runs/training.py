@@ -225,7 +225,7 @@ def _splits_of(run: Run, splits: Splits) -> Splits:
     """The data that a run was trained on, those of a sweep's member maybe a part of all."""
 
     def some(part: Dataset, rows: Any) -> Dataset:
-        return part if rows is None else Dataset(jax.tree.map(lambda leaf: leaf[rows], part.x), None)
+        return part if rows is None else jax.tree.map(lambda leaf: np.asarray(leaf)[rows], part)
 
     return splits._replace(train=some(splits.train, run.rows), valid=some(splits.valid, run.valid_rows))
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
-from jaxvae.models import VAE, LatentVariableModel
+from jaxvae.models import VAE, LatentVariableModel, given_labels
 from jaxvae.posteriors import StraightThroughPosterior
 from jaxvae.systems.vae_parts import Bound
 from jaxvae.types import Array, Metrics, Params, PRNGKey, StepInput
@@ -28,7 +28,8 @@ def closed_bound(vae: VAE) -> Bound:
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         hparams = inputs.hparams
-        terms, q = vae.apply({"params": params}, keys, x, method="terms_and_stats")
+        given = given_labels(vae, inputs.batch.labels)
+        terms, q = vae.apply({"params": params}, keys, x, **given, method="terms_and_stats")
         kl: Any = vae.apply({"params": params}, q, method="closed_kl")
         penalty = objectives.free_bits(kl, hparams["free_bits"], inputs.axis_name)  # of 0, the plain KL
         beta = hparams["beta"] * schedules.linear_warmup(inputs.step, hparams["warmup_steps"])
@@ -50,7 +51,7 @@ def sampled_bound(vae: LatentVariableModel) -> Bound:
         raise ValueError("sampled_bound has a wrong gradient for a StraightThroughPosterior: use closed_bound.")
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        terms: Any = vae.apply({"params": params}, keys, x)
+        terms: Any = vae.apply({"params": params}, keys, x, **given_labels(vae, inputs.batch.labels))
         beta = inputs.hparams["beta"] * schedules.linear_warmup(inputs.step, inputs.hparams["warmup_steps"])
         elbo, reconstruction = objectives.elbo(terms), -jnp.mean(terms.log_px, axis=0)
         return objectives.elbo(terms, beta), bound_metrics(reconstruction, -elbo - reconstruction)
@@ -69,7 +70,8 @@ def warmed_bound(vae: VAE, dropout: float = 0.0) -> Bound:
     """
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
-        terms, q = vae.apply({"params": params}, keys, x, dropout=dropout, method="terms_and_stats")
+        given = {"dropout": dropout, **given_labels(vae, inputs.batch.labels)}
+        terms, q = vae.apply({"params": params}, keys, x, **given, method="terms_and_stats")
         closed = vae.has_closed_kl
         kl: Any = vae.apply({"params": params}, q, method="closed_kl") if closed else terms.log_qz[0] - terms.log_pz[0]
         kl = jnp.sum(kl, axis=-1)

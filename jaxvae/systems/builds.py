@@ -38,6 +38,7 @@ def vae(
     warmup_steps: int | None = None,
     shift: int | None = None,
     flip: bool = False,
+    class_conditional: bool = False,
     learning_rate: float = 1e-3,
 ) -> System:
     """Return a VAE with a Gaussian posterior and the prior N(0, I), ready for `jaxvae.train`.
@@ -54,20 +55,24 @@ def vae(
       shift: pixels by which training images are moved at random, so that it does not overfit; by default the more the
         fewer they are.
       flip: whether training images are mirrored left to right at random.
+      class_conditional: whether it is a model of images given their class, p(x | class): see `jaxvae.models.VAE`. It
+        is trained with labels, and its methods take them.
       learning_rate: of Adam, at the first step; it falls to 2 % over the training.
 
     Returns:
       The system.
 
     Raises:
-      UserError: if the images have not the values of the likelihood, are smaller than the shift, or a number is
-        impossible.
+      UserError: if the images have not the values of the likelihood, are smaller than the shift, have no labels where
+        these are needed, or a number is impossible.
     """
     latent_dim = whole_number("latent_dim", latent_dim)
     by_default: PixelLikelihood = "bernoulli" if spec.num_values == 2 or spec.shape[-1] == 1 else "gaussian"
     of_pixels, prepare = pixels_of(likelihood or by_default, spec)
     warmup = ShareOfSteps(WARMUP, STEPS) if warmup_steps is None else warmup_steps
-    model = gaussian_vae(net, latent_dim, of_pixels, spec)
+    if class_conditional and not spec.num_classes:
+        raise UserError("class_conditional needs labels, which these images do not have.")
+    model = gaussian_vae(net, latent_dim, of_pixels, spec, class_conditional=class_conditional)
     system = vae_system(
         name="vae",
         spec=spec,

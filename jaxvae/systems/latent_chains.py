@@ -127,6 +127,8 @@ class _Coded:
 def _coded(vae: Any) -> _Coded | None:
     """The VAE with the prior that is coded, None if there is none."""
     prior = getattr(vae, "prior", None)
+    if getattr(vae, "num_classes", 0):  # the classes of images are no part of a file
+        return None
     if isinstance(prior, RefittedPrior):
         found = _coded(vae.clone(prior=prior.learned))
         return None if found is None else _Coded(found.vae, refitted=True)

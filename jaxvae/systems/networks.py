@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxvae.choices import Net
+from jaxvae.errors import UserError
 from jaxvae.flows import CouplingFlow
 from jaxvae.models import VAE
 from jaxvae.nets import (
@@ -26,7 +27,7 @@ from jaxvae.nets import (
 from jaxvae.nets.gemm import Pair
 from jaxvae.nets.mlp import Activation
 from jaxvae.posteriors import GaussianPosterior
-from jaxvae.priors import FlowPrior, FullMixturePrior, RefittedPrior
+from jaxvae.priors import ConditionalFlowPrior, FlowPrior, FullMixturePrior, RefittedPrior
 from jaxvae.types import DataSpec, Likelihood
 
 AutoregressiveNetName = Literal["pixelcnn", "pixelrnn", "transformer"]
@@ -52,6 +53,7 @@ def gaussian_vae(
     prior: Literal["normal", "realnvp"] = "normal",
     num_flows: int = 4,
     mixture: int = 0,
+    class_conditional: bool = False,
 ) -> VAE:
     """Return a VAE with a diagonal Gaussian posterior and one of four pairs of networks.
 
@@ -72,10 +74,18 @@ def gaussian_vae(
       num_flows: couplings of `realnvp`.
       mixture: components of the mixture of Gaussians that takes the place of `realnvp` when the training has ended; 0
         for none.
+      class_conditional: whether the model is p(x | y): see `VAE`. `normal` stays as it is, independent of the class;
+        the conditioners of `realnvp` are given it, p(z | y), and there is no mixture.
 
     Returns:
       The model.
+
+    Raises:
+      UserError: if it is conditional on classes and the data have none.
     """
+    num_classes = spec.num_classes if class_conditional else 0
+    if class_conditional and not num_classes:
+        raise UserError("--class-conditional needs labels, which these data do not have: choose another --data.")
     shapes = likelihood.param_shapes(spec.shape)
     dtype = network_dtype(precision)
     mirrored = tuple(channels)[::-1]
@@ -93,9 +103,12 @@ def gaussian_vae(
         blocks = num_blocks if isinstance(num_blocks, int) else tuple(num_blocks)[::-1]
         encoder = ResNetEncoder(channels, num_blocks, dtype=dtype, remat=remat)
         decoder = ResNetDecoder(spec.shape, mirrored, blocks, dtype=dtype, remat=remat)
-    vae = VAE(encoder, GaussianPosterior(latent_dim), ImageDecoder(decoder, shapes, dtype), likelihood)
+    image_decoder = ImageDecoder(decoder, shapes, dtype)
+    vae = VAE(encoder, GaussianPosterior(latent_dim), image_decoder, likelihood, num_classes=num_classes)
     if prior == "normal":
         return vae
+    if num_classes:
+        return vae.clone(prior=ConditionalFlowPrior(CouplingFlow(latent_dim, num_flows, (128, 128), amortized=True)))
     flow = FlowPrior(CouplingFlow(latent_dim, num_flows, (128, 128)))
     return vae.clone(prior=RefittedPrior(flow, FullMixturePrior(latent_dim, mixture)) if mixture else flow)
 

@@ -1,11 +1,13 @@
 """Preprocessing of pixels and the matching likelihoods, by name."""
 
 import functools
+from typing import Any
 
 from jaxvae import likelihoods
 from jaxvae.choices import PixelLikelihood
 from jaxvae.data import binarize, to_unit
 from jaxvae.errors import UserError
+from jaxvae.labelled import same_labels, values_of
 from jaxvae.types import Array, DataSpec, Likelihood, Prepare, PRNGKey
 
 
@@ -29,6 +31,17 @@ def unchanged(keys: PRNGKey, x: Array) -> Array:
     """Return examples, such as codes, as they are; the keys are not used."""
     del keys
     return x
+
+
+def prepared_values(keys: PRNGKey, x: Any, prepare: Prepare) -> Any:
+    """Return images as they are modelled, with their classes if they come with some: the `prepare` of a system.
+
+    Args:
+      keys: [B].
+      x: images, or a `Labelled` of such.
+      prepare: of images.
+    """
+    return same_labels(x, prepare(keys, values_of(x)))
 
 
 def pixels_of(

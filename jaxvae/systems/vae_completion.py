@@ -1,13 +1,13 @@
 """Completion of images by VAEs: latents given the known pixels, and the unknown pixels of these latents."""
 
-import functools
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxvae.likelihoods.scoring import has_independent_pixels, score_images
-from jaxvae.models import VAE
+from jaxvae.models import VAE, given_labels
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.posteriors import FlowPosterior, MatchedPosterior
 from jaxvae.sampling import LatentDensities, latents_given_pixels
@@ -25,7 +25,9 @@ def can_complete(model: Any, spec: DataSpec) -> bool:
     return scores and by_pixel and has_independent_pixels(model.likelihood, spec.shape)
 
 
-def complete_images(model: Any, params: Params, keys: PRNGKey, x: Array, known: Array, num: int) -> Samples:
+def complete_images(
+    model: Any, params: Params, keys: PRNGKey, x: Array, known: Array, num: int, labels: Array | None = None
+) -> Samples:
     """Complete images by latents given their known pixels.
 
     Args:
@@ -35,42 +37,15 @@ def complete_images(model: Any, params: Params, keys: PRNGKey, x: Array, known: 
       x: prepared images [B, H, W, C]; unknown pixels may have any values.
       known: which pixels are, [B, H, W].
       num: of completions.
+      labels: classes [B], of a VAE that is conditional on these.
 
     Returns:
       Images with unknown pixels drawn of p(x | z), and with E[x | z] there, [num, B, H, W, C].
     """
-    proposal, apply = proposal_of(model), functools.partial(model.apply, {"params": params})
-    latents, *pixels = split_ahead(keys, 1 + num)
-    blank = jnp.where(known[..., None], x, 0.0)
-
-    def of_pixels(z: Any) -> Any:
-        return apply(z[0] if isinstance(z, tuple) else z, method="decode")
-
-    def log_known(z: Any) -> Array:
-        num, most = len(jax.tree.leaves(z)[0]), max(1, PIXELS // x.size)
-        size = max(size for size in range(1, num + 1) if num % size == 0 and size <= most)
-        parts = jax.tree.map(lambda leaf: leaf.reshape(num // size, size, *leaf.shape[1:]), z)
-        return jax.lax.map(some_log_known, parts).reshape(num, len(x))
-
-    def some_log_known(z: Any) -> Array:
-        # Unknown pixels are all of the same parameters: they add the same to all latents of an image.
-        of_known = jax.tree.map(lambda leaf: jnp.where(_as_pixels(known, leaf), leaf, 0.0), of_pixels(z))
-        return jax.vmap(lambda of_x: score_images(model.likelihood, of_x, blank))(of_known)
-
-    def draw_images(keys: PRNGKey, z: Any) -> Array:
-        return jax.vmap(model.likelihood.sample)(keys, of_pixels(z))
-
-    densities = LatentDensities(
-        draw_prior=lambda keys: apply(keys, method="draw_prior"),
-        log_prior=lambda z: apply(z, method="log_prior"),
-        draw_posterior=lambda keys, x, num: proposal.apply({"params": params}, keys, x, num, method="draw"),
-        log_posterior=lambda x, z: proposal.apply({"params": params}, x, z, method="log_posterior"),
-        log_known=log_known,
-        draw_images=draw_images,
-    )
-    z = latents_given_pixels(densities, latents, x, known, num)
-    drawn = over_pairs(draw_images, jnp.stack(pixels), z)
-    means = over_pairs(jax.vmap(model.likelihood.mean), of_pixels(z))
+    given, (latents, *pixels) = _Given(model, params, x, known, labels), split_ahead(keys, 1 + num)
+    z = latents_given_pixels(given.densities(), latents, x, known, num)
+    drawn = over_pairs(given.draw_images, jnp.stack(pixels), z)
+    means = over_pairs(jax.vmap(model.likelihood.mean), given.of_pixels(z))
     return Samples(*(jnp.where(known[None, ..., None], x[None], images) for images in (drawn, means)))
 
 
@@ -82,6 +57,54 @@ def proposal_of(model: Any) -> Any:
 
 
 # ---------- private
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A model and B images of which some pixels are known."""
+
+    model: Any
+    params: Params
+    x: Array
+    known: Array
+    labels: Array | None
+
+    def densities(self) -> LatentDensities:
+        proposal, num = proposal_of(self.model), len(self.x)
+        return LatentDensities(
+            draw_prior=lambda keys: self._apply(self.model, "draw_prior", len(keys), keys),
+            log_prior=lambda z: self._apply(self.model, "log_prior", num, z),
+            draw_posterior=lambda keys, x, each: self._apply(proposal, "draw", len(keys), keys, x, each),
+            log_posterior=lambda x, z: self._apply(proposal, "log_posterior", num, x, z),
+            log_known=self.log_known,
+            draw_images=self.draw_images,
+        )
+
+    def of_pixels(self, z: Any) -> Any:
+        """The likelihood's parameters of latents [S, B, ...] or [N, ...]."""
+        decoded = z[0] if isinstance(z, tuple) else z
+        return self._apply(self.model, "decode", len(decoded) if decoded.ndim == 2 else len(self.x), decoded)
+
+    def draw_images(self, keys: PRNGKey, z: Any) -> Array:
+        return jax.vmap(self.model.likelihood.sample)(keys, self.of_pixels(z))
+
+    def log_known(self, z: Any) -> Array:
+        """Log p(known | z) and the same constant for all latents of an image, [S, B]."""
+        num, most = len(jax.tree.leaves(z)[0]), max(1, PIXELS // self.x.size)
+        size = max(size for size in range(1, num + 1) if num % size == 0 and size <= most)
+        parts = jax.tree.map(lambda leaf: leaf.reshape(num // size, size, *leaf.shape[1:]), z)
+        return jax.lax.map(self._some_log_known, parts).reshape(num, len(self.x))
+
+    def _some_log_known(self, z: Any) -> Array:
+        # Unknown pixels are all of the same parameters: they add the same to all latents of an image.
+        blank = jnp.where(self.known[..., None], self.x, 0.0)
+        of_known = jax.tree.map(lambda leaf: jnp.where(_as_pixels(self.known, leaf), leaf, 0.0), self.of_pixels(z))
+        return jax.vmap(lambda of_x: score_images(self.model.likelihood, of_x, blank))(of_known)
+
+    def _apply(self, model: Any, method: str, num: int, *args: Any) -> Any:
+        """A method of a model, of `num` latents or images in a row, which are of the images in turn."""
+        classes = None if self.labels is None else jnp.tile(self.labels, num // len(self.x))
+        return model.apply({"params": self.params}, *args, method=method, **given_labels(model, classes))
 
 
 def _as_pixels(known: Array, leaf: Array) -> Array:

@@ -1,6 +1,6 @@
 """VAEs as systems, with one group of latents or several; the bound that is maximised is the experiment's."""
 
-import math
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,19 @@ import optax
 
 from jaxvae import capabilities, codable, objectives
 from jaxvae.data import to_unit
+from jaxvae.errors import UserError
 from jaxvae.keys import split_each
+from jaxvae.labelled import labels_of, values_of
 from jaxvae.likelihoods.scoring import has_independent_pixels, perfect_pixels, score_pixels
-from jaxvae.models import VAE, LatentVariableModel, draw_images, parameters_of, with_output_bias
+from jaxvae.models import VAE, LatentVariableModel, draw_images, given_labels, parameters_of, with_output_bias
 from jaxvae.posteriors import UniformPosterior
-from jaxvae.priors import StandardNormal
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.latent_chains import latent_chain
+from jaxvae.systems.negative_bound import Bound, NegativeBound
+from jaxvae.systems.pixels import prepared_values
+from jaxvae.systems.tokens import classes_in_turn
 from jaxvae.systems.vae_completion import can_complete, complete_images
+from jaxvae.systems.vae_prior import can_temper, prior_quantiles
 from jaxvae.types import (
     Array,
     Batch,
@@ -32,14 +37,10 @@ from jaxvae.types import (
     Prepare,
     PRNGKey,
     Samples,
-    StepInput,
     System,
 )
 
 MEAN_SAMPLES = 100  # of q(z | x) for its mean, where that has no closed form
-QUANTILE_SEED, QUANTILE_DRAWS = 0, 10_000  # of the prior, where its quantiles have no closed form
-# (params, keys [B], prepared x [B, H, W, C], hparams and step) -> what is maximised [B], metrics [B] or []
-Bound = Callable[[Params, PRNGKey, Array, StepInput], tuple[Array, Metrics]]
 Score = Callable[[ELBOTerms, Mapping[str, Array]], Array]  # (terms [S, B], hparams) -> [B]
 
 
@@ -82,7 +83,9 @@ class VAEParts:
         """Return parameters whose output bias is the mean image."""
         params_key, draw = jax.random.split(key)
         x = to_unit(batch.x, self.spec.num_values)
-        params = self.vae.init(params_key, jax.random.split(draw, batch.mask.shape[0]), x)["params"]
+        keys = jax.random.split(draw, batch.mask.shape[0])
+        given = self._given(jnp.zeros(len(keys), jnp.int32))  # no parameter starts by the classes
+        params = self.vae.init(params_key, keys, x, **given)["params"]
         mean = jnp.average(x, axis=0, weights=batch.mask)
         return with_output_bias(params, self.vae.likelihood, mean), {}
 
@@ -91,16 +94,16 @@ class VAEParts:
     ) -> Metrics:
         """Return the validation score and the terms of the ELBO of every image, nats."""
         noise, draw = split_each(keys)
-        x = self.prepare(noise, batch.x)
+        x, given = self.prepare(noise, batch.x), self._given(batch.labels)
         metrics = {}
         if self.vae.has_closed_kl:
-            sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
+            sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats", **given)
             metrics["kl_per_dimension"] = self._apply(params, q, method="closed_kl")
         elif hasattr(self.vae, "kl_per_group"):
             sampled, q = self._apply(params, draw, x, self.num_samples, method="terms_and_stats")
             metrics["kl_per_group"] = self._apply(params, sampled, q, method="kl_per_group")
         else:
-            sampled = self._apply(params, draw, x, self.num_samples)
+            sampled = self._apply(params, draw, x, self.num_samples, **given)
         elbo = objectives.elbo(sampled)
         reconstruction = -jnp.mean(sampled.log_px, axis=0)
         return {
@@ -127,56 +130,63 @@ class VAEParts:
             (capabilities.DrawsPosterior(self.draw), hasattr(self.vae, "draw")),
             (capabilities.ScoresPixels(self.log_pixels, self.perfect), self._can_score_pixels),
             (capabilities.HasJoint(self.log_joint), isinstance(self.vae, VAE)),
-            (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), _can_temper(self.vae)),
+            (capabilities.GivenClasses(self.num_classes), self.num_classes > 0),
+            (capabilities.GeneratesClasses(self.num_classes, self.sample_classes), self.num_classes > 0),
+            (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), can_temper(self.vae)),
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
             (codable.HasRoundedLatents(self.rounded, self.mixture), self._is_rounded),
-            (capabilities.Completes(self.complete), can_complete(self.vae, self.spec)),
+            (capabilities.Completes(self.complete, self.num_classes), can_complete(self.vae, self.spec)),
         )
         chain = latent_chain(self.vae, self.spec)
         found = (capability for capability, holds in able if holds)
         return (*common, *found, *([] if chain is None else [chain]))
 
+    @property
+    def num_classes(self) -> int:
+        """K, of a model that is conditional on classes; 0 of others."""
+        return getattr(self.vae, "num_classes", 0)
+
     def sample(self, key: PRNGKey, params: Params, model_state: ModelState, num: int) -> Samples:
-        """Sample images from the prior: see `capabilities.Generates`."""
-        latents, pixels = split_each(jax.random.split(key, num))
-        return draw_images(self.vae, params, pixels, self._apply(params, latents, method="prior_latents"))
+        """Sample images from the prior, of the classes in turn: see `capabilities.Generates`."""
+        return self.sample_classes(key, params, model_state, classes_in_turn(num, self.num_classes))
+
+    def sample_classes(self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array) -> Samples:
+        """Sample images of some classes from the prior: see `capabilities.GeneratesClasses`."""
+        latents, pixels = split_each(jax.random.split(key, len(labels)))
+        z = self._apply(params, latents, method="prior_latents", **self._given(labels))
+        return draw_images(self.vae, params, pixels, z, labels)
 
     def sample_tempered(
         self, key: PRNGKey, params: Params, model_state: ModelState, labels: Array, temperature: Array
     ) -> Samples:
         """Sample images of the prior at a temperature: see `capabilities.GeneratesTempered`."""
+        given = self._given(labels)
         latents, pixels = split_each(jax.random.split(key, len(labels)))
-        z = self._apply(params, latents, method="prior_latents")
-        return draw_images(self.vae, params, pixels, self._apply(params, z, temperature, method="temper"))
+        z = self._apply(params, latents, method="prior_latents", **given)
+        z = self._apply(params, z, temperature, method="temper", **given)
+        return draw_images(self.vae, params, pixels, z, labels)
 
     def draw_prior(self, params: Params, model_state: ModelState, keys: PRNGKey) -> Array:
         """Return latents of the prior: see `capabilities.HasGroups`."""
         return self._apply(params, keys, method="prior_latents")
 
-    def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+    def encode(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Any) -> tuple[Array, ...]:
         """Return posterior means: see `capabilities.Encodes`."""
-        return self._apply(params, keys, x, MEAN_SAMPLES, method="latent_means")
+        return self._of(params, x, keys, values_of(x), MEAN_SAMPLES, method="latent_means")
 
-    def draw(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> tuple[Array, ...]:
+    def draw(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Any) -> tuple[Array, ...]:
         """Return latents of q(z | x): see `capabilities.DrawsPosterior`."""
-        drawn = self._apply(params, keys, x, 1, method="draw")
+        drawn = self._of(params, x, keys, values_of(x), 1, method="draw")
         return tuple(z[0] for z in (drawn if isinstance(drawn, tuple) else (drawn,)))
 
-    def decode(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Array) -> Array:
+    def decode(self, params: Params, model_state: ModelState, keys: PRNGKey, z: Any) -> Array:
         """Return images of latents: see `capabilities.Decodes`."""
-        images = draw_images(self.vae, params, keys, z)
+        images = draw_images(self.vae, params, keys, values_of(z), self._labels(z))
         return images.x if images.mean is None else images.mean
 
     def quantiles(self, params: Params, model_state: ModelState, probabilities: Array) -> Array:
-        """Return the quantiles of the prior, of draws where they have no closed form: see `capabilities.HasPrior`."""
-        keys = jax.random.split(jax.random.key(QUANTILE_SEED), QUANTILE_DRAWS)
-        draw = lambda: self._apply(params, keys, method="prior_latents")  # noqa: E731
-        dim = jax.eval_shape(draw).shape[1]
-        without = _without_quantiles(self.vae, dim)
-        normal = jnp.broadcast_to(jax.scipy.stats.norm.ppf(probabilities)[:, None], (len(probabilities), dim - without))
-        if not without:
-            return normal
-        return jnp.concatenate([jnp.quantile(draw()[:, :without], probabilities, axis=0), normal], axis=1)
+        """Return the quantiles of the prior: see `capabilities.HasPrior`."""
+        return prior_quantiles(self.vae, params, probabilities)
 
     def complete(
         self,
@@ -189,28 +199,29 @@ class VAEParts:
         num: int,
     ) -> Samples:
         """Draw the unknown pixels by latents given the known ones: see `capabilities.Completes`."""
-        return complete_images(self.vae, params, keys, x, known, num)
+        return complete_images(self.vae, params, keys, x, known, num, labels)
 
-    def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> ELBOTerms:
+    def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Any) -> ELBOTerms:
         """Return the terms of the bound: see `capabilities.Scores`."""
-        return self._apply(params, keys, x)
+        return self._of(params, x, keys, values_of(x))
 
-    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array) -> Array:
+    def log_pixels(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Any) -> Array:
         """Return log p(x_ij | z), of the z that `terms` draws by the same keys: see `capabilities.ScoresPixels`."""
-        z = self.draw(params, model_state, keys, x)[0]
-        return score_pixels(self.vae.likelihood, parameters_of(self.vae, params, z, x), x)
+        z, images = self.draw(params, model_state, keys, x)[0], values_of(x)
+        of_x = parameters_of(self.vae, params, z, images, self._labels(x))
+        return score_pixels(self.vae.likelihood, of_x, images)
 
-    def perfect(self, x: Array) -> Array:
+    def perfect(self, x: Any) -> Array:
         """Return log p(x_ij) of a perfect reconstruction: see `capabilities.ScoresPixels`."""
-        return perfect_pixels(self.vae.likelihood, x)
+        return perfect_pixels(self.vae.likelihood, values_of(x))
 
-    def log_joint(self, params: Params, model_state: ModelState, x: Array, z: Array) -> Array:
+    def log_joint(self, params: Params, model_state: ModelState, x: Any, z: Array) -> Array:
         """Return log p(x, z): see `capabilities.HasJoint`."""
-        return self._apply(params, x, z, method="log_joint")
+        return self._of(params, x, values_of(x), z, method="log_joint")
 
-    def posterior(self, params: Params, model_state: ModelState, x: Array) -> GaussianParams:
+    def posterior(self, params: Params, model_state: ModelState, x: Any) -> GaussianParams:
         """Return q(z | x): see `capabilities.Infers`."""
-        return self._apply(params, x, method="encode")
+        return self._of(params, x, values_of(x), method="encode")
 
     def rounded(self, params: Params, model_state: ModelState, x: Array) -> Array:
         """Return the means of latents that are rounded: see `codable.HasRoundedLatents`."""
@@ -228,23 +239,23 @@ class VAEParts:
     def _can_score_pixels(self) -> bool:
         return hasattr(self.vae, "draw") and has_independent_pixels(self.vae.likelihood, self.spec.shape)
 
+    def _of(self, params: Params, given: Any, *args: Any, **options: Any) -> Any:
+        """The model, or a method of it, of images with the classes that these come with."""
+        return self._apply(params, *args, **given_labels(self.vae, self._labels(given)), **options)
+
+    def _given(self, labels: Array | None) -> dict[str, Array]:
+        return given_labels(self.vae, labels)
+
+    def _labels(self, given: Any) -> Array | None:
+        """The classes of images or latents, which a model that is conditional on these cannot do without."""
+        labels = labels_of(given)
+        if self.num_classes and labels is None:
+            last = self.num_classes - 1
+            raise UserError(f"The model is conditional on classes: expected labels, one from 0 to {last} each.")
+        return labels
+
     def _apply(self, params: Params, *args: Any, **options: Any) -> Any:
         return self.vae.apply({"params": params}, *args, **options)
-
-
-@dataclass(frozen=True, eq=False)
-class NegativeBound:
-    """The loss: the negative mean of a bound over a batch of preprocessed images."""
-
-    prepare: Prepare
-    bound: Bound
-
-    def __call__(
-        self, params: Params, model_state: ModelState, inputs: StepInput
-    ) -> tuple[Array, tuple[ModelState, Metrics]]:
-        noise, draw = split_each(inputs.keys.examples)
-        value, metrics = self.bound(params, draw, self.prepare(noise, inputs.batch.x), inputs)
-        return -jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
 
 
 def vae_system(
@@ -275,20 +286,7 @@ def vae_system(
     Returns:
       The system.
     """
+    if getattr(vae, "num_classes", 0):
+        prepare = functools.partial(prepared_values, prepare=prepare)
     parts = VAEParts(spec, vae, prepare, score, num_samples)
     return assembled(name, parts, [Player("vae", NegativeBound(prepare, bound), optimizer)], hparams=hparams)
-
-
-# ---------- private
-
-
-def _can_temper(model: Any) -> bool:
-    return hasattr(model, "temper") and hasattr(model.prior, "tempered")
-
-
-def _without_quantiles(model: Any, dim: int) -> int:
-    """How many of the latents that are decoded, the first ones, are not of N(0, 1)."""
-    is_normal = isinstance(model.prior, StandardNormal)
-    if hasattr(model, "group_shapes"):
-        return 0 if is_normal else math.prod(model.group_shapes[0])
-    return 0 if is_normal and isinstance(model, VAE) else dim

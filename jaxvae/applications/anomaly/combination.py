@@ -18,6 +18,7 @@ import numpy as np
 from jaxvae.applications.anomaly.floors import Fitted
 from jaxvae.applications.anomaly.scores import SCORES
 from jaxvae.applications.anomaly.seen import Seen
+from jaxvae.capabilities import GivenClasses, find
 from jaxvae.errors import UserError
 from jaxvae.types import System
 
@@ -32,6 +33,7 @@ def default_score(system: System) -> str:
     Raises:
       UserError: if none applies.
     """
+    _check_needs_no_classes(system)
     names = [name for name, score in SCORES.items() if score.applies(system) and score.by_default(system)]
     if not names:
         kinds = "a VAE, a VQ-VAE, an autoencoder or an autoregressive model"
@@ -50,6 +52,7 @@ def parts_of(name: str, system: System, *, has_background: bool = False) -> tupl
     Raises:
       UserError: if there is no such score, or the system has not what it needs.
     """
+    _check_needs_no_classes(system)
     parts = tuple(name.split("+"))
     able = [known for known, score in SCORES.items() if score.applies(system)]
     for part in parts:
@@ -131,6 +134,14 @@ def rarity(scores: Any, normal: Any) -> np.ndarray:
 
 
 # ---------- private
+
+
+def _check_needs_no_classes(system: System) -> None:
+    if find(system, GivenClasses) is not None:
+        raise UserError(
+            f"{system.name} is conditional on classes, and nobody knows that of a strange image: expected a model that "
+            "was trained without them."
+        )
 
 
 def _own(part: str, fitted: Fitted) -> Fitted:
