@@ -6,7 +6,8 @@
 | .npz | paths, means [N, D], stds [N, D] | paths, codes [N, h, w] |
 | .npy | means [N, D] | codes [N, h, w] |
 
-Of several groups of latents, or grids, the names have their number: z0_0, z1_0, means_0, codes_1.
+Of several groups of latents, or grids, the names have their number: z0_0, z1_0, means_0, codes_1. Of a model that is
+conditional on classes there are labels too: label, labels.
 """
 
 import csv
@@ -34,6 +35,7 @@ class Table(NamedTuple):
     parts: tuple[np.ndarray, ...]  # posterior means [N, D] of every group of latents, or grids [N, h, w]
     stds: tuple[np.ndarray, ...] = ()  # of the posterior, where it is a Gaussian
     discrete: bool = False  # whether the parts are grids of codes
+    labels: np.ndarray | None = None  # [N], of a model that is conditional on classes
 
 
 def write_codes(path: Path, table: Table) -> str:
@@ -53,15 +55,19 @@ def write_codes(path: Path, table: Table) -> str:
     if path.suffix == ".npz":
         arrays: dict[str, Any] = {"paths": np.asarray(table.names)}
         arrays |= _named("codes" if table.discrete else "means", table.parts) | _named("stds", table.stds)
+        arrays |= {} if table.labels is None else {"labels": table.labels}
         np.savez_compressed(path, **arrays)
         return ""
     kinds = ("c" if table.discrete else "z", table.parts), ("sd", table.stds)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", *(column for letter, parts in kinds for column in _columns(letter, parts))])
+        classes = [] if table.labels is None else [table.labels]
+        columns = [column for letter, parts in kinds for column in _columns(letter, parts)]
+        writer.writerow(["path", *(["label"] if classes else []), *columns])
         flat = [part.reshape(len(part), -1) for _, parts in kinds for part in parts]
-        for name, *rows in zip(table.names, *flat, strict=True):
-            writer.writerow([name, *(f"{value:.9g}" for row in rows for value in row)])
+        first = zip(table.names, *classes, strict=True)
+        for begin, *rows in zip(first, *flat, strict=True):
+            writer.writerow([*begin, *(f"{value:.9g}" for row in rows for value in row)])
     return ""
 
 
@@ -128,7 +134,8 @@ def _of_npz(path: Path) -> Table:
             names = arrays["paths"].tolist() if "paths" in arrays else numbered(num)
             if len(names) != num:
                 raise UserError(f"{path} has {num} codes and {len(names)} paths: expected one path for each.")
-            return Table([str(name) for name in names], parts, discrete=name == "codes")
+            found = [str(name) for name in names]
+            return Table(found, parts, discrete=name == "codes", labels=arrays.get("labels"))
     return _of_nothing(path)
 
 
@@ -154,4 +161,5 @@ def _of_csv(path: Path, shapes: Sequence[tuple[int, ...]]) -> Table:
         part.reshape(len(part), *shape) for part, shape in zip(np.split(values, ends[:-1], 1), shapes, strict=False)
     ]
     names = [row[header.index("path")] for row in rows[1:]] if "path" in header else numbered(len(values))
-    return Table(names, tuple(parts), discrete=discrete)
+    labels = np.array([int(row[header.index("label")]) for row in rows[1:]]) if "label" in header else None
+    return Table(names, tuple(parts), discrete=discrete, labels=labels)

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from jaxvae.capabilities import Completes, require
-from jaxvae.commands.given import in_unit, load_images, load_model
+from jaxvae.commands.given import in_unit, labels_given, load_images, load_model
 from jaxvae.commands.output import check_place, ending, image_names, writing
 from jaxvae.commands.pictures import as_bytes, numbered, write_pictures
 from jaxvae.commands.verb_flags import CompleteFlags
@@ -29,10 +29,10 @@ def run(flags: CompleteFlags) -> None:
     """Complete images and write them."""
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
-    able = needed(trained)
+    needed(trained)
     dataset = load_images(flags, trained)
     unknown = load_mask(flags.mask.expanduser(), dataset.names, trained.spec, resize=flags.resize)
-    labels = dataset.labels if able.num_classes else None
+    labels = labels_given(trained, dataset.labels, flags.label, len(dataset.x))
     images = trained.complete(dataset.x, unknown, num=flags.num, labels=labels, drawn=not flags.means, seed=flags.seed)
     given = np.where(unknown[..., None], np.float32(GREY), in_unit(dataset, trained.spec))
     kinds = {number: images[:, i] for i, number in enumerate(numbered(flags.num))}

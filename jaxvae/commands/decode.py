@@ -3,7 +3,7 @@
 from jaxvae.applications.encoding import code_shapes
 from jaxvae.capabilities import Codes, Decodes, require_any
 from jaxvae.commands.codes_file import read_codes
-from jaxvae.commands.given import load_model
+from jaxvae.commands.given import labels_given, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import DecodeFlags
@@ -23,6 +23,7 @@ def run(flags: DecodeFlags) -> None:
     needed(trained)
     shapes = code_shapes(trained.system, trained.params, trained.model_state)
     table = read_codes(flags.codes.expanduser(), shapes)
-    images = trained.decode(table.parts if len(table.parts) > 1 else table.parts[0], seed=flags.seed)
+    labels = labels_given(trained, table.labels, flags.label, len(table.names))
+    images = trained.decode(table.parts if len(table.parts) > 1 else table.parts[0], labels=labels, seed=flags.seed)
     where = write_pictures(place, images, table.names, lambda path, num: save_grid(path, images[:num]))
     print(f"{len(images):,} images in {where}.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxvae.applications.denoising import corrupt, median
 from jaxvae.capabilities import Codes, Decodes, require_any
-from jaxvae.commands.given import in_unit, load_images, load_model
+from jaxvae.commands.given import in_unit, labels_given, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import DenoiseFlags
@@ -38,7 +38,8 @@ def run(flags: DenoiseFlags) -> None:
     noisy = given
     if flags.noise is not None and flags.level is not None:
         noisy = corrupt(given, flags.noise, flags.level, jax.random.key(flags.seed))
-    images = trained.denoise(noisy, num_samples=flags.num_samples, seed=flags.seed)
+    labels = labels_given(trained, dataset.labels, flags.label, len(dataset.x))
+    images = trained.denoise(noisy, labels=labels, num_samples=flags.num_samples, seed=flags.seed)
     rows = {"noisy": np.clip(noisy, 0, 1), f"median {SIDE}x{SIDE}": median(noisy, SIDE), "denoised": images}
     if flags.noise is not None:
         rows = {"original": given, **rows}

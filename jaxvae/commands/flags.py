@@ -61,6 +61,15 @@ class SomeImageFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassFlags:
+    """Of which class, for a model that is conditional on classes."""
+
+    label: str | None = None
+    """class of all images, its name or its number, of a model that is conditional on classes; by default each its own,
+    where the data have labels"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutFlags:
     """Where it is written."""
 

@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from jaxvae.applications.generation import class_labels
+from jaxvae.applications.given_classes import num_classes_of
 from jaxvae.commands.flags import ImageFlags, ModelFlags, SomeImageFlags
 from jaxvae.data.for_model import load_files, load_for
 from jaxvae.data.notices import counted
@@ -72,6 +75,41 @@ def load_some(flags: SomeImageFlags, trained: Trained, which: Sequence[str]) -> 
             last = len(dataset.x) - 1
             raise UserError(f"There is no image {one} in {flags.data}: expected a number from 0 to {last}.")
     return np.asarray(dataset.x)[rows]
+
+
+def label_of(trained: Trained, label: str | None) -> int | str | None:
+    """Return a class that was typed, its number or its name; None where none was."""
+    if label is None or label in trained.spec.classes or not label.isdecimal():
+        return label
+    return int(label)
+
+
+def labels_given(trained: Trained, labels: Any, label: str | None, num: int) -> np.ndarray | None:
+    """Return the classes of images, [N]: one for all that was typed, or their own; None for a model that takes none.
+
+    Args:
+      trained: the model.
+      labels: of the data, or None.
+      label: of `--label`.
+      num: N.
+
+    Raises:
+      UserError: if one was typed and the model takes none, or there is no such class, or it takes some and there are
+        none.
+    """
+    num_classes, system = num_classes_of(trained.system), trained.system
+    if not num_classes:
+        if label is not None:
+            raise UserError(f"{system.name} is not conditional on classes: leave --label out.")
+        return None
+    if label is not None:
+        return class_labels(system, num_classes, label_of(trained, label), num)
+    if labels is None:
+        raise UserError(
+            f"{system.name} is conditional on classes and the images have no labels: give --label, a class of all of "
+            "them, or images of a source with labels, as a folder with a sub-folder for every class."
+        )
+    return np.asarray(labels)
 
 
 def said(spec: DataSpec) -> str:

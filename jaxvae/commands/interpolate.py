@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.capabilities import Encodes, require
-from jaxvae.commands.given import load_model, load_some
+from jaxvae.commands.given import labels_given, load_model, load_some
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import InterpolateFlags
@@ -24,7 +24,8 @@ def run(flags: InterpolateFlags) -> None:
     trained = load_model(flags)
     needed(trained)
     first, last = load_some(flags, trained, (flags.first, flags.last))
-    images = trained.interpolate(first, last, flags.num, path=flags.path, seed=flags.seed)
+    labels = labels_given(trained, None, flags.label, 2)
+    images = trained.interpolate(first, last, flags.num, path=flags.path, labels=labels, seed=flags.seed)
     title = f"From {Path(flags.first).name} to {Path(flags.last).name}"
 
     def draw(path: Path, num: int | None) -> None:

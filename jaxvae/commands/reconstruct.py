@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxvae.capabilities import Codes, Decodes, require_any
-from jaxvae.commands.given import in_unit, load_images, load_model
+from jaxvae.commands.given import in_unit, labels_given, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
 from jaxvae.commands.verb_flags import ReconstructFlags
@@ -22,7 +22,9 @@ def run(flags: ReconstructFlags) -> None:
     trained = load_model(flags)
     needed(trained)
     dataset = load_images(flags, trained)
-    originals, images = in_unit(dataset, trained.spec), trained.reconstruct(dataset.x, seed=flags.seed)
+    labels = labels_given(trained, dataset.labels, flags.label, len(dataset.x))
+    originals = in_unit(dataset, trained.spec)
+    images = trained.reconstruct(dataset.x, labels=labels, seed=flags.seed)
     draw = lambda path, num: save_reconstructions(path, originals[:num], images[:num])  # noqa: E731
     where = write_pictures(place, images, dataset.names, draw)
     error = float(np.mean(np.square(images - originals)))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxvae.capabilities import Generates, require
-from jaxvae.commands.given import load_model
+from jaxvae.commands.given import label_of, load_model
 from jaxvae.commands.output import check_place, ending, writing
 from jaxvae.commands.pictures import columns_of, write_pictures
 from jaxvae.commands.verb_flags import SampleFlags
@@ -22,7 +22,7 @@ def run(flags: SampleFlags) -> None:
     place = check_place(flags.out, overwrite=flags.overwrite, endings=(".png", ".npz"), folder=True)
     trained = load_model(flags)
     needed(trained)
-    label = flags.label if flags.label in (None, *trained.spec.classes) else _number(str(flags.label))
+    label = label_of(trained, flags.label)
     temperature = flags.temperature[0] if len(flags.temperature) == 1 else flags.temperature
     images = trained.sample(flags.num, label=label, temperature=temperature, means=flags.means, seed=flags.seed)
     what = f"{len(images):,} {'means of samples' if flags.means else 'samples'} of {trained.system.name}"
@@ -36,10 +36,3 @@ def run(flags: SampleFlags) -> None:
     columns = columns_of(trained) if label is None else None
     where = write_pictures(place, images, None, lambda path, num: save_grid(path, images[:num], columns))
     print(f"{what} in {where}.")
-
-
-# ---------- private
-
-
-def _number(label: str) -> int | str:
-    return int(label) if label.isdecimal() else label

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 
 from jaxvae.capabilities import HasJoint, Infers, Scores, ScoresExactly, require, require_any
-from jaxvae.commands.given import load_images, load_model
+from jaxvae.commands.given import labels_given, load_images, load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.verb_flags import ScoreFlags
 from jaxvae.runs.trained import Trained
@@ -27,11 +27,11 @@ def run(flags: ScoreFlags) -> None:
         require(trained.system, HasJoint)
         require(trained.system, Infers)
     dataset = load_images(flags, trained)
-    labels = dataset.labels if getattr(able, "num_classes", 0) else None
+    labels = labels_given(trained, dataset.labels, flags.label, len(dataset.x))
     scores = trained.score(dataset.x, labels=labels, num_samples=flags.num_samples, seed=flags.seed)
     columns = {name: values for name, values in scores._asdict().items() if values is not None}
     if flags.refit:
-        refitted = trained.refit_posterior(dataset.x, seed=flags.seed)
+        refitted = trained.refit_posterior(dataset.x, labels=labels, seed=flags.seed)
         columns["refitted_elbo"], gap = refitted.refitted_elbo, refitted.refitted_elbo - refitted.elbo
         columns["amortization_gap"] = gap
     with writing(place) as path, path.open("w", newline="") as file:
@@ -41,7 +41,9 @@ def run(flags: ScoreFlags) -> None:
             writer.writerow([name, *(f"{value:.7g}" for value in values)])
     nats = scores.log_likelihood.astype(np.float64)
     within = f" +- {nats.std(ddof=1) / np.sqrt(len(nats)):.2g}" if len(nats) > 1 else ""
-    kind = "log p(x)" if isinstance(able, ScoresExactly) else f"log p(x) by {flags.num_samples} importance samples"
+    kind = "log p(x)" if labels is None else "log p(x | class)"
+    if not isinstance(able, ScoresExactly):
+        kind += f" by {flags.num_samples} importance samples"
     print(f"{', '.join(columns)} of {len(nats):,} images in {place}.")
     print(f"Mean {kind}: {nats.mean():.5g}{within} nats.")
     if flags.refit:

@@ -5,7 +5,7 @@ from pathlib import Path
 from jaxvae.applications.encoding import code_shapes
 from jaxvae.applications.traversal import check_has_range, most_varied
 from jaxvae.capabilities import Encodes, require
-from jaxvae.commands.given import load_model, load_some
+from jaxvae.commands.given import labels_given, load_model, load_some
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import numbered, write_pictures
 from jaxvae.commands.verb_flags import TraverseFlags
@@ -30,7 +30,9 @@ def run(flags: TraverseFlags) -> None:
     image = None if flags.image is None else load_some(flags, trained, (flags.image,))[0]
     num_latents = code_shapes(trained.system, trained.params, trained.model_state)[0][0]
     dims = flags.dims or tuple(map(int, most_varied(trained.latents, num_latents)[:MOST]))
-    rows = trained.traverse(image, dims=dims, num=flags.num, seed=flags.seed)
+    classes = labels_given(trained, None, flags.label, 1)
+    label = None if classes is None else int(classes[0])
+    rows = trained.traverse(image, dims=dims, num=flags.num, label=label, seed=flags.seed)
     width = len(str(num_latents - 1))
     names = [f"z{dim:0{width}}/{number}" for dim in dims for number in numbered(flags.num)]
 

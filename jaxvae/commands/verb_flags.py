@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxvae.choices import DENOISING_SAMPLES, Method, Noise
-from jaxvae.commands.flags import ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
+from jaxvae.commands.flags import ClassFlags, ImageFlags, ModelFlags, OutFlags, SeedFlags, SomeImageFlags, positional
 from jaxvae.commands.run_flags import (
     CompareFlags,
     EvaluateFlags,
@@ -50,7 +50,7 @@ class SampleFlags(ModelFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+class ReconstructFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
     """What is reconstructed."""
 
     out: Path
@@ -58,7 +58,7 @@ class ReconstructFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterpolateFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
+class InterpolateFlags(ModelFlags, SomeImageFlags, ClassFlags, OutFlags, SeedFlags):
     """Between which images."""
 
     first: str = positional("A")
@@ -74,7 +74,7 @@ class InterpolateFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraverseFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
+class TraverseFlags(ModelFlags, SomeImageFlags, ClassFlags, OutFlags, SeedFlags):
     """Which latents, at which code."""
 
     image: str | None = None
@@ -88,7 +88,7 @@ class TraverseFlags(ModelFlags, SomeImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+class CompleteFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
     """What is filled in."""
 
     out: Path
@@ -102,7 +102,7 @@ class CompleteFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenoiseFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+class DenoiseFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
     """What is denoised."""
 
     out: Path
@@ -116,7 +116,7 @@ class DenoiseFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodeFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+class EncodeFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
     """What is encoded."""
 
     out: Path
@@ -124,7 +124,7 @@ class EncodeFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodeFlags(ModelFlags, OutFlags, SeedFlags):
+class DecodeFlags(ModelFlags, ClassFlags, OutFlags, SeedFlags):
     """What is decoded."""
 
     codes: Path = positional("CODES")
@@ -161,7 +161,7 @@ class DecompressFlags(ModelFlags, OutFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreFlags(ModelFlags, ImageFlags, OutFlags, SeedFlags):
+class ScoreFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
     """What is scored."""
 
     out: Path

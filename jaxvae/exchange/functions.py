@@ -16,6 +16,7 @@ from jaxvae.capabilities import (
     Decodes,
     Encodes,
     GeneratesTempered,
+    GivenClasses,
     HasPrior,
     Infers,
     Scores,
@@ -23,6 +24,7 @@ from jaxvae.capabilities import (
     find,
 )
 from jaxvae.errors import UserError
+from jaxvae.labelled import Labelled
 from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, System
 
 NAMES = ("encode", "decode", "score", "log_likelihood", "classify")
@@ -89,33 +91,33 @@ def functions_of(system: System, params: Params, model_state: ModelState) -> tup
 
 
 def _infer(system: System, able: Infers, variables: tuple[Params, ModelState]) -> Function:
-    def call(x: Array, key: PRNGKey) -> tuple[Array, ...]:
-        q = able.posterior(*variables, x[None])
+    def call(x: Array, *rest: Array) -> tuple[Array, ...]:
+        q = able.posterior(*variables, _batch(x, rest))
         return q.mean[0], jnp.exp(0.5 * q.log_var[0])
 
     outputs = Port("mean", "mean of every latent in q(z | x)"), Port("sd", "standard deviation of every latent")
-    return Function("encode", "the Gaussian q(z | x) of images", call, (_images(system),), outputs)
+    return Function("encode", "the Gaussian q(z | x) of images", call, (_images(system), *_classes(system)), outputs)
 
 
 def _encode(system: System, able: Encodes, variables: tuple[Params, ModelState]) -> Function:
-    def call(x: Array, key: PRNGKey) -> tuple[Array, ...]:
-        return tuple(code[0] for code in able.encode(*variables, key[None], x[None]))
+    def call(x: Array, *rest: Array) -> tuple[Array, ...]:
+        return tuple(code[0] for code in able.encode(*variables, rest[-1][None], _batch(x, rest)))
 
     names = _numbered("code", len(code_shapes(system, *variables)))
     outputs = tuple(Port(name, "code, the mean of q(z | x) where there is one") for name in names)
-    return Function("encode", "the codes of images", call, (_images(system),), outputs)
+    return Function("encode", "the codes of images", call, (_images(system), *_classes(system)), outputs)
 
 
 def _decode(system: System, able: Decodes, variables: tuple[Params, ModelState]) -> Function:
-    def call(z: Array, key: PRNGKey) -> tuple[Array, ...]:
-        return (jnp.clip(able.decode(*variables, key[None], z[None])[0], 0.0, 1.0),)
+    def call(z: Array, *rest: Array) -> tuple[Array, ...]:
+        return (jnp.clip(able.decode(*variables, rest[-1][None], _batch(z, rest))[0], 0.0, 1.0),)
 
     standard = find(system, HasPrior) is not None and find(system, GeneratesTempered) is not None
     about = f"latents, the first that encode gives{'; of new images, draws of N(0, I)' if standard else ''}"
     latents = Port("latents", about, code_shapes(system, *variables)[0])
     drawn = "" if find(system, Completes) else "; one draw where pixels depend on each other"
     pixels = Port("images", f"means of the pixels, in [0, 1]{drawn}")
-    return Function("decode", "the images of latents", call, (latents,), (pixels,))
+    return Function("decode", "the images of latents", call, (latents, *_classes(system)), (pixels,))
 
 
 def _encode_codes(system: System, able: Codes, variables: tuple[Params, ModelState]) -> Function:
@@ -136,17 +138,19 @@ def _decode_codes(system: System, able: Codes, variables: tuple[Params, ModelSta
 
 
 def _score(system: System, able: Scores, variables: tuple[Params, ModelState]) -> Function:
-    def call(x: Array, key: PRNGKey) -> tuple[Array, ...]:
-        return (objectives.elbo(able.terms(*variables, key[None], x[None]))[0],)
+    def call(x: Array, *rest: Array) -> tuple[Array, ...]:
+        return (objectives.elbo(able.terms(*variables, rest[-1][None], _batch(x, rest)))[0],)
 
     elbo = Port("elbo", f"lower bound of log p(x), nats{_density(able.discrete)}; of one draw of the latents")
-    return Function("score", "how likely images are", call, (_scored(system, able.discrete),), (elbo,))
+    return Function(
+        "score", "how likely images are", call, (_scored(system, able.discrete), *_classes(system)), (elbo,)
+    )
 
 
 def _log_likelihood(system: System, able: ScoresExactly, variables: tuple[Params, ModelState]) -> Function:
     given: tuple[Port, ...] = (_scored(system, able.discrete),)
     if able.num_classes:
-        given += (Port("labels", f"classes, 0 to {able.num_classes - 1}", (), jnp.int32, able.num_classes),)
+        given += (_classes_from(able.num_classes),)
 
     def call(x: Array, *rest: Array) -> tuple[Array, ...]:
         labels = rest[0][None] if able.num_classes else None
@@ -164,6 +168,21 @@ def _classify(system: System, able: Classifies, variables: tuple[Params, ModelSt
     classes = f": {', '.join(system.spec.classes)}" if system.spec.classes else ""
     output = Port("probabilities", f"probability of every class{classes}")
     return Function("classify", "the classes of images", call, (_images(system),), (output,))
+
+
+def _classes(system: System) -> tuple[Port, ...]:
+    """The input beside images or latents of a model that is conditional on classes."""
+    able = find(system, GivenClasses)
+    return () if able is None else (_classes_from(able.num_classes),)
+
+
+def _classes_from(num_classes: int) -> Port:
+    return Port("labels", f"classes, 0 to {num_classes - 1}", (), jnp.int32, num_classes)
+
+
+def _batch(x: Array, rest: tuple[Array, ...]) -> Any:
+    """One image or latent as a batch, with its class where that comes before the key."""
+    return Labelled(x[None], rest[0][None]) if len(rest) > 1 else x[None]
 
 
 def _images(system: System) -> Port:

@@ -95,6 +95,10 @@ def functions_of(system: System) -> Functions:
     vae: Any = getattr(system.parts, "vae", None)
     if not isinstance(system.parts, VAEParts) or not isinstance(vae, VAE):
         raise UserError(f"{system.name} cannot be explored: expected a VAE with one group of latents.")
+    if vae.num_classes:
+        raise UserError(
+            f"{system.name} is conditional on classes, for which the page has no place: expected a VAE of all."
+        )
     if isinstance(vae.decoder, AutoregressiveDecoder):
         raise UserError(f"{system.name} draws pixel by pixel, too slow for a page: expected independent pixels.")
     return Functions(vae)

@@ -43,6 +43,10 @@ EXACT = (*DRAWN, "complete", "score", "anomaly")
 # How each kind is made, and the verbs that it has beside those of all.
 KINDS = {
     "vae": (lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp"), (*EXPLORED, *COMPRESSED)),
+    "classes_vae": (
+        lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp", class_conditional=True),
+        tuple(verb for verb in OF_VAES if verb != "anomaly"),
+    ),
     "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
     "pixels": (
         lambda: of_experiment("pixel_vae"),
