@@ -21,6 +21,7 @@ from jaxvae.data import flipped_pixels
 from jaxvae.data.notices import notice
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
+from jaxvae.models import given_labels
 from jaxvae.runs.config import OneGroupConfig, at_least, require
 from jaxvae.runs.options import Options
 from jaxvae.studies.cli import main
@@ -44,6 +45,8 @@ class Config(OneGroupConfig):
     """warm-up cycles within the warm-up steps; more than 1 is the cyclical schedule"""
     free_bits: float = 0.0
     """free bits: KL per dimension, in nats, that is not penalised, against posterior collapse"""
+    class_conditional: bool = False
+    """condition encoder, decoder and the prior realnvp on the class: p(x | class)"""
     learning_rate: float = 1.5e-3
     steps: int = 18_000
 
@@ -63,13 +66,15 @@ class Config(OneGroupConfig):
 def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
     # silu is better than relu by a nat or two
-    vae = gaussian_vae(likelihood=bernoulli(), spec=spec, activation=nn.silu, **config.networks())
+    options = {"activation": nn.silu, "class_conditional": config.class_conditional}
+    vae = gaussian_vae(likelihood=bernoulli(), spec=spec, **options, **config.networks())
 
     def bound(params: Params, keys: PRNGKey, x: Array, inputs: StepInput) -> tuple[Array, Metrics]:
         """Log p(x) >= E_q(z|s)[log p(x | z)] - KL(q(z | s) || p(z)), whatever s the encoder sees, per image in nats."""
         noise, draw = split_each(keys)
         seen = flipped_pixels(noise, x, config.encoder_noise)
-        terms, q = vae.apply({"params": params}, draw, x, seen=seen, dropout=config.dropout, method="terms_and_stats")
+        given = {"seen": seen, "dropout": config.dropout, **given_labels(vae, inputs.batch.labels)}
+        terms, q = vae.apply({"params": params}, draw, x, **given, method="terms_and_stats")
         if vae.has_closed_kl:
             kl = vae.apply({"params": params}, q, method="closed_kl")  # [B, D]
         else:

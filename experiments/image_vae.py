@@ -42,6 +42,8 @@ class Config(OneGroupConfig):
     latent_dim: int = 64
     num_components: int = 1
     """logistics in the mixture of every pixel"""
+    class_conditional: bool = False
+    """condition encoder, decoder and the prior realnvp on the class: p(x | class)"""
     nll_samples: int = 100
     warmup_steps: int = 500
     optimizer: OptimizerName = "adamax"
@@ -65,7 +67,8 @@ def build(config: Config, spec: DataSpec) -> System:
     """Build the system."""
     likelihood, prepare = pixels_of("logistic_mixture", spec, num_components=config.num_components)
     config = with_networks_by_size(config, spec)
-    vae = gaussian_vae(likelihood=likelihood, spec=spec, activation=nn.silu, **config.networks())
+    options = {"activation": nn.silu, "class_conditional": config.class_conditional}
+    vae = gaussian_vae(likelihood=likelihood, spec=spec, **options, **config.networks())
     system = vae_system(
         name="image_vae",
         spec=spec,

@@ -20,7 +20,8 @@ from jaxvae.data.parts import take
 from jaxvae.evaluation.protocols import Asked, Protocol
 from jaxvae.runs.files import writing
 from jaxvae.runs.fingerprint import fingerprint
-from jaxvae.runs.trained import Trained, key_of
+from jaxvae.runs.seeds import key_of
+from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits, System
 
 FILE = "scores.npz"  # in the folder of a model

@@ -10,6 +10,7 @@ NUMBERS = {
     "reconstruction": "How unlikely an image is given its own code.",
     "foreground_of_samples": "The share of white pixels: that of good samples is that of the data.",
     "recognised_samples": "The share that a classifier takes for one of its classes with more than 90 %.",
+    "asked_class": "The share of samples that a classifier takes for the class that was asked for.",
     "psnr": "How near reconstructions are to the images: 10 dB are blurred, above 30 hardly any difference is seen.",
     "active_units": "Dimensions of the code that vary with the image; the others say nothing.",
     "used_codes": "Codes of the codebook that some test image needs; the others are dead.",
@@ -27,6 +28,7 @@ NUMBERS = {
 }
 FIGURES = {
     "samples": "New images, drawn from the model.",
+    "classes": "Samples of every class, a row each; those of a column have one style.",
     "sample_means": "The same samples without the noise of single pixels: what each pixel is on average.",
     "reconstructions": "Test images and what the model makes of them.",
     "completions": "Test images, and their lower halves drawn anew.",

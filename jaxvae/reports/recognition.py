@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxvae.applications.classification import classify
 from jaxvae.evaluation import recognition
+from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.runs.load import load, record_of
 from jaxvae.runs.pretrained import shipped
 from jaxvae.runs.trained import Trained
@@ -23,25 +24,31 @@ def classifier_of(trained: Trained) -> str | None:
     return next(of_same_data, None)
 
 
-def recognition_metrics(name: str, samples: np.ndarray, prepared: np.ndarray) -> dict[str, Any]:
+def recognition_metrics(
+    name: str, samples: np.ndarray, prepared: np.ndarray, asked: np.ndarray | None = None
+) -> dict[str, Any]:
     """Return how many samples a classifier recognises, and how many of as many test images.
 
     Args:
       name: of the shipped classifier; what is in the working directory by that name is not asked.
       samples: [N, H, W, C] in [0, 1].
       prepared: test images as the model of the samples has them, binarised or not, [N, H, W, C] in [0, 1].
+      asked: classes that the samples were asked to be of, [N]; None of a model that knows none.
     """
     judge = load(shipped()[name])
 
-    def of_images(x: np.ndarray) -> dict[str, Any]:
+    def of_images(x: np.ndarray) -> np.ndarray:
         values = np.round(x * (judge.spec.num_values - 1)).astype(np.uint8)
-        return recognition(classify(judge.system, judge.params, judge.model_state, Dataset(values, None)))
+        return classify(judge.system, judge.params, judge.model_state, Dataset(values, None))
 
-    of_samples, of_test = of_images(samples), of_images(prepared)
+    probabilities = of_images(samples)
+    of_samples, of_test = recognition(probabilities), recognition(of_images(prepared))
+    right = {} if asked is None else mean_and_error("asked_class", probabilities.argmax(axis=1) == asked)
     return {
         "recognised_samples": of_samples["recognised"],
         "recognised_samples_stderr": of_samples["recognised_stderr"],
         "recognised_images": of_test["recognised"],
         "classes_of_samples": of_samples["classes"],
+        **right,
         "classifier": name,
     }

@@ -11,15 +11,17 @@ import numpy as np
 from jaxvae import sampling, viz
 from jaxvae.applications.encoding import decode
 from jaxvae.applications.features import posterior_of
+from jaxvae.applications.given_classes import with_classes
 from jaxvae.applications.interpolation import interpolate
 from jaxvae.applications.likelihood import estimate_likelihood
 from jaxvae.applications.reconstruction import Reconstructed, reconstruct
 from jaxvae.applications.scoring import bits_per_nat
-from jaxvae.capabilities import HasGroups, Infers, Scores, find, require
+from jaxvae.capabilities import GivenClasses, HasGroups, Infers, Scores, find, require
 from jaxvae.data import to_unit
 from jaxvae.evaluation import images, latents, reconstruction_metrics
 from jaxvae.evaluation.likelihood import LikelihoodEstimate
 from jaxvae.evaluation.statistics import mean_and_error
+from jaxvae.reports.classes import classes_asked, draw_classes
 from jaxvae.reports.figures import (
     NUM_SAMPLES,
     draw_samples,
@@ -63,12 +65,13 @@ def evaluate_vae(trained: Trained, splits: Splits) -> tuple[dict[str, Any], Call
         **likelihood,
         **image_metrics(trained, found, splits, likelihood["nll"]),
         **latent_metrics(found, evaluated(trained, splits.test), find(trained.system, HasGroups)),
-        **information(trained, found),
+        **information(trained, found, splits.test.labels),
     }
     samples = draw_samples(trained, NUM_SAMPLES)
     metrics |= foreground_metrics(np.asarray(samples.x), splits.train, trained.spec.num_values)
     if (classifier := classifier_of(trained)) is not None:
-        metrics |= recognition_metrics(classifier, draw_samples(trained, NUM_RECOGNISED).x, found.x)
+        drawn = draw_samples(trained, NUM_RECOGNISED).x
+        metrics |= recognition_metrics(classifier, drawn, found.x, classes_asked(trained, len(drawn)))
     active = metrics.get("active_units")
     collapse = None if active is None else latents.diagnose_collapse(active, metrics["latent_dim"], metrics["kl"])
     if collapse and np.all(splits.train.x == splits.train.x[:1]):
@@ -153,20 +156,27 @@ def active_units(means: np.ndarray, means_again: np.ndarray) -> np.ndarray:
     return np.asarray(latents.active_units(jnp.asarray(means), jnp.asarray(means_again)))
 
 
-def information(trained: Trained, found: Reconstructed) -> dict[str, float]:
-    """Return the mutual information of images and Gaussian latents; the estimate rises with the number of images."""
+def information(trained: Trained, found: Reconstructed, labels: np.ndarray | None) -> dict[str, float]:
+    """Return the mutual information of images and Gaussian latents; the estimate rises with the number of images.
+
+    Args:
+      trained: the model; of one that is conditional on classes, images stand for themselves and their classes.
+      found: N images and their latents.
+      labels: [N].
+    """
     infers = find(trained.system, Infers)
     if infers is None or len(found.x) < 2:
         return {}
-    x = found.x[np.random.default_rng(0).permutation(len(found.x))[:MI_IMAGES]]
-    size = min(evaluation_batch_size(trained.spec), len(x))
+    rows = np.random.default_rng(0).permutation(len(found.x))[:MI_IMAGES]
+    some = Dataset(found.x[rows], None if labels is None else np.asarray(labels)[rows])
+    size = min(evaluation_batch_size(trained.spec), len(rows))
     q = in_batches(
         lambda _, batch: posterior_of(infers.posterior, trained.params, trained.model_state, batch.x),
-        Dataset(x, None),
+        with_classes(trained.system, some),
         size,
     )
     estimate = jax.jit(latents.mutual_information)(jax.random.key(0), q)
-    return {"mutual_information": float(estimate), "mutual_information_images": len(x)}
+    return {"mutual_information": float(estimate), "mutual_information_images": len(rows)}
 
 
 def draw_vae(
@@ -180,9 +190,15 @@ def draw_vae(
     pairs, steps = INTERPOLATIONS
     ends = found.means[0][some[: 2 * min(pairs, len(some) // 2)]].reshape(-1, 2, found.means[0].shape[1])
     if len(ends):
-        rows = np.stack([interpolate(*model, key, start, end, steps) for start, end in ends])
+        labels = _classes_of_ends(trained, splits, some, len(ends))
+        rows = np.stack(
+            [interpolate(*model, key, *pair, steps, labels=of) for pair, of in zip(ends, labels, strict=True)]
+        )
         viz.save_interpolations(folder / "interpolations.png", rows)
-    if found.means[0].shape[1] == 2 and len(found.means) == 1:
+    classes = find(trained.system, GivenClasses)
+    if classes is not None:
+        draw_classes(trained)
+    if found.means[0].shape[1] == 2 and len(found.means) == 1 and classes is None:
         grid = np.asarray(sampling.manifold(MANIFOLD_SIDE))
         viz.save_manifold(folder / "manifold.png", decode(*model, grid, key, same_noise=True))
     if "kl_per_dimension" in metrics and "active_units" in metrics:
@@ -191,3 +207,13 @@ def draw_vae(
     if find(trained.system, HasGroups) is not None:
         draw_groups(trained, folder, key)
     save_curves(trained)
+
+
+# ---------- private
+
+
+def _classes_of_ends(trained: Trained, splits: Splits, rows: np.ndarray, num: int) -> list[Any]:
+    """The classes of pairs of test images, [2] each, None for a model that is not told them."""
+    if find(trained.system, GivenClasses) is None:
+        return [None] * num
+    return list(np.asarray(splits.test.labels)[rows[: 2 * num]].reshape(num, 2))

@@ -22,6 +22,7 @@ MAIN = {  # in the order in which they are printed
     "reconstruction": Meaning("reconstruction error", "nats per image", "lower"),
     "foreground_of_samples": Meaning("foreground of samples", "of the pixels", ""),
     "recognised_samples": Meaning("samples that a classifier recognises", "of the samples", "higher"),
+    "asked_class": Meaning("samples of the class that was asked for", "of the samples", "higher"),
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),

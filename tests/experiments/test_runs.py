@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("images")
 # what they have beside.
 RUNS = {
     "binary_vae": (),
+    "image_vae": ("--class-conditional", "--channels", "4", "--num-blocks", "0", "--latent-dim", "4"),
     "beta_vae": ("--sweep", "beta=0.5,2.0", "num_train=10,40"),
     "flow_posterior": ("--sweep", "posterior=gaussian,radial", "seed=0,1", "--latent-dim", "4", "--num-columns", "2"),
     "pixel_cnn": ("--features", "8", "--class-conditional"),
@@ -68,8 +69,10 @@ def test_run_leaves_a_folder_that_loads(name, runs, images):
     assert samples.shape == (3, *SPEC.shape)
     np.testing.assert_array_equal(samples, loaded.sample(3, seed=1))
     if not exact:
-        z = loaded.encode(images.test.x)
-        assert loaded.decode(z).shape == images.test.x.shape
+        labels = images.test.labels if name == "image_vae" else None
+        z = loaded.encode(images.test.x, labels=labels)
+        assert loaded.decode(z, labels=labels).shape == images.test.x.shape
+    assert (folder / "figures" / "classes.png").exists() == (name == "image_vae")
 
 
 @pytest.mark.slow
@@ -86,7 +89,7 @@ def test_a_report_says_what_each_group_of_latents_decides(runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "flow_posterior", "top_down_vae"])  # single runs and a study
+@pytest.mark.parametrize("name", ["binary_vae", "image_vae", "flow_posterior", "top_down_vae"])  # and a study
 def test_run_resumes(name, runs, tmp_path):
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
     folder = tmp_path / name / "a"
