@@ -74,7 +74,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 
 def test_what_a_system_cannot_do_is_one_sentence():
     system, params = linear_system()
-    with pytest.raises(UserError, match="linear cannot draw images of a class: expected one of VAEs, autoregressive models"):
+    with pytest.raises(UserError, match="linear cannot draw images of a class: expected one of VAEs, auto"):
         labels_of(system, 0, 1, 1)
     system = system._replace(use=system.use[:1])
     with pytest.raises(UserError, match="linear cannot draw images at another temperature than 1: expected one of VAE"):

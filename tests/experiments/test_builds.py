@@ -45,8 +45,10 @@ CHOICES = [
         ("bernoulli_latents", {"latents": name, "latent_dim": 3})
         for name in ("gaussian_mixture", "straight_through", "mixture_posterior", "learned_prior", "mixture_prior")
     ],
-    *[("binary_vae", {"class_conditional": True, "prior": name, "net": "conv"}) for name in ("normal", "realnvp")],
-    ("image_vae", {"class_conditional": True}),
+    *[
+        pytest.param(name, {"class_conditional": True, "prior": prior}, marks=pytest.mark.slow)
+        for name, prior in (("binary_vae", "normal"), ("binary_vae", "realnvp"), ("image_vae", "realnvp"))
+    ],
     *[("pixel_cnn", {"net": name}) for name in ("pixelrnn", "transformer")],
     *[("pixel_cnn", {"likelihood": name, "class_conditional": True}) for name in ("categorical", "logistic_mixture")],
     ("pixel_vae", {"likelihood": "logistic_mixture", "num_layers": 1}),
