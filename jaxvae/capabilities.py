@@ -189,6 +189,20 @@ class Completes(NamedTuple):
     kinds = "VAEs whose pixels are independent given the latent, and autoregressive models"
 
 
+class ScoresCompletions(NamedTuple):
+    """Has log p(unknown pixels | known pixels) of images all of whose pixels are there."""
+
+    # (params, model_state, keys [B], prepared x, labels [B] or None, known [B, H, W], num) -> [B], nats: by `num` draws
+    # each, or exactly where that is 0
+    log_prob: Callable[[Params, ModelState, PRNGKey, Array, Array | None, Array, int], Array]
+    # (known [B, H, W] booleans of NumPy) -> for which of them `num` may be 0, and completions are exact too, [B]
+    is_exact: Callable[[Any], Any]
+    num_classes: int = 0  # K, of what needs labels; 0 of others
+
+    verb = "give log p of some pixels given the others"
+    kinds = "VAEs whose pixels are independent given the latent, and autoregressive models"
+
+
 class Classifies(NamedTuple):
     """Predicts class probabilities of images."""
 

@@ -93,12 +93,18 @@ class CompleteFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
 
     out: Path
     """a folder with one of PNG files for every image; NAME.png for a picture of some; NAME.npz for arrays"""
-    mask: Path
-    """a black and white image, white is what is filled in; or a folder of these with the names of the images"""
+    mask: str
+    """what is filled in: left-half, right-half, top-half, bottom-half, a quadrant as top-left, all-but- and one of
+    these, or a box LEFT,TOP,RIGHT,BOTTOM in pixels; or a black and white image, of which white is, or a folder of these
+    with the names of the images"""
     num: int = 4
     """completions of every image"""
     means: bool = False
     """the means of the pixels in place of draws, of a model that has some"""
+    scores: Path | None = None
+    """NAME.csv, of images that are whole: log p(what is filled in | the rest) of their own pixels there, nats"""
+    num_samples: int = 1_000
+    """importance samples of --scores for every image, where it is not exact"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxvae.data.masks import named_mask
 from jaxvae.data.parts import check_images, finish
 from jaxvae.errors import UserError
 from jaxvae.types import Dataset, DataSpec, Splits
@@ -105,7 +106,7 @@ def as_mask(mask: Any, num: int, spec: DataSpec) -> np.ndarray:
 
     Args:
       mask: [H, W] of all images, or [N, H, W]; with or without an axis of one channel. Booleans, or black and white as
-        images have them: white is filled in.
+        images have them: white is filled in. Or a name, see `jaxvae.data.masks`.
       num: N.
       spec: of the data that the system was trained on.
 
@@ -115,7 +116,10 @@ def as_mask(mask: Any, num: int, spec: DataSpec) -> np.ndarray:
     Raises:
       UserError: if it is of another shape, or grey.
     """
-    given, size = as_array(mask, "masks"), tuple(spec.shape[:2])
+    size = tuple(spec.shape[:2])
+    if isinstance(mask, str):
+        return named_mask(mask, *size)[None]
+    given = as_array(mask, "masks")
     for shape in ((num, *size), size, (num, *size, 1), (*size, 1)):
         if given.shape == shape:
             break

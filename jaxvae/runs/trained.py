@@ -163,7 +163,7 @@ class Trained(TrainedLikelihood):
 
         Args:
           images: see the class. The values of pixels that are filled in do not matter.
-          mask: which pixels are, [H, W] or [N, H, W]: True or white.
+          mask: which pixels are, [H, W] or [N, H, W]: True or white; or a name as `left-half`, see `data.masks`.
           num: of completions of each image.
           labels: classes [N], where the model is conditional on these.
           drawn: whether pixels are drawn, or are the means E[x | z].

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxvae.applications import amortization, likelihood, scoring
-from jaxvae.capabilities import Scores, ScoresExactly, require_any
+from jaxvae.applications import amortization, completion, likelihood, scoring
+from jaxvae.capabilities import Scores, ScoresCompletions, ScoresExactly, require, require_any
+from jaxvae.data.arrays import as_mask
 from jaxvae.runs.seeds import SCORING, key_of
 from jaxvae.runs.trained_model import TrainedModel
 from jaxvae.types import Dataset
@@ -60,6 +61,28 @@ class TrainedLikelihood(TrainedModel):
           UserError: if this kind of system has no Gaussian posterior of one group of latents.
         """
         return amortization.refit_posterior(*self._model, self._examples(images, labels), steps, key_of(seed, SCORING))
+
+    def conditional_log_likelihood(
+        self, images: Any, mask: Any, *, labels: Any = None, num_samples: int = 1_000, seed: int = 0
+    ) -> np.ndarray:
+        """Return log p(pixels of the mask | all others) of whole images, [N] nats: how likely they were completed so.
+
+        Exact, or by importance sampling: see `jaxvae.applications.completion.log_unknown`.
+
+        Args:
+          images: see `Trained`.
+          mask: as of `complete`.
+          labels: classes [N], where the model is conditional on these.
+          num_samples: importance samples for every image, where it is not exact.
+          seed: of the draws.
+
+        Raises:
+          UserError: if this kind of system has no such density, or images or mask are of another shape.
+        """
+        require(self.system, ScoresCompletions)
+        dataset = self._examples(images, labels)
+        unknown = as_mask(mask, len(dataset.x), self.spec)
+        return completion.log_unknown(*self._model, dataset, unknown, key_of(seed, SCORING), num_samples)
 
     def _scored(self, images: Any, labels: Any) -> Dataset:
         require_any(self.system, (ScoresExactly, Scores), "likelihood of images")

@@ -59,32 +59,44 @@ def latents_given_pixels(densities: LatentDensities, keys: PRNGKey, x: Array, kn
     """
     check_keys(keys, len(x))
     # All keys at once: each place where keys are derived takes a good part of a second to compile.
-    sizes = (1, DRAWS + _OF_PRIOR, ROUNDS * 2 * GUESSES, num)
-    places = np.cumsum(sizes)[:-1].tolist()
-    choice, of_prior, of_rounds, last = jnp.split(split_ahead(keys, sum(sizes)), places)
-    from_prior = over_pairs(densities.draw_prior, of_prior)
-    z = jax.tree.map(lambda leaf: leaf[:DRAWS], from_prior)
-    held_out = jax.tree.map(lambda leaf: leaf[DRAWS:], from_prior)
-    noise = jax.vmap(lambda key: jax.random.gumbel(key, (ROUNDS, DRAWS)), out_axes=2)(choice[0])
-
-    def one_round(carry: tuple[Any, Array], inputs: tuple[Array, ...]) -> tuple[tuple[Any, Array], None]:
-        (z, log_weights), (index, each, noise) = carry, inputs
-        # Without replacement: guesses differ even where one latent has nearly all of the weight.
-        chosen = lax.top_k((log_weights + noise).T, GUESSES)[1].T
-        drawn = over_pairs(densities.draw_images, each[:GUESSES], jax.tree.map(functools.partial(_take, chosen), z))
-        filled = jnp.where(known[None, ..., None], x[None], jnp.clip(drawn, 0.0, 1.0))
-        z, log_weights = _weighed(densities, each[GUESSES:], filled, held_out)
-        # Those of the prior count in the last round alone: before, the guesses would depend on them.
-        counts = (jnp.arange(DRAWS) < DRAWS - _OF_PRIOR) | (index == ROUNDS - 1)
-        return (z, jnp.where(counts[:, None], log_weights, -jnp.inf)), None
-
-    start = z, densities.log_known(z)
-    rounds = jnp.arange(ROUNDS), of_rounds.reshape(ROUNDS, 2 * GUESSES, -1), noise
-    (z, log_weights), _ = lax.scan(one_round, start, rounds)
+    *of_rounds, last = _split(keys, (*_OF_ROUNDS, num))
+    z, log_weights, _ = _after_rounds(densities, of_rounds, x, known)
     uniform = over_pairs(jax.vmap(jax.random.uniform), last)  # [num, B]
     cumulative = jnp.cumsum(jax.nn.softmax(log_weights, axis=0), axis=0)
     chosen = jnp.sum(cumulative[None] < uniform[:, None] * cumulative[-1][None, None], axis=1)
     return jax.tree.map(functools.partial(_take, chosen), z)
+
+
+def log_known_pixels(densities: LatentDensities, keys: PRNGKey, x: Array, known: Array, num: int) -> Array:
+    """Return log p(known pixels), and what `log_known` adds, of images, [B] nats, by importance sampling.
+
+      log p(known) ~ log 1/S sum_s w_s,    w_s = p(known | z_s) p(z_s) / m(z_s)
+
+    m is the mixture of `latents_given_pixels` after its last round. Its guesses do not depend on the z_s, so that the
+    estimate is a lower bound in expectation, whose gap closes with S.
+
+    Args:
+      densities: of the model.
+      keys: [B].
+      x: images [B, H, W, C]; unknown pixels may have any values.
+      known: which pixels are, [B, H, W].
+      num: S, rounded up to a multiple of 256.
+    """
+    check_keys(keys, len(x))
+    num_chunks = -(-num // DRAWS)
+    sizes = GUESSES, num_chunks * GUESSES, num_chunks * _OF_PRIOR
+    *of_rounds, of_images, of_posterior, of_prior = _split(keys, (*_OF_ROUNDS, *sizes))
+    z, log_weights, noise = _after_rounds(densities, of_rounds, x, known)
+    filled = _filled(densities, of_images, z, log_weights + noise, x, known)
+
+    def one_chunk(keys: tuple[PRNGKey, PRNGKey]) -> Array:
+        of_posterior, of_prior = keys
+        prior = over_pairs(densities.draw_prior, of_prior)
+        return jax.nn.logsumexp(_weighed(densities, of_posterior, filled, prior)[1], axis=0)
+
+    in_chunks = lambda keys: keys.reshape(num_chunks, -1, len(x))  # noqa: E731
+    sums = lax.map(one_chunk, (in_chunks(of_posterior), in_chunks(of_prior)))
+    return jax.nn.logsumexp(sums, axis=0) - jnp.log(float(num_chunks * DRAWS))
 
 
 def split_ahead(keys: PRNGKey, num: int) -> PRNGKey:
@@ -103,6 +115,46 @@ def over_pairs(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 # ---------- private
+
+_OF_ROUNDS = (1, DRAWS + _OF_PRIOR, ROUNDS * 2 * GUESSES)  # keys of an image that `_after_rounds` takes
+
+
+def _split(keys: PRNGKey, sizes: tuple[int, ...]) -> list[PRNGKey]:
+    """Keys in parts, [B] -> [size, B] of each size."""
+    return jnp.split(split_ahead(keys, sum(sizes)), np.cumsum(sizes)[:-1].tolist())
+
+
+def _after_rounds(densities: LatentDensities, keys: list[PRNGKey], x: Array, known: Array) -> tuple[Any, Array, Array]:
+    """Latents [S, B, ...] with their log-weights [S, B] after the last round, and Gumbel noise for one more."""
+    choice, of_prior, of_rounds = keys
+    from_prior = over_pairs(densities.draw_prior, of_prior)
+    z = jax.tree.map(lambda leaf: leaf[:DRAWS], from_prior)
+    held_out = jax.tree.map(lambda leaf: leaf[DRAWS:], from_prior)
+    noise = jax.vmap(lambda key: jax.random.gumbel(key, (ROUNDS, DRAWS)), out_axes=2)(choice[0])
+
+    def one_round(carry: tuple[Any, Array], inputs: tuple[Array, ...]) -> tuple[tuple[Any, Array], None]:
+        (z, log_weights), (index, each, noise) = carry, inputs
+        filled = _filled(densities, each[:GUESSES], z, log_weights + noise, x, known)
+        z, log_weights = _weighed(densities, each[GUESSES:], filled, held_out)
+        # Those of the prior count in the last round alone: before, the guesses would depend on them.
+        counts = (jnp.arange(DRAWS) < DRAWS - _OF_PRIOR) | (index == ROUNDS - 1)
+        return (z, jnp.where(counts[:, None], log_weights, -jnp.inf)), None
+
+    start = z, densities.log_known(z)
+    rounds = jnp.arange(ROUNDS), of_rounds.reshape(ROUNDS, 2 * GUESSES, -1), noise
+    (z, log_weights), _ = lax.scan(one_round, start, rounds)
+    further = jax.vmap(lambda key: jax.random.gumbel(jax.random.fold_in(key, 1), (DRAWS,)), out_axes=1)(choice[0])
+    return z, log_weights, further
+
+
+def _filled(
+    densities: LatentDensities, keys: PRNGKey, z: Any, noisy_log_weights: Array, x: Array, known: Array
+) -> Array:
+    """The guesses: images [G, B, ...] with unknown pixels of latents that are chosen by their weights."""
+    # Without replacement: guesses differ even where one latent has nearly all of the weight.
+    chosen = lax.top_k(noisy_log_weights.T, GUESSES)[1].T
+    drawn = over_pairs(densities.draw_images, keys, jax.tree.map(functools.partial(_take, chosen), z))
+    return jnp.where(known[None, ..., None], x[None], jnp.clip(drawn, 0.0, 1.0))
 
 
 def _weighed(densities: LatentDensities, keys: PRNGKey, filled: Array, of_prior: Any) -> tuple[Any, Array]:

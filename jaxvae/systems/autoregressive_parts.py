@@ -18,7 +18,7 @@ from jaxvae.keys import split_each
 from jaxvae.likelihoods.scoring import perfect_pixels, score_images, score_pixels
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.systems.assemble import assembled
-from jaxvae.systems.autoregressive_completion import complete_images
+from jaxvae.systems.autoregressive_completion import KnownTokens, is_in_order
 from jaxvae.systems.pixel_tokens import tokens_of_images
 from jaxvae.systems.tokens import Tokens, classes_in_turn
 from jaxvae.types import (
@@ -87,6 +87,7 @@ class AutoregressiveParts:
             capabilities.Generates(self.sample),
             capabilities.ScoresExactly(self.log_prob, self.likelihood.discrete, self._num_classes),
             capabilities.Completes(self.complete, self._num_classes),
+            capabilities.ScoresCompletions(self.log_unknown, self.in_order, self._num_classes),
             capabilities.ScoresPixels(self.log_pixels, self.perfect),
         )
         able = (
@@ -142,8 +143,27 @@ class AutoregressiveParts:
         num: int,
     ) -> Samples:
         """Draw the unknown pixels: see `capabilities.Completes`."""
-        of_tokens = self.decoder, self.likelihood, self.tokens, params
-        return Samples(complete_images(*of_tokens, keys, x, self._context(labels), known, num), None)
+        return Samples(self._known(params, x, labels, known).complete(keys, num), None)
+
+    def log_unknown(
+        self,
+        params: Params,
+        model_state: ModelState,
+        keys: PRNGKey,
+        x: Array,
+        labels: Array | None,
+        known: Array,
+        num: int,
+    ) -> Array:
+        """Return log p(unknown pixels | known ones): see `capabilities.ScoresCompletions`."""
+        return self._known(params, x, labels, known).log_unknown(keys, num)
+
+    def in_order(self, known: Any) -> Any:
+        """Return for which masks there is nothing to draw: see `capabilities.ScoresCompletions`."""
+        return is_in_order(self.tokens, known)
+
+    def _known(self, params: Params, x: Array, labels: Array | None, known: Array) -> KnownTokens:
+        return KnownTokens(self.decoder, self.likelihood, self.tokens, params, x, self._context(labels), known)
 
     def _sample(self, key: PRNGKey, params: Params, labels: Array, draw: sampling.Draw) -> Samples:
         keys = jax.random.split(key, len(labels))

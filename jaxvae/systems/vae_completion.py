@@ -5,14 +5,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxvae.likelihoods.scoring import has_independent_pixels, score_images
+from jaxvae.capabilities import Completes, ScoresCompletions
+from jaxvae.likelihoods.scoring import has_independent_pixels, score_images, score_pixels
 from jaxvae.models import VAE, given_labels
 from jaxvae.nets import AutoregressiveDecoder
 from jaxvae.posteriors import FlowPosterior, MatchedPosterior
-from jaxvae.sampling import LatentDensities, latents_given_pixels
+from jaxvae.sampling import LatentDensities, latents_given_pixels, log_known_pixels
 from jaxvae.sampling.given_pixels import over_pairs, split_ahead
-from jaxvae.types import Array, DataSpec, Params, PRNGKey, Samples
+from jaxvae.types import Array, DataSpec, ModelState, Params, PRNGKey, Samples
 
 PIXELS = 78_400  # decoded at a time: what is computed of them stays in a processor's caches
 NEEDED = ("draw_prior", "log_prior", "draw", "log_posterior")  # of a model, beside `decode`
@@ -23,6 +25,49 @@ def can_complete(model: Any, spec: DataSpec) -> bool:
     scores = all(hasattr(model, name) for name in NEEDED)
     by_pixel = not isinstance(model.decoder, AutoregressiveDecoder)
     return scores and by_pixel and has_independent_pixels(model.likelihood, spec.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class VAECompletion:
+    """What a VAE that scores its latents does with images of which some pixels are known."""
+
+    vae: Any
+
+    @property
+    def use(self) -> tuple[Any, ...]:
+        """The capabilities: see `jaxvae.capabilities`."""
+        num_classes = getattr(self.vae, "num_classes", 0)
+        return Completes(self.complete, num_classes), ScoresCompletions(self.log_unknown, self.is_exact, num_classes)
+
+    def complete(
+        self,
+        params: Params,
+        model_state: ModelState,
+        keys: PRNGKey,
+        x: Array,
+        labels: Array | None,
+        known: Array,
+        num: int,
+    ) -> Samples:
+        """Draw the unknown pixels by latents given the known ones: see `capabilities.Completes`."""
+        return complete_images(self.vae, params, keys, x, known, num, labels)
+
+    def log_unknown(
+        self,
+        params: Params,
+        model_state: ModelState,
+        keys: PRNGKey,
+        x: Array,
+        labels: Array | None,
+        known: Array,
+        num: int,
+    ) -> Array:
+        """Return log p(unknown pixels | known ones): see `capabilities.ScoresCompletions`."""
+        return log_unknown_pixels(self.vae, params, keys, x, known, num, labels)
+
+    def is_exact(self, known: Any) -> Any:
+        """Return for which masks completions by latents are exact: for none, whatever their number."""
+        return np.zeros(len(known), bool)
 
 
 def complete_images(
@@ -47,6 +92,33 @@ def complete_images(
     drawn = over_pairs(given.draw_images, jnp.stack(pixels), z)
     means = over_pairs(jax.vmap(model.likelihood.mean), given.of_pixels(z))
     return Samples(*(jnp.where(known[None, ..., None], x[None], images) for images in (drawn, means)))
+
+
+def log_unknown_pixels(
+    model: Any, params: Params, keys: PRNGKey, x: Array, known: Array, num: int, labels: Array | None = None
+) -> Array:
+    """Return log p(unknown pixels | known pixels) of whole images, [B] nats, by importance sampling.
+
+      log p(unknown | known) = log p(x) - log p(known)
+
+    both by S latents, see `log_known_pixels`: where all is known, an eighth of the prior and the others of q(z | x). It
+    is right in the limit of many, and no bound: what the second estimate is too low makes it too high.
+
+    Args:
+      model: a VAE, or a hierarchical one.
+      params: its parameters.
+      keys: [B].
+      x: prepared images [B, H, W, C].
+      known: which pixels are, [B, H, W].
+      num: S, rounded up to a multiple of 256.
+      labels: classes [B], of a VAE that is conditional on these.
+    """
+
+    def log_p(known: Array) -> Array:
+        given = _Given(model, params, x, known, labels)
+        return log_known_pixels(given.densities(), keys, x, known, num) - given.log_blank()
+
+    return log_p(jnp.ones_like(known)) - log_p(known)
 
 
 def proposal_of(model: Any) -> Any:
@@ -94,6 +166,13 @@ class _Given:
         size = max(size for size in range(1, num + 1) if num % size == 0 and size <= most)
         parts = jax.tree.map(lambda leaf: leaf.reshape(num // size, size, *leaf.shape[1:]), z)
         return jax.lax.map(self._some_log_known, parts).reshape(num, len(self.x))
+
+    def log_blank(self) -> Array:
+        """What `log_known` adds for the unknown pixels of every image, [B]."""
+        blank = jnp.where(self.known[..., None], self.x, 0.0)
+        shapes = self.model.likelihood.param_shapes(self.x.shape[1:])
+        zeros = jax.tree.map(lambda leaf: jnp.zeros((len(blank), *leaf.shape)), shapes)
+        return jnp.sum(jnp.where(self.known, 0.0, score_pixels(self.model.likelihood, zeros, blank)), axis=(1, 2))
 
     def _some_log_known(self, z: Any) -> Array:
         # Unknown pixels are all of the same parameters: they add the same to all latents of an image.

@@ -22,7 +22,7 @@ from jaxvae.systems.latent_chains import latent_chain
 from jaxvae.systems.negative_bound import Bound, NegativeBound
 from jaxvae.systems.pixels import prepared_values
 from jaxvae.systems.tokens import classes_in_turn
-from jaxvae.systems.vae_completion import can_complete, complete_images
+from jaxvae.systems.vae_completion import VAECompletion, can_complete
 from jaxvae.systems.vae_prior import can_temper, prior_quantiles
 from jaxvae.types import (
     Array,
@@ -135,7 +135,7 @@ class VAEParts:
             (capabilities.GeneratesTempered(self.sample_tempered, max(1, len(groups))), can_temper(self.vae)),
             (capabilities.HasGroups(groups, self.draw_prior), bool(groups)),
             (codable.HasRoundedLatents(self.rounded, self.mixture), self._is_rounded),
-            (capabilities.Completes(self.complete, self.num_classes), can_complete(self.vae, self.spec)),
+            *((one, can_complete(self.vae, self.spec)) for one in VAECompletion(self.vae).use),
         )
         chain = latent_chain(self.vae, self.spec)
         found = (capability for capability, holds in able if holds)
@@ -187,19 +187,6 @@ class VAEParts:
     def quantiles(self, params: Params, model_state: ModelState, probabilities: Array) -> Array:
         """Return the quantiles of the prior: see `capabilities.HasPrior`."""
         return prior_quantiles(self.vae, params, probabilities)
-
-    def complete(
-        self,
-        params: Params,
-        model_state: ModelState,
-        keys: PRNGKey,
-        x: Array,
-        labels: Array | None,
-        known: Array,
-        num: int,
-    ) -> Samples:
-        """Draw the unknown pixels by latents given the known ones: see `capabilities.Completes`."""
-        return complete_images(self.vae, params, keys, x, known, num, labels)
 
     def terms(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Any) -> ELBOTerms:
         """Return the terms of the bound: see `capabilities.Scores`."""

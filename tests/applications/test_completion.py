@@ -7,8 +7,8 @@ import pytest
 
 from jaxvae import UserError
 from jaxvae.applications import completion
-from jaxvae.applications.completion import complete
-from jaxvae.capabilities import Completes
+from jaxvae.applications.completion import complete, log_unknown
+from jaxvae.capabilities import Completes, ScoresCompletions
 from jaxvae.data.arrays import as_mask
 from jaxvae.systems.pixels import binary_pixels, unit_pixels
 from jaxvae.types import Dataset, DataSpec, Samples
@@ -102,6 +102,26 @@ def test_what_cannot_be_done_is_said_before_anything_is_computed():
         complete(system, {}, {}, dataset, MASKS, KEY, 0)
     with pytest.raises(UserError, match="fake cannot complete images: expected one of VAEs whose pixels"):
         complete(system._replace(use=()), {}, {}, dataset, MASKS)
+
+
+def scoring(params, model_state, keys, x, labels, known, num):
+    """The sum of the unknown pixels, and how many draws they took."""
+    return jnp.sum(jnp.where(known[..., None], 0.0, x), axis=(1, 2, 3)) + 100.0 * num
+
+
+def test_nothing_is_drawn_for_what_is_exact(monkeypatch):
+    _, x = IMAGES["float"]
+    for exact in (True, False):
+        able = ScoresCompletions(scoring, lambda known, exact=exact: np.full(len(known), exact))
+        system = system_of()._replace(use=(able,))
+        found = log_unknown(system, {}, {}, Dataset(x, None), MASKS, num_samples=7)
+        expected = (x[..., 0] * MASKS).sum(axis=(1, 2)) + (0 if exact else 700)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        monkeypatch.setattr(completion, "BATCH", 2)
+        np.testing.assert_array_equal(log_unknown(system, {}, {}, Dataset(x, None), MASKS, num_samples=7), found)
+        assert completion.is_exact(system, MASKS[0]) == exact
+    with pytest.raises(UserError, match="fake cannot give log p of some pixels given the others: expected one of VAEs"):
+        log_unknown(system_of(), {}, {}, Dataset(x, None), MASKS)
 
 
 BOOLS = np.array([[True, False], [False, False]])

@@ -236,6 +236,26 @@ def test_every_image_may_have_a_mask_of_its_own(model, photos, tmp_path):
         main([*command, "--mask", str(masks), "--out", str(tmp_path / "b.npz")])
 
 
+def test_masks_have_names_and_what_they_cover_has_a_probability(model, photos, tmp_path, capsys):
+    images, out, scores = jv.data.load_for(SPEC, photos).x, tmp_path / "a.npz", tmp_path / "a.csv"
+    words = {
+        ("autoregressive", "bottom-half"): ("exact draws", ", exact. Mean"),
+        ("autoregressive", "top-half"): ("approximate draws", "estimated by 3 importance samples"),
+        ("vae", "1,2,5,8"): ("approximate draws", "estimated by 3 importance samples"),
+    }
+    for (kind, mask), said in words.items():
+        command = ["complete", model(kind), "--data", photos, "--mask", mask, "--num", "1", "--num-samples", "3"]
+        main([*command, "--scores", str(scores), "--out", str(out), "--overwrite"])
+        text = capsys.readouterr().out
+        assert all(part in text for part in said)
+        expected = jv.load(model(kind)).conditional_log_likelihood(images, mask, num_samples=3)
+        found = rows(scores)
+        assert [row["path"] for row in found] == NAMES
+        np.testing.assert_allclose([float(row["log_p_unknown_given_known"]) for row in found], expected, rtol=1e-6)
+    with pytest.raises(SystemExit, match="There is no mask 'lower-half': expected one of left-half"):
+        main(["complete", model("vae"), "--data", photos, "--mask", "lower-half", "--out", str(tmp_path / "b.npz")])
+
+
 @pytest.mark.parametrize(
     ("mask", "sentence"),
     [

@@ -15,6 +15,7 @@ from jaxvae.capabilities import (
     Generates,
     GeneratesClasses,
     GeneratesTempered,
+    ScoresCompletions,
     ScoresExactly,
     find,
     require,
@@ -131,6 +132,52 @@ def test_completions_know_of_known_pixels_that_come_after_them(name, monkeypatch
         distances.append(0.5 * np.abs(np.bincount(drawn, minlength=256) / num - expected).sum())
     assert distances[1] < 0.08
     assert distances[0] > 2 * distances[1]
+
+
+def log_conditional(system, params, known):
+    """log p(unknown | known) of all images by enumeration, [256]."""
+    log_p = np.asarray(require(system, ScoresExactly).log_prob(params, {}, jnp.asarray(EVERY_IMAGE), None))
+    same = (EVERY_IMAGE[:, None, known] == EVERY_IMAGE[None][:, :, known]).all(axis=(2, 3))
+    return log_p - np.log(np.where(same, np.exp(log_p), 0).sum(axis=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOKENS)
+def test_log_p_of_unknown_pixels_is_that_of_all_images(name):
+    system, keys = system_of(TOKENS[name]), jax.random.split(jax.random.key(0), 256)
+    params, able = random_params(system), require(system, ScoresCompletions)
+    params = jax.tree.map(lambda leaf: 3 * leaf, params)
+    log_prob = jax.jit(able.log_prob, static_argnums=6)
+    x = jnp.asarray(EVERY_IMAGE)
+
+    def found(known, num):
+        return log_prob(params, {}, keys, x, None, jnp.broadcast_to(known, x.shape[:3]), num)
+
+    last = LAST[name]
+    np.testing.assert_allclose(found(last, 0), log_conditional(system, params, last), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found(last, 3), found(last, 0), rtol=1e-4, atol=1e-4)  # all weights are one
+    first = log_conditional(system, params, ~last)
+    np.testing.assert_allclose(found(~last, 2_000), first, atol=0.3)
+    assert np.abs(np.mean(found(~last, 2_000) - first)) < 0.02
+    assert np.abs(found(~last, 0) - first).max() > 0.5  # out of order it is not exact
+
+
+def test_known_pixels_that_come_first_are_in_order():
+    rows = {
+        "####/####": (True, True),
+        "..../....": (True, True),
+        "####/#...": (True, False),
+        "###./....": (True, False),
+        "###./##..": (False, True),
+        "##../##..": (False, True),
+        "#.../##..": (False, True),
+        "..##/####": (False, False),
+        "####/.#..": (False, False),
+    }
+    for text, expected in rows.items():
+        known = np.array([[pixel == "#" for pixel in row] for row in text.split("/")])[None]
+        found = tuple(bool(require(system_of(one), ScoresCompletions).is_exact(known)[0]) for one in TOKENS.values())
+        assert found == expected, text
 
 
 @pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
-from jaxvae.capabilities import Completes, find, require
+from jaxvae.capabilities import Completes, ScoresCompletions, find, require
 from jaxvae.flows import AutoregressiveFlow, PlanarFlow
 from jaxvae.likelihoods import bernoulli, bernoulli_mixture
 from jaxvae.models import VAE, HierarchicalVAE
@@ -99,6 +100,38 @@ def test_a_vae_of_bits_completes_by_the_probabilities_of_all_images():
     np.testing.assert_array_equal(completions(system, params, unlike, TWO_KNOWN)[0], drawn)
     found = np.bincount(drawn.astype(int) @ [8, 4, 2, 1], minlength=16) / NUM
     np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / NUM))
+
+
+@pytest.mark.slow
+def test_log_p_of_unknown_pixels_is_that_of_all_images():
+    """And the completions cover the images by it: the mean of exp over them is as by enumeration."""
+    system, vae, params = bits_system()
+    every_z = jnp.array(list(itertools.product((0.0, 1.0), repeat=2)))
+    logits = vae.apply({"params": params}, every_z, method="decode").reshape(4, 4)
+    p_z = np.exp(vae.apply({"params": params}, every_z, method="log_prior"))
+    every_x = np.array(list(itertools.product((0, 1), repeat=4)), np.float32)
+    p_x = np.where(every_x[:, None] == 1, jax.nn.sigmoid(logits), jax.nn.sigmoid(-logits)).prod(axis=2) @ p_z
+    same = (every_x[:, None, [0, 3]] == every_x[None][:, :, [0, 3]]).all(axis=2)
+    expected = np.log(p_x) - np.log(np.where(same, p_x, 0).sum(axis=1))
+    keys, known = jax.random.split(jax.random.key(0), 16), jnp.broadcast_to(TWO_KNOWN, (16, 2, 2))
+    log_prob = jax.jit(require(system, ScoresCompletions).log_prob, static_argnums=6)
+    x = jnp.asarray(every_x).reshape(16, 2, 2, 1)
+    found = log_prob(params, {}, keys, x, None, known, 20_000)
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert not require(system, ScoresCompletions).is_exact(np.asarray(known)).any()
+
+
+@pytest.mark.slow
+def test_log_p_of_unknown_pixels_of_a_linear_vae_is_that_of_the_conditional_gaussian():
+    system, params = linear_system()
+    x = linear_images(6, seed=5)
+    means, covariance = zip(*(conditional(one) for one in x), strict=True)
+    unknown = x.reshape(6, 6)[:, ~KNOWN.ravel()]
+    expected = [multivariate_normal.logpdf(one, mean, covariance[0]) for one, mean in zip(unknown, means, strict=True)]
+    keys, known = jax.random.split(jax.random.key(0), 6), jnp.broadcast_to(KNOWN, (6, 2, 3))
+    log_prob = jax.jit(require(system, ScoresCompletions).log_prob, static_argnums=6)
+    np.testing.assert_allclose(log_prob(params, {}, keys, x, None, known, 1_000), expected, atol=0.1)
+    np.testing.assert_allclose(log_prob(params, {}, keys, x, None, jnp.ones_like(known), 256), 0.0)
 
 
 @pytest.mark.slow
