@@ -1,6 +1,7 @@
 """Measures of trained models: likelihood, latents, images, features, sharpness."""
 
 from jaxvae.evaluation.classifier import recognition
+from jaxvae.evaluation.energy import energy_score
 from jaxvae.evaluation.images import (
     histogram_nll,
     intensity_histogram,
@@ -41,6 +42,7 @@ __all__ = [
     "clustering_scores",
     "frechet_distance",
     "diagnose_collapse",
+    "energy_score",
     "high_frequency_power",
     "histogram_nll",
     "importance_estimate",

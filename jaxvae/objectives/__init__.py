@@ -1,5 +1,29 @@
-"""What models are trained for: variational bounds, and what is added to them."""
+"""What models are trained for: variational bounds, and what is added to them; losses of adversaries."""
 
+from jaxvae.objectives.adversarial import (
+    feature_error,
+    gradient_penalty,
+    non_saturating_discriminator,
+    non_saturating_generator,
+    pack,
+    relativistic_discriminator,
+    relativistic_generator,
+)
 from jaxvae.objectives.bounds import dreg, elbo, elbo_analytic, free_bits, iwae, log_weights, stratified_elbo
 
-__all__ = ["dreg", "elbo", "elbo_analytic", "free_bits", "iwae", "log_weights", "stratified_elbo"]
+__all__ = [
+    "dreg",
+    "elbo",
+    "elbo_analytic",
+    "feature_error",
+    "free_bits",
+    "gradient_penalty",
+    "iwae",
+    "log_weights",
+    "non_saturating_discriminator",
+    "non_saturating_generator",
+    "pack",
+    "relativistic_discriminator",
+    "relativistic_generator",
+    "stratified_elbo",
+]
