@@ -8,6 +8,7 @@ import numpy as np
 from jaxvae import viz
 from jaxvae.applications.generation import sample
 from jaxvae.applications.reconstruction import Reconstructed
+from jaxvae.reports.page_curves import by_player
 from jaxvae.runs.files import read_records
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Samples, Splits
@@ -56,7 +57,7 @@ def save_codes(trained: Trained, splits: Splits, found: Reconstructed, title: st
 def save_curves(trained: Trained) -> None:
     """Draw the training curves: metrics against steps."""
     assert trained.folder is not None
-    viz.save_curves(figures_of(trained) / "curves.png", read_records(trained.folder))
+    viz.save_curves(figures_of(trained) / "curves.png", by_player(read_records(trained.folder)))
 
 
 def shuffled(trained: Trained, num: int) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The curves of a training as the page shows them: a few hundred points for each metric."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxvae.runs.files import read_records
 
@@ -17,11 +19,30 @@ def curves_of(folder: Path) -> dict[str, dict[str, Curve]]:
 
     A curve of many points is thinned by means over equally many; numbers that are not finite are left out.
     """
-    records = read_records(folder)
+    records = by_player(read_records(folder))
     found = {name for record in records for name in record} - UNSHOWN
     order = [*(name for name in FIRST if name in found), *sorted(found - set(FIRST))]
     series = {name: {part: _curve(records, name, part) for part in ("train", "valid")} for name in order}
     return {name: parts for name, parts in series.items() if len(parts["train"]) + len(parts["valid"]) > 1}
+
+
+def by_player(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of a training; of an adversarial one with the losses by what they are of.
+
+    There the loss of training is that of the discriminator, whose turn comes first, and the loss of validation is the
+    energy score: two curves in one panel would be compared.
+
+    Args:
+      records: lines of `metrics.jsonl`.
+    """
+    if not any("energy_score" in record for record in records):
+        return [dict(record) for record in records]
+    return [
+        {("loss_discriminator" if name == "loss" else name): value for name, value in record.items()}
+        if record["part"] == "train"
+        else {name: value for name, value in record.items() if name != "loss"}
+        for record in records
+    ]
 
 
 # ---------- private

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jaxvae import capabilities
 from jaxvae.capabilities import find
 from jaxvae.errors import UserError
+from jaxvae.reports.adversarial import evaluate_adversarial
 from jaxvae.reports.autoencoder import evaluate_autoencoder
 from jaxvae.reports.autoregressive import evaluate_autoregressive
 from jaxvae.reports.classifier import evaluate_classifier
@@ -23,6 +24,7 @@ from jaxvae.reports.values import validation_means
 from jaxvae.reports.vqvae import evaluate_vqvae
 from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
+from jaxvae.systems.adversarial_parts import HasDiscriminator
 from jaxvae.systems.flow_density import FitsDensity
 from jaxvae.systems.two_stages import HasStages
 from jaxvae.types import Splits, System
@@ -50,6 +52,7 @@ TRAINING = (
 EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
     (capabilities.Classifies, Evaluation(evaluate_classifier)),
     (HasStages, Evaluation(evaluate_two_stages)),
+    (HasDiscriminator, Evaluation(evaluate_adversarial)),
     (capabilities.Codes, Evaluation(evaluate_vqvae)),
     (capabilities.Scores, Evaluation(evaluate_vae)),
     (capabilities.ScoresExactly, Evaluation(evaluate_autoregressive)),

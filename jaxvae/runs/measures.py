@@ -23,6 +23,8 @@ MAIN = {  # in the order in which they are printed
     "foreground_of_samples": Meaning("foreground of samples", "of the pixels", ""),
     "recognised_samples": Meaning("samples that a classifier recognises", "of the samples", "higher"),
     "asked_class": Meaning("samples of the class that was asked for", "of the samples", "higher"),
+    "energy_score": Meaning("energy score of samples", "distance of pixels", "lower"),
+    "told_apart_test": Meaning("test images told apart from samples", "of the pairs", ""),
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),
@@ -48,6 +50,8 @@ BESIDE = {  # a number, and what it is to be compared with
     "foreground_of_samples": ("foreground", "data"),
     "bits_per_dim": ("bits_per_dim_of_independent_pixels", "independent pixels"),
     "recognised_samples": ("recognised_images", "test images"),
+    "energy_score": ("energy_score_of_images", "training images"),
+    "told_apart_test": ("told_apart_train", "training images"),
 }
 
 

@@ -13,18 +13,22 @@ FINAL_SHARE = 0.02  # of the learning rate, at the last step
 OptimizerName = Literal["adam", "adamax", "muon"]
 
 
-def cosine_adam(learning_rate: float, steps: int, eps: float = 1e-8) -> optax.GradientTransformation:
+def cosine_adam(
+    learning_rate: float, steps: int, eps: float = 1e-8, b1: float = 0.9, b2: float = 0.999
+) -> optax.GradientTransformation:
     """Return Adam whose learning rate falls to 2 % by half a cosine; a sweep can vary `learning_rate`.
 
     Args:
       learning_rate: of the first step.
       steps: over which it falls.
       eps: Adam's.
+      b1: decay of its mean of gradients.
+      b2: decay of its mean of their squares.
 
     Returns:
       The transformation.
     """
-    return _falling(functools.partial(optax.adam, eps=eps), learning_rate, steps)
+    return _falling(functools.partial(optax.adam, b1=b1, b2=b2, eps=eps), learning_rate, steps)
 
 
 def cosine_optimizer(

@@ -16,11 +16,16 @@ _PANELS = (
     ("elbo", "ELBO", "nats per image"),
     ("reconstruction", "Reconstruction, $-$log p(x | z)", "nats per image"),
     ("kl", "KL", "nats per image"),
+    ("loss_discriminator", "Loss of the discriminator", "nats"),
+    ("loss_generator", "Loss of the generator", "nats"),
+    ("loss_encoder", "Loss of the encoder", "nats"),
+    ("loss_autoencoder", "Loss of the autoencoder", "nats per image"),
+    ("energy_score", "Energy score of samples", "distance of pixels"),
 )
 
 
 def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Draw loss, ELBO, reconstruction and KL against the step; what was not recorded has no panel.
+    """Draw losses, ELBO, reconstruction and KL against the step; what was not recorded has no panel.
 
     The range of a panel is that of the later nine tenths of the training, so that its first steps do not flatten the
     rest. A loss that is the negative ELBO is not drawn a second time.
@@ -40,7 +45,7 @@ def save_curves(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
     both = [(record["loss"], record["elbo"]) for record in records if "loss" in record and "elbo" in record]
     if len(panels) > 1 and both and all(math.isclose(loss, -elbo, rel_tol=1e-4) for loss, elbo in both):
         panels = [panel for panel in panels if panel[0] != "loss"]
-    columns = 2 if len(panels) in (2, 4) else len(panels)
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = figure_of(4.6 * columns + 0.4, 3.5 * rows)
     for number, (metric, title, unit) in enumerate(panels):
