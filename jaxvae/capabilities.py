@@ -16,7 +16,7 @@ class Generates(NamedTuple):
     sample: Callable[[PRNGKey, Params, ModelState, int], Samples]  # (key, params, model_state, num)
 
     verb = "draw new images"
-    kinds = "VAEs, autoregressive models and priors over codes"
+    kinds = "VAEs, GANs, autoregressive models and priors over codes"
 
 
 class GeneratesClasses(NamedTuple):
@@ -53,7 +53,7 @@ class GeneratesTempered(NamedTuple):
     verb = "draw images at another temperature than 1"
     kinds = (
         "VAEs and M2 with the prior N(0, I), VAEs with a flow as prior, autoregressive models of binary or softmax "
-        "pixels, priors over codes"
+        "pixels, priors over codes, GANs"
     )
 
 
@@ -74,7 +74,7 @@ class Decodes(NamedTuple):
     decode: Callable[[Params, ModelState, PRNGKey, Array], Array]
 
     verb = "decode vectors"
-    kinds = "VAEs and autoencoders"
+    kinds = "VAEs, autoencoders and GANs"
 
 
 class Infers(NamedTuple):
@@ -103,7 +103,7 @@ class HasPrior(NamedTuple):
     quantiles: Callable[[Params, ModelState, Array], Array]
 
     verb = "give the prior of its latents"
-    kinds = "VAEs"
+    kinds = "VAEs and GANs"
 
 
 class HasGroups(NamedTuple):

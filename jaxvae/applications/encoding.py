@@ -11,7 +11,7 @@ import numpy as np
 from jaxvae.applications.codes_given import given_grids, given_vectors
 from jaxvae.applications.given_classes import with_classes
 from jaxvae.applications.prepared import without_keys
-from jaxvae.capabilities import Codes, Decodes, Encodes, GivenClasses, find, require_any
+from jaxvae.capabilities import Codes, Decodes, Encodes, GivenClasses, HasPrior, find, require_any
 from jaxvae.data import to_unit
 from jaxvae.data.batches import num_examples
 from jaxvae.labelled import Labelled, same_labels, values_of
@@ -93,13 +93,16 @@ def code_shapes(system: System, params: Params, model_state: ModelState) -> tupl
     """Return the shapes of the codes of one image, those of `encode` without N, without computing any.
 
     Args:
-      system: one that encodes.
+      system: one that encodes, or a generator that decodes latents of its prior.
       params: its parameters.
       model_state: its state.
 
     Raises:
       UserError: if the system has no codes.
     """
+    prior = find(system, HasPrior)
+    if prior is not None and find(system, Encodes) is None:
+        return (jax.eval_shape(prior.quantiles, params, model_state, jnp.zeros(1)).shape[1:],)
     function, spec = _encoder(system), system.spec
     x: Any = jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32)
     x = Labelled(x, jax.ShapeDtypeStruct((1,), jnp.int32)) if find(system, GivenClasses) else x

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.applications.denoising import corrupt, median
-from jaxvae.capabilities import Codes, Decodes, require_any
+from jaxvae.capabilities import Codes, Encodes, require_any
 from jaxvae.commands.given import in_unit, labels_given, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
@@ -21,9 +21,9 @@ SIDE = 3  # pixels of the median filter
 SHOWN = 12  # images of the picture
 
 
-def needed(trained: Trained) -> Codes | Decodes:
+def needed(trained: Trained) -> Codes | Encodes:
     """Return what of a model this verb uses; a `UserError` if it has none."""
-    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    return require_any(trained.system, (Codes, Encodes), "codes of images")
 
 
 def run(flags: DenoiseFlags) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxvae.capabilities import Codes, Decodes, require_any
+from jaxvae.capabilities import Codes, Encodes, require_any
 from jaxvae.commands.given import in_unit, labels_given, load_images, load_model
 from jaxvae.commands.output import check_place
 from jaxvae.commands.pictures import write_pictures
@@ -11,9 +11,9 @@ from jaxvae.runs.trained import Trained
 from jaxvae.viz import save_reconstructions
 
 
-def needed(trained: Trained) -> Codes | Decodes:
+def needed(trained: Trained) -> Codes | Encodes:
     """Return what of a model this verb uses; a `UserError` if it has none."""
-    return require_any(trained.system, (Codes, Decodes), "codes of images that it decodes")
+    return require_any(trained.system, (Codes, Encodes), "codes of images")
 
 
 def run(flags: ReconstructFlags) -> None:

@@ -113,7 +113,8 @@ def _decode(system: System, able: Decodes, variables: tuple[Params, ModelState])
         return (jnp.clip(able.decode(*variables, rest[-1][None], _batch(z, rest))[0], 0.0, 1.0),)
 
     standard = find(system, HasPrior) is not None and find(system, GeneratesTempered) is not None
-    about = f"latents, the first that encode gives{'; of new images, draws of N(0, I)' if standard else ''}"
+    encoded = ", the first that encode gives" if find(system, Encodes) else ""
+    about = f"latents{encoded}{'; of new images, draws of N(0, I)' if standard else ''}"
     latents = Port("latents", about, code_shapes(system, *variables)[0])
     drawn = "" if find(system, Completes) else "; one draw where pixels depend on each other"
     pixels = Port("images", f"means of the pixels, in [0, 1]{drawn}")

@@ -94,7 +94,7 @@ def functions_of(system: System) -> Functions:
         raise UserError(f"{system.name} is of examples of shape {list(shape)}: expected images, grey or in colour.")
     vae: Any = getattr(system.parts, "vae", None)
     if not isinstance(system.parts, VAEParts) or not isinstance(vae, VAE):
-        raise UserError(f"{system.name} cannot be explored: expected a VAE with one group of latents.")
+        raise UserError(f"{system.name} cannot be explored: expected one of VAEs with one group of latents.")
     if vae.num_classes:
         raise UserError(
             f"{system.name} is conditional on classes, for which the page has no place: expected a VAE of all."

@@ -24,7 +24,7 @@ MAIN = {  # in the order in which they are printed
     "recognised_samples": Meaning("samples that a classifier recognises", "of the samples", "higher"),
     "asked_class": Meaning("samples of the class that was asked for", "of the samples", "higher"),
     "energy_score": Meaning("energy score of samples", "distance of pixels", "lower"),
-    "told_apart_test": Meaning("test images told apart from samples", "of the pairs", ""),
+    "told_apart_test": Meaning("pairs that the discriminator tells apart", "of those of test images", ""),
     "psnr": Meaning("PSNR of reconstructions", "dB", "higher"),
     "active_units": Meaning("active latent units", "", ""),
     "used_codes": Meaning("codes used by test images", "", "higher"),

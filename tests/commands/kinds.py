@@ -67,6 +67,12 @@ KINDS = {
     "m2": (lambda: of_experiment("semi_supervised", method="m2"), (*DRAWN, "augment", "classify")),
     "classifier": (lambda: of_experiment("classifier", channels=(4,), num_blocks=0, features=5), ("classify",)),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
+    "gan": (lambda: of_experiment("gan", pac=2, spectral_norm=True), (*DRAWN, "decode")),
+    "vae_gan": (lambda: of_experiment("vae_gan", latent_dim=3), (*DRAWN, *CODED, "interpolate", "traverse", "augment")),
+    "adversarial_autoencoder": (
+        lambda: of_experiment("adversarial_autoencoder", latent_dim=3),
+        (*DRAWN, *CODED, "interpolate", "traverse", "augment"),
+    ),
     "code_prior": (code_prior, (*DRAWN, *CODED, *COMPRESSED)),
     "flow": (flow, ("sample",)),
 }

@@ -61,7 +61,9 @@ def endings(verb, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_verb_on_every_kind(kind, verb, model, photos, tmp_path, capsys):
     place, able = model(kind), KINDS[kind][1]
-    if verb == "decode" and verb in able:
+    if verb == "decode" and kind == "gan":  # which encodes nothing
+        np.savez(tmp_path / "codes.npz", paths=np.array(["a", "b"]), means=np.zeros((2, 32), np.float32))
+    elif verb == "decode" and verb in able:
         main(["encode", place, "--data", photos, "--out", str(tmp_path / "codes.npz")])
     np.savez(tmp_path / "masks.npz", images=np.random.default_rng(0).integers(0, 2, (6, 8, 8)))
     np.savez(tmp_path / "many.npz", images=np.random.default_rng(1).integers(0, 256, (12, 8, 8), np.uint8))

@@ -24,7 +24,7 @@ from jaxvae.applications.anomaly.distances import fit_gaussians, mahalanobis, ne
 from jaxvae.applications.anomaly.floors import Fitted, evenly
 from jaxvae.applications.anomaly.maps import anomaly_maps
 from jaxvae.applications.anomaly.seen import Seen
-from jaxvae.capabilities import Codes, Decodes, Encodes, HasJoint, Infers, Scores, ScoresExactly, ScoresPixels, find
+from jaxvae.capabilities import Codes, Encodes, HasJoint, Infers, Scores, ScoresExactly, ScoresPixels, find
 from jaxvae.systems.two_stages import HasStages
 from jaxvae.types import System
 
@@ -119,7 +119,7 @@ SCORES: dict[str, Score] = {
     ),
     "worst_pixel": Score(
         "the largest value of the map: of a small defect the sum over all pixels says little",
-        _has_any(ScoresPixels, Decodes),
+        _has_any(ScoresPixels, Encodes),
         lambda _, seen: np.max(anomaly_maps(seen), axis=(1, 2)),
         by_default=_always,
     ),
