@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from jaxvae.data import binarized_mnist, digits, folder, idx, npz, tfds
+from jaxvae.data import binarized_mnist, digits, folder, idx, npz, stacked, tfds
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
@@ -12,7 +12,7 @@ from jaxvae.data.survey import SMALL, Model
 from jaxvae.errors import UserError, shortened
 from jaxvae.types import Dataset, DataSpec, Splits
 
-SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME or binarized_mnist:FILE_OR_FOLDER"
+SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER or stacked:SOURCE"
 
 
 def load(
@@ -33,6 +33,7 @@ def load(
     | `folder:FOLDER` | image files, sub-folders are parts or classes |
     | `tfds:NAME` | a set of tensorflow-datasets, prepared on first use |
     | `binarized_mnist:FILE_OR_FOLDER` | the static binarized MNIST of Larochelle and Murray |
+    | `stacked:SOURCE` | three grey images of any of these at random as one in colour: of digits, stacked MNIST |
     | an array | images [N, H, W] or [N, H, W, C]: uint8, bool, or floats in [0, 1] |
 
     The module of the same name says what each accepts and how it is cut into train, valid and test. What is read in one
@@ -95,6 +96,10 @@ def read_parts(
     kind, _, where = source.partition(":")
     if source == "digits":
         return digits.load(cache_dir), ()
+    if kind == "stacked" and where and not where.startswith("stacked"):
+        grey = None if model is None else model._replace(shape=(*model.shape[:2], 1))
+        parts, _ = read_parts(where, image_size, model=grey, default_size=default_size, cache_dir=cache_dir)
+        return stacked.stack(parts, shortened(source)), ()
     if kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
         there = f"; a folder of images is folder:{source}" if os.path.isdir(source) else ""
         raise UserError(f"The data source is '{shortened(source)}', expected {SOURCES}{there}.")

@@ -47,6 +47,7 @@ PATHS = (
 )
 DATA = (
     *("", ":", "x:y", "Digits", "digits:", "digits:x", "npz:", "folder:", "idx:", "tfds:", "binarized_mnist:"),
+    *("stacked:", "stacked:x", "stacked:npz:.", "stacked:stacked:digits", "stacked:folder:/dev"),
     *("npz:.", "npz:/dev/zero", "npz:/dev/null", "npz:~not-a-user/x", "npz:\0", "npz:npz:x", "folder:/dev", "idx:/dev"),
     *("folder:" + "a/" * 3000, "npz:" + "a" * 5000, "tfds:../x", "binarized_mnist:/dev/zero", "folder:\udce4"),
 )

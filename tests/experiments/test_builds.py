@@ -57,6 +57,11 @@ CHOICES = [
     *[("quantizers", {"quantizer": name}) for name in get_args(Name) if name != "restart"],
     ("vqvae", {"levels": 2, "through": "rotation", "num_blocks": 1}),
     ("pixel_cnn", {"block": 1}),
+    *[
+        (name, {"loss": "non_saturating", "spectral_norm": True, "alternating": True, "r1": 0.0, "shift": None})
+        for name in ("gan", "vae_gan", "adversarial_autoencoder")
+    ],
+    ("gan", {"pac": 2, "precision": "bf16", "flip": True}),
     *[("autoencoder", {"noise": name, "tied": True}) for name in ("gaussian", "masking", "salt_and_pepper", "dropout")],
     ("autoencoder", {"net": "dense", "sparsity": "l1", "contraction_weight": 0.1, "loss": "mse"}),
     ("autoencoder", {"latent_dim": 0, "sparsity": "kl", "activation": "sigmoid", "last_alone": True, "hidden": (4, 3)}),
@@ -68,13 +73,16 @@ CLASSIFIERS = [
     *[("semi_supervised", {"method": name}) for name in ("scratch", "m2", "ladder")],
 ]
 CONVOLVING = (
+    "adversarial_autoencoder",
     "autoencoder",
     "classifier",
+    "gan",
     "image_vae",
     "pixel_cnn",
     "pixel_vae",
     "quantizers",
     "top_down_vae",
+    "vae_gan",
     "vqvae",
 )
 LOWERED = [*AS_THEY_COME, *NETWORKS, ORTHOGONAL, *CLASSIFIERS]  # one of them has a decomposition
