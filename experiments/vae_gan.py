@@ -26,7 +26,8 @@ from jaxvae.types import Array, DataSpec, Metrics, System
 class Config(AdversarialConfig):
     """Configuration of a VAE-GAN."""
 
-    kl_weight: float = 0.05
+    latent_dim: int = 16
+    kl_weight: float = 0.2
     """weight of the KL in the encoder's loss"""
     reconstruction_weight: float = 0.1
     """weight of the reconstruction error in the generator's loss, beside what the discriminator says"""
