@@ -110,7 +110,7 @@ def test_impossible_settings_are_refused(changes, sentence):
 
 
 def test_images_that_cannot_be_halved_are_refused():
-    _, config = module_and_config("gan", channels=(2, 2, 2, 2))
+    _, config = module_and_config("gan", channels=(2, 2, 2, 2, 2))
     system = gan.build(config, SPEC)
-    with pytest.raises(UserError, match="An image of 12x12 pixels cannot be halved 4 times"):
+    with pytest.raises(UserError, match="An image of 12x12 pixels cannot be halved 5 times"):
         jax.eval_shape(system.trainable.init, jax.random.key(0), squares.batch_of_squares())
