@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxvae.data import load, load_for, stacked
 from jaxvae.errors import UserError
@@ -47,6 +48,17 @@ def test_a_source_is_stacked_and_read_again_for_its_model(tmp_path):
     again = load_for(spec, source, part="test")
     np.testing.assert_array_equal(again.x, splits.test.x)
     np.testing.assert_array_equal(again.labels, splits.test.labels)
+
+
+@pytest.mark.usefixtures("small")
+def test_grey_files_of_class_folders_stay_grey_for_a_model_in_colour(tmp_path):
+    data = digits(40)
+    for i, (image, label) in enumerate(zip(data.x, data.labels, strict=True)):
+        (tmp_path / f"class{label}").mkdir(exist_ok=True)
+        Image.fromarray(image + np.arange(3, dtype=np.uint8)[None]).save(tmp_path / f"class{label}" / f"{i}.png")
+    splits, spec = load(f"stacked:folder:{tmp_path}")
+    assert spec[:3] == ((2, 3, 3), 256, 64)
+    np.testing.assert_array_equal(load_for(spec, f"stacked:folder:{tmp_path}", part="train").x, splits.train.x)
 
 
 @pytest.mark.usefixtures("small")

@@ -155,8 +155,8 @@ def test_the_score_of_an_image_is_that_of_any_batch_and_tells_a_point_from_the_d
     evaluate = jax.jit(system.trainable.evaluate)
     score = evaluate(params, state, keys, batch, {})
     assert set(score) == {"loss", "energy_score"}
-    part = evaluate(params, state, keys[:3], jax.tree.map(lambda leaf: leaf[:3], batch), {})
-    np.testing.assert_allclose(part["loss"], score["loss"][:3], rtol=1e-6)
+    part = evaluate(params, state, keys[3:6], jax.tree.map(lambda leaf: leaf[3:6], batch), {})
+    np.testing.assert_allclose(part["loss"], score["loss"][3:6], rtol=1e-6)
     # Of one point, the mean image, the score is the distance from it.
     point = {
         **params,
