@@ -97,8 +97,7 @@ def read_parts(
     if source == "digits":
         return digits.load(cache_dir), ()
     if kind == "stacked" and where and not where.startswith("stacked"):
-        grey = None if model is None else model._replace(shape=(*model.shape[:2], 1))
-        parts, _ = read_parts(where, image_size, model=grey, default_size=default_size, cache_dir=cache_dir)
+        parts, _ = read_parts(where, image_size, model=model, default_size=default_size, cache_dir=cache_dir)
         return stacked.stack(parts, shortened(source)), ()
     if kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
         there = f"; a folder of images is folder:{source}" if os.path.isdir(source) else ""

@@ -180,6 +180,17 @@ def test_what_a_gan_can_do_and_what_it_cannot():
     np.testing.assert_allclose(quantiles, [[0.0, 0.0], [1.96, 1.96]], atol=1e-2)
 
 
+@pytest.mark.slow
+def test_a_temperature_scales_latents():
+    system, batch = system_of(), batch_of()
+    variables, key = jax.jit(system.trainable.init)(jax.random.key(0), batch), jax.random.key(1)
+    tempered = lambda t: require(system, GeneratesTempered).sample(key, *variables, jnp.zeros(3), jnp.float32(t)).x  # noqa: E731
+    np.testing.assert_array_equal(tempered(1.0), require(system, Generates).sample(key, *variables, 3).x)
+    middle = require(system, Decodes).decode(*variables, jax.random.split(key, 3), jnp.zeros((3, 2)))
+    np.testing.assert_allclose(tempered(1e-6), middle, rtol=1e-4)
+    assert not np.allclose(tempered(1.0), middle, rtol=1e-2)
+
+
 @pytest.mark.parametrize(
     ("side", "channels"), [(4, (16,)), (28, (16, 32)), (33, (16, 32, 64)), (64, (16, 32, 64)), (128, (16, 32, 64, 128))]
 )
