@@ -41,8 +41,8 @@ class ImageFlags:
     """Which images."""
 
     data: str
-    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME, binarized_mnist:FILE or stacked:SOURCE; all of
-    them, in order"""
+    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME, binarized_mnist:FILE, sprites or stacked:SOURCE;
+    all of them, in order"""
     part: Literal["train", "valid", "test"] | None = None
     """one part alone, cut as in training"""
     resize: bool = False

@@ -13,7 +13,7 @@ class TrainFlags(SeedFlags):
     """What is trained."""
 
     data: str
-    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME, binarized_mnist:FILE or stacked:SOURCE"""
+    """your images: folder:DIR, npz:FILE, digits, idx:DIR, tfds:NAME, binarized_mnist:FILE, sprites or stacked:SOURCE"""
     image_size: int | None = None
     """side in pixels to resize images to; by default a folder's images larger than 64 become 28, others stay"""
     model: Literal["vae", "vqvae", "autoregressive"] = "vae"

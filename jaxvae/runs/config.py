@@ -62,6 +62,7 @@ class ImageConfig(TrainingConfig):
 
     data: str = "digits"
     """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, binarized_mnist:FILE or stacked:SOURCE"""
+    """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, binarized_mnist:FILE or sprites"""
     image_size: int | None = None
     """side in pixels to resize images to; by default a folder's images larger than 64 become smaller, others stay"""
     precision: Literal["float32", "bf16"] = "float32"
