@@ -10,8 +10,12 @@ from jaxvae.objectives.adversarial import (
     relativistic_generator,
 )
 from jaxvae.objectives.bounds import dreg, elbo, elbo_analytic, free_bits, iwae, log_weights, stratified_elbo
+from jaxvae.objectives.divergences import KLParts, decompose_kl, discriminator_loss, permute_dimensions
 
 __all__ = [
+    "KLParts",
+    "decompose_kl",
+    "discriminator_loss",
     "dreg",
     "elbo",
     "elbo_analytic",
@@ -23,6 +27,7 @@ __all__ = [
     "non_saturating_discriminator",
     "non_saturating_generator",
     "pack",
+    "permute_dimensions",
     "relativistic_discriminator",
     "relativistic_generator",
     "stratified_elbo",
