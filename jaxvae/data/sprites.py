@@ -62,16 +62,15 @@ def index_of(factors: np.ndarray) -> np.ndarray:
     return np.ravel_multi_index(tuple(np.moveaxis(factors, -1, 0)), SIZES)
 
 
-def smallest_angle(factors: np.ndarray) -> np.ndarray:
-    """Return the smallest angle at which each image looks as it does: all that an image says of its angle.
+def perfect_code(factors: np.ndarray) -> np.ndarray:
+    """Return all that images say of their factors, a number for each factor, [N, 5].
 
-    Args:
-      factors: [N, 5].
-
-    Returns:
-      Places among the angles, [N].
+    In place of the angle it is the share of the turn after which the shape looks the same, 0 to below 1.
     """
-    return factors[:, 2] % (FACTORS[2].num // np.array(SYMMETRY)[factors[:, 0]])
+    period = FACTORS[2].num // np.array(SYMMETRY)[factors[:, 0]]
+    code = factors.astype(np.float64)
+    code[:, 2] = factors[:, 2] % period / period
+    return code
 
 
 def render(indices: np.ndarray, size: int = SIDE) -> np.ndarray:

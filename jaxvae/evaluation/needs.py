@@ -1,5 +1,6 @@
 """What probes need of features and classes, said in one sentence where it is not there."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -96,3 +97,21 @@ def check_mlp(splits: Splits) -> None:
 def check_clusters(part: Dataset) -> None:
     """Raise a `UserError` unless there are two classes, which clusters can agree with."""
     check_training("A clustering by classes", part)
+
+
+def sklearn_module(name: str, probe: str = "Probes") -> Any:
+    """Return a module of scikit-learn.
+
+    Args:
+      name: as "svm".
+      probe: what needs it, for the message.
+
+    Raises:
+      UserError: if scikit-learn is not installed.
+    """
+    try:
+        return importlib.import_module(f"sklearn.{name}")
+    except ImportError as error:
+        raise UserError(
+            f'{probe} need scikit-learn, which is not installed; pip install "jaxvae[experiments]".'
+        ) from error

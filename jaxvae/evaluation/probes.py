@@ -5,7 +5,6 @@ looked at once. Regression and network see features of mean 0 and standard devia
 and clusters go by the distances of the features as they are. Everything is scikit-learn's.
 """
 
-import importlib
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from jaxvae.evaluation.needs import (
     check_linear,
     check_mlp,
     check_training,
+    sklearn_module,
 )
 from jaxvae.types import Dataset, Splits
 
@@ -67,7 +67,7 @@ def linear_probe(splits: Splits) -> Probe:
       UserError: if there are no labels or fewer than two classes, a part is empty, features are not finite, or
         scikit-learn is not installed.
     """
-    linear = _sklearn("linear_model")
+    linear = sklearn_module("linear_model")
     check_linear(splits)
     return _best(standardized(splits), INVERSE_PENALTIES, lambda c: linear.LogisticRegression(C=c, max_iter=300))
 
@@ -81,7 +81,7 @@ def knn_probe(splits: Splits) -> Probe:
     Returns:
       The accuracy on the test set, and the number of neighbours.
     """
-    neighbors = _sklearn("neighbors")
+    neighbors = sklearn_module("neighbors")
     check_knn(splits)
     return _best(splits, NEIGHBOURS, lambda k: neighbors.KNeighborsClassifier(k, algorithm="brute", n_jobs=-1))
 
@@ -99,7 +99,7 @@ def mlp_probe(splits: Splits, seed: int = 0) -> Probe:
     Returns:
       The accuracy on the test set, and the number of units.
     """
-    network = _sklearn("neural_network")
+    network = sklearn_module("neural_network")
     check_mlp(splits)
 
     def make(units: int) -> Any:
@@ -129,7 +129,7 @@ def svm_error(train: Dataset, test: Dataset, seed: int = 0) -> float:
       Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014, arXiv:1406.5298, sec. 4.1, where they
       are transductive.
     """
-    svm, selection = _sklearn("svm"), _sklearn("model_selection")
+    svm, selection = sklearn_module("svm"), sklearn_module("model_selection")
     check_training("A cross-validation", train, each=2)
     check_features("An error of support vectors", test)
     least = int(np.min(np.unique(train.labels, return_counts=True)[1]))
@@ -154,7 +154,7 @@ def knn_graph(features: np.ndarray, num_neighbours: int = 5) -> Any:
     Raises:
       UserError: if there are no more examples than neighbours, or scikit-learn is not installed.
     """
-    neighbors = _sklearn("neighbors")
+    neighbors = sklearn_module("neighbors")
     check_finite("A graph of neighbours", features)
     if len(features) <= num_neighbours:
         raise UserError(f"A graph of {num_neighbours} neighbours has {len(features)} examples: take more of them.")
@@ -182,7 +182,7 @@ def label_spreading(graph: Any, labels: np.ndarray) -> np.ndarray:
     References:
       Zhou et al., "Learning with Local and Global Consistency", 2004.
     """
-    spreading = _sklearn("semi_supervised")
+    spreading = sklearn_module("semi_supervised")
     if not np.any(labels >= 0):
         raise UserError("Labels cannot spread: none is known.")
     model = spreading.LabelSpreading(kernel=lambda *_: graph, alpha=0.99, max_iter=200)
@@ -220,7 +220,7 @@ def label_spreading_svm_error(features: Dataset, known: np.ndarray, graph: Any, 
     spread = label_spreading(graph, labels)
     spread[known] = features.labels[known]
     some = np.union1d(known, np.random.default_rng(seed).permutation(len(labels))[:NUM_SPREAD])
-    vectors = _sklearn("svm").SVC().fit(features.x[some], spread[some])
+    vectors = sklearn_module("svm").SVC().fit(features.x[some], spread[some])
     return 1.0 - float(vectors.score(test.x, test.labels))
 
 
@@ -241,7 +241,7 @@ def clustering_scores(features: np.ndarray, labels: np.ndarray, seed: int = 0) -
     """
     from scipy.optimize import linear_sum_assignment
 
-    cluster, metrics = _sklearn("cluster"), _sklearn("metrics")
+    cluster, metrics = sklearn_module("cluster"), sklearn_module("metrics")
     check_clusters(Dataset(features, labels))
     classes, labels = np.unique(labels, return_inverse=True)
     found = cluster.KMeans(len(classes), n_init=10, random_state=seed).fit_predict(features)
@@ -271,7 +271,7 @@ def principal_components(splits: Splits, num: int) -> Splits:
     most = min(splits.train.x.shape)
     if not 1 <= num <= most:
         raise UserError(f"{num} principal components are asked for, expected 1 to {most}.")
-    pca = _sklearn("decomposition").PCA(num, random_state=0).fit(splits.train.x)
+    pca = sklearn_module("decomposition").PCA(num, random_state=0).fit(splits.train.x)
     return Splits(*(Dataset(pca.transform(part.x).astype(np.float32), part.labels) for part in splits))
 
 
@@ -283,12 +283,3 @@ def _best(splits: Splits, settings: Iterable[float], make: Callable[[Any], Any])
     scores = {setting: model.score(splits.valid.x, splits.valid.labels) for setting, model in fitted.items()}
     best = max(scores, key=scores.__getitem__)  # the first of equal ones
     return Probe(float(fitted[best].score(splits.test.x, splits.test.labels)), best)
-
-
-def _sklearn(name: str) -> Any:
-    try:
-        return importlib.import_module(f"sklearn.{name}")
-    except ImportError as error:
-        raise UserError(
-            'Probes need scikit-learn, which is not installed; pip install "jaxvae[experiments]".'
-        ) from error

@@ -47,7 +47,8 @@ def test_shapes_look_the_same_after_their_turns():
         distinct = {image(shape, 5, angle).tobytes() for angle in range(40)}
         assert len(distinct) == 40 // turns
         np.testing.assert_array_equal(image(shape, 5, 3), image(shape, 5, (40 // turns + 3) % 40))
-        assert sprites.smallest_angle(np.array([[shape, 5, (40 // turns + 3) % 40, 0, 0]])) == [3]
+        code = sprites.perfect_code(np.array([[shape, 5, (40 // turns + 3) % 40, 7, 9]]))
+        np.testing.assert_allclose(code, [[shape, 5, 3 * turns / 40, 7, 9]])
 
 
 def test_the_heart_stands_on_its_tip_and_turns_to_the_left():
