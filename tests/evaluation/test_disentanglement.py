@@ -72,6 +72,9 @@ def test_dci_of_codes(codes, factors):
     assert found["rotated"].completeness < 0.5
     assert max(found["random"].disentanglement, found["random"].completeness) < 0.1
     assert found["random"].informativeness < 0.2  # of three classes one third is right by chance
+    twice = dci(np.concatenate([codes["perfect"], codes["perfect"] + 0.01], axis=1), factors, ORDERED)
+    assert twice.disentanglement > 0.9  # each latent is of one factor
+    assert twice.completeness < 0.8  # but each factor has two of them
 
 
 def test_factor_vae_score_of_codes(factors):
@@ -83,6 +86,8 @@ def test_factor_vae_score_of_codes(factors):
     perfect = np.concatenate([noise, held], axis=2)
     variances = np.append(1.0, factors.var(axis=0))
     assert factor_vae_score(perfect, fixed, variances) == 1.0
+    scales = np.array([1.0, 5.0, 0.3, 40.0])  # of latents: no matter
+    assert factor_vae_score(perfect * scales, fixed, variances * scales**2) == 1.0
     assert factor_vae_score(rng.standard_normal((600, 40, 4)), fixed, np.ones(4)) == pytest.approx(1 / 3, abs=0.1)
     assert factor_vae_score(perfect, fixed, np.full(4, 0.04)) == 0.0  # all collapsed
     # A latent that hardly varies takes no part, though it varies least in every group.
