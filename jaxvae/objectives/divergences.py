@@ -6,7 +6,7 @@ different images. Both are statistics of the whole batch, also where several dev
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,12 +69,17 @@ def decompose_kl(
         jnp.where(own, 0.0, math.log(rest)) if sampling == "stratified" else jnp.full(own.shape, -math.log(num))
     )
     log_weights -= math.log(num_examples)
-    log_density = lambda mean, log_var, z: normal_log_prob(GaussianParams(mean, log_var), z)  # noqa: E731 - of one z_id
-    of_dimensions = jax.vmap(log_density)
-    of_images = jax.vmap(of_dimensions, in_axes=(0, 0, None))
-    log_pairs = jax.vmap(of_images, in_axes=(None, None, 0))(*of_all, z)  # log q(z_id | x_j), [B, M, D]
-    log_qz = jax.nn.logsumexp(log_weights + jnp.sum(log_pairs, axis=-1), axis=1)
-    log_marginals = jnp.sum(jax.nn.logsumexp(log_weights[..., None] + log_pairs, axis=1), axis=-1)
+    pairs = jax.vmap(jax.vmap(_log_density, in_axes=(0, 0, None)), in_axes=(None, None, 0))
+
+    @jax.checkpoint  # three times as fast on a CPU as one array [B, M, D], and memory of one [B, M]
+    def add_dimension(log_pairs: Array, of_dimension: Any) -> tuple[Array, Array]:
+        mean, log_var, z = of_dimension
+        log_pairs_d = pairs(mean, log_var, z)  # log q(z_id | x_j), [B, M]
+        return log_pairs + log_pairs_d, jax.nn.logsumexp(log_weights + log_pairs_d, axis=1)
+
+    log_pairs, log_marginals = jax.lax.scan(add_dimension, jnp.zeros(own.shape), (of_all.mean.T, of_all.log_var.T, z.T))
+    log_qz = jax.nn.logsumexp(log_weights + log_pairs, axis=1)
+    log_marginals = jnp.sum(log_marginals, axis=0)
     log_qz_x = jax.vmap(normal_log_prob)(q, z)
     return KLParts(log_qz_x - log_qz, log_qz - log_marginals, log_marginals - log_pz)
 
@@ -123,6 +128,11 @@ def discriminator_loss(joint: Array, product: Array) -> Array:
 
 
 # ---------- private
+
+
+def _log_density(mean: Array, log_var: Array, z: Array) -> Array:
+    """Of one latent variable, [] each."""
+    return normal_log_prob(GaussianParams(mean, log_var), z)
 
 
 def _whole(x: Array, axis_name: str | None) -> Array:

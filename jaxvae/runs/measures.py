@@ -13,6 +13,7 @@ class Meaning(NamedTuple):
 
 
 MAIN = {  # in the order in which they are printed
+    "mig": Meaning("mutual information gap (MIG)", "of 1", "higher"),
     "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
     "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
     "elbo": Meaning("ELBO", "nats per image", "higher"),
@@ -38,6 +39,10 @@ MAIN = {  # in the order in which they are printed
     "sharpness": Meaning("sharpness of samples (data: 1)", "", ""),
     "sharpness_of_reconstructions": Meaning("sharpness of reconstructions (data: 1)", "", ""),
     "parameters": Meaning("parameters", "", ""),
+    "factor_vae_score": Meaning("FactorVAE score", "of the votes", "higher"),
+    "dci_disentanglement": Meaning("DCI disentanglement", "of 1", "higher"),
+    "sap": Meaning("separated attribute predictability (SAP)", "of 1", "higher"),
+    "images_seen": Meaning("images seen in the training", "", ""),
     "kl_divergence": Meaning("KL divergence from the target", "nats", "lower"),
 }
 OUT_OF = {  # a number that is a part of another: 12 of 16
@@ -47,6 +52,10 @@ OUT_OF = {  # a number that is a part of another: 12 of 16
     "used_codes_1": "num_codes_1",
 }
 BESIDE = {  # a number, and what it is to be compared with
+    "mig": ("mig_ceiling", "a perfect code"),
+    "sap": ("sap_ceiling", "a perfect code"),
+    "dci_disentanglement": ("dci_disentanglement_ceiling", "a perfect code"),
+    "factor_vae_score": ("factor_vae_score_ceiling", "a perfect code"),
     "foreground_of_samples": ("foreground", "data"),
     "bits_per_dim": ("bits_per_dim_of_independent_pixels", "independent pixels"),
     "recognised_samples": ("recognised_images", "test images"),

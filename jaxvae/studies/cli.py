@@ -98,7 +98,7 @@ def run_experiment(experiment: Experiment, config: Any, options: Options, axes: 
     chosen = experiment.select(config, splits) if experiment.select else Selection(splits)
     trained = train(config, experiment.build, chosen.trained_on(), spec, folder, options)
     if distributed.is_primary():
-        report(trained, chosen.trained_on())
+        report(trained, chosen.trained_on(), evaluation=experiment.evaluation)
     return folder
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae import data
+from jaxvae.reports.report import Evaluation
 from jaxvae.runs.options import Options
 from jaxvae.runs.train import Build
 from jaxvae.studies.axes import Axes
@@ -50,6 +51,7 @@ class Experiment(NamedTuple):
     data_fields: Sequence[str] = ("data", "image_size")  # what the data of a configuration depend on
     check: Check | None = None
     draw: Callable[[Path, list[Row]], None] | None = None  # the figure of a study beside the common one
+    evaluation: Evaluation | None = None  # how a run is reported; by default by what its system can do
     run: Callable[[Any, Options], Path] | None = None  # an experiment of stages or of finished runs
 
 

@@ -15,7 +15,7 @@ import jax
 from jaxvae import viz
 from jaxvae.errors import Diverged, UserError
 from jaxvae.reports.next_command import next_command
-from jaxvae.reports.report import report
+from jaxvae.reports.report import Evaluation, report
 from jaxvae.reports.report_page import write_report
 from jaxvae.reports.summary import write_summary
 from jaxvae.runs.files import read_json, read_records
@@ -127,14 +127,17 @@ def train_members(
     else:
         rows, valid_rows = [one.rows for one in chosen], [one.valid_rows for one in chosen]
         trained = train_sweep(configs, build, splits, spec, folders, options, rows, valid_rows)
-    return [row_of(one, selection.trained_on()) for one, selection in zip(trained, chosen, strict=True)]
+    evaluation = experiment.evaluation
+    return [row_of(one, selection.trained_on(), evaluation) for one, selection in zip(trained, chosen, strict=True)]
 
 
-def row_of(trained: Trained, splits: Splits) -> Row:
+def row_of(trained: Trained, splits: Splits, evaluation: Evaluation | None = None) -> Row:
     """Return the summary of a run of a study, or why it diverged."""
     if not distributed.is_primary():
         return {}
-    return dict(trained.training) if diverged(trained) else report(trained, splits, brief=True)
+    if diverged(trained):
+        return dict(trained.training)
+    return report(trained, splits, evaluation=evaluation, brief=True)
 
 
 class Group(NamedTuple):

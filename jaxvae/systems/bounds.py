@@ -1,6 +1,6 @@
 """The ELBO as a training objective, with the KL in closed form or sampled, with warm-up and free bits."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -80,6 +80,26 @@ def warmed_bound(vae: VAE, dropout: float = 0.0) -> Bound:
         return elbo, bound_metrics(-jnp.mean(terms.log_px, axis=0), kl)
 
     return bound
+
+
+class DrawnTerms(NamedTuple):
+    """The terms of the bound of one draw of every image, and the draw."""
+
+    z: Array  # [B, D]
+    q: Any  # statistics of q(z | x)
+    log_px: Array  # log p(x | z), [B] nats
+    log_pz: Array  # log p(z), [B] nats
+
+
+def draw_terms(vae: VAE, params: Params, keys: PRNGKey, x: Array) -> DrawnTerms:
+    """Return a latent of every image with the terms of the bound, from one pass: keys [B], prepared x [B, H, W, C]."""
+
+    def draw(model: VAE) -> DrawnTerms:
+        z, _, q = model.posterior(keys, model.encoder(x), 1)
+        log_pz = model.log_prior(z)
+        return DrawnTerms(z[0], q, (model.log_joint(x, z) - log_pz)[0], log_pz[0])
+
+    return vae.apply({"params": params}, method=draw)  # type: ignore[return-value]
 
 
 def bound_metrics(reconstruction: Array, kl: Array) -> Metrics:

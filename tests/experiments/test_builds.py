@@ -49,6 +49,7 @@ CHOICES = [
         pytest.param(name, {"class_conditional": True, "prior": prior}, marks=pytest.mark.slow)
         for name, prior in (("binary_vae", "normal"), ("binary_vae", "realnvp"), ("image_vae", "realnvp"))
     ],
+    *[("disentanglement", {"method": name}) for name in ("beta_vae", "factor_vae")],
     *[("pixel_cnn", {"net": name}) for name in ("pixelrnn", "transformer")],
     *[("pixel_cnn", {"likelihood": name, "class_conditional": True}) for name in ("categorical", "logistic_mixture")],
     ("pixel_vae", {"likelihood": "logistic_mixture", "num_layers": 1}),
