@@ -3,8 +3,7 @@
 import os
 from typing import Any
 
-from jaxvae.data import binarized_mnist, digits, folder, idx, npz, stacked, tfds
-from jaxvae.data import binarized_mnist, digits, folder, idx, npz, sprites, tfds
+from jaxvae.data import binarized_mnist, digits, folder, idx, npz, sprites, stacked, tfds
 from jaxvae.data.arrays import load_arrays
 from jaxvae.data.limits import check_image_size
 from jaxvae.data.parts import finish
@@ -13,8 +12,9 @@ from jaxvae.data.survey import SMALL, Model
 from jaxvae.errors import UserError, shortened
 from jaxvae.types import Dataset, DataSpec, Splits
 
-SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER or stacked:SOURCE"
-SOURCES = "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER or sprites"
+SOURCES = (
+    "digits, idx:FOLDER, npz:FILE, folder:FOLDER, tfds:NAME, binarized_mnist:FILE_OR_FOLDER, sprites or stacked:SOURCE"
+)
 
 
 def load(

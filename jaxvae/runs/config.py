@@ -61,8 +61,7 @@ class ImageConfig(TrainingConfig):
     default_size: ClassVar[int] = 28  # pixels a side of a folder's images that are larger than 64
 
     data: str = "digits"
-    """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, binarized_mnist:FILE or stacked:SOURCE"""
-    """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, binarized_mnist:FILE or sprites"""
+    """your images: digits, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, binarized_mnist:FILE, sprites or stacked:SOURCE"""
     image_size: int | None = None
     """side in pixels to resize images to; by default a folder's images larger than 64 become smaller, others stay"""
     precision: Literal["float32", "bf16"] = "float32"
