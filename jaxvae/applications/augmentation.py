@@ -12,10 +12,12 @@ import numpy as np
 
 from jaxvae.applications.encoding import decode, encode
 from jaxvae.applications.generation import sample
+from jaxvae.applications.given_classes import num_classes_of, with_classes
 from jaxvae.capabilities import Decodes, DrawsPosterior, Encodes, Generates, GeneratesClasses, require
 from jaxvae.choices import Method
 from jaxvae.errors import UserError
 from jaxvae.keys import split_each
+from jaxvae.labelled import same_labels
 from jaxvae.training import evaluation_batch_size, evaluation_keys, in_batches, program_batch_size
 from jaxvae.types import Array, Batch, Dataset, ModelState, Params, Prepare, PRNGKey, System
 
@@ -104,7 +106,8 @@ def new_images(
     codes = np.asarray(encode(*model, dataset, draws)[0])
     t = np.asarray(jax.random.uniform(jax.random.fold_in(key, POSITIONS), (len(new), 1)))
     between = (1.0 - t) * codes[rows[:, 0]] + t * codes[rows[:, 1]]
-    return NewImages(decode(*model, between, draws), new, rows)
+    given = new if num_classes_of(system) else None
+    return NewImages(decode(*model, between, draws, labels=given), new, rows)
 
 
 def variants(
@@ -116,14 +119,15 @@ def variants(
       system: a VAE.
       params: its parameters.
       model_state: its state.
-      dataset: N images as the data set has them, prepared as in training.
+      dataset: N images as the data set has them, prepared as in training, and their labels where the model is
+        conditional on these.
       key: of the draws; by default that of evaluations.
 
     Returns:
       [N, H, W, C] in [0, 1].
 
     Raises:
-      UserError: if the system draws no latents of images.
+      UserError: if the system draws no latents of images, or labels that it needs are missing.
     """
     draw, decode_latents = require(system, DrawsPosterior).draw, require(system, Decodes).decode
     size = program_batch_size(len(dataset.x), evaluation_batch_size(system.spec))
@@ -132,7 +136,7 @@ def variants(
         keys = evaluation_keys(start, size, key)
         return _variants(system.prepare, draw, decode_latents, params, model_state, keys, batch.x)
 
-    return np.clip(in_batches(one, dataset._replace(labels=None), size, shown="variants"), 0, 1)
+    return np.clip(in_batches(one, with_classes(system, dataset), size, shown="variants"), 0, 1)
 
 
 # ---------- private
@@ -167,4 +171,4 @@ def _variants(
 ) -> Array:
     noise, latents, pixels = split_each(keys, 3)
     z = draw(params, model_state, latents, prepare(noise, x))[0]
-    return decode_latents(params, model_state, pixels, z)
+    return decode_latents(params, model_state, pixels, same_labels(x, z))
