@@ -13,6 +13,7 @@ from jaxvae.reports.autoencoder import evaluate_autoencoder
 from jaxvae.reports.autoregressive import evaluate_autoregressive
 from jaxvae.reports.classifier import evaluate_classifier
 from jaxvae.reports.code_prior import evaluate_two_stages
+from jaxvae.reports.completion import evaluate_completion
 from jaxvae.reports.console import print_line, print_summary
 from jaxvae.reports.flow_density import evaluate_flow_density, introduce_flow
 from jaxvae.reports.introduction import Introduction, introduce_examples
@@ -26,6 +27,7 @@ from jaxvae.runs.folder import drawing
 from jaxvae.runs.trained import Trained
 from jaxvae.systems.adversarial_parts import HasDiscriminator
 from jaxvae.systems.flow_density import FitsDensity
+from jaxvae.systems.partial_vae import HasPartialPosterior
 from jaxvae.systems.two_stages import HasStages
 from jaxvae.types import Splits, System
 
@@ -54,6 +56,7 @@ EVALUATIONS: tuple[tuple[type, Evaluation], ...] = (
     (HasStages, Evaluation(evaluate_two_stages)),
     (HasDiscriminator, Evaluation(evaluate_adversarial)),
     (capabilities.Codes, Evaluation(evaluate_vqvae)),
+    (HasPartialPosterior, Evaluation(evaluate_completion)),
     (capabilities.Scores, Evaluation(evaluate_vae)),
     (capabilities.ScoresExactly, Evaluation(evaluate_autoregressive)),
     (capabilities.Encodes, Evaluation(evaluate_autoencoder)),

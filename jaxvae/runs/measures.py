@@ -16,6 +16,9 @@ MAIN = {  # in the order in which they are printed
     "mig": Meaning("mutual information gap (MIG)", "of 1", "higher"),
     "nll": Meaning("negative log-likelihood (NLL)", "nats per image", "lower"),
     "nll_bound": Meaning("bound of the negative log-likelihood", "nats per image", "lower"),
+    "nll_given_1_quadrants": Meaning("-log p(rest | lower left quadrant), at most", "nats per image", "lower"),
+    "nll_given_2_quadrants": Meaning("-log p(right half | left half), at most", "nats per image", "lower"),
+    "nll_given_3_quadrants": Meaning("-log p(lower right quadrant | rest), at most", "nats per image", "lower"),
     "elbo": Meaning("ELBO", "nats per image", "higher"),
     "kl": Meaning("KL divergence of posterior and prior", "nats per image", ""),
     "bits_per_dim": Meaning("bits/dim", "bits per pixel value", "lower"),
@@ -61,6 +64,10 @@ BESIDE = {  # a number, and what it is to be compared with
     "recognised_samples": ("recognised_images", "test images"),
     "energy_score": ("energy_score_of_images", "training images"),
     "told_apart_test": ("told_apart_train", "training images"),
+    **{
+        f"nll_given_{num}_quadrants": (f"neighbours_given_{num}_quadrants", "nearest training images")
+        for num in (1, 2, 3)
+    },
 }
 
 

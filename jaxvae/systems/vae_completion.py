@@ -87,7 +87,7 @@ def complete_images(
     Returns:
       Images with unknown pixels drawn of p(x | z), and with E[x | z] there, [num, B, H, W, C].
     """
-    given, (latents, *pixels) = _Given(model, params, x, known, labels), split_ahead(keys, 1 + num)
+    given, (latents, *pixels) = KnownPixels(model, params, x, known, labels), split_ahead(keys, 1 + num)
     z = latents_given_pixels(given.densities(), latents, x, known, num)
     drawn = over_pairs(given.draw_images, jnp.stack(pixels), z)
     means = over_pairs(jax.vmap(model.likelihood.mean), given.of_pixels(z))
@@ -115,7 +115,7 @@ def log_unknown_pixels(
     """
 
     def log_p(known: Array) -> Array:
-        given = _Given(model, params, x, known, labels)
+        given = KnownPixels(model, params, x, known, labels)
         return log_known_pixels(given.densities(), keys, x, known, num) - given.log_blank()
 
     return log_p(jnp.ones_like(known)) - log_p(known)
@@ -128,20 +128,26 @@ def proposal_of(model: Any) -> Any:
     return model
 
 
-# ---------- private
-
-
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """A model and B images of which some pixels are known."""
+class KnownPixels:
+    """A model and B images of which some pixels are known.
+
+    Attributes:
+      model: a VAE, or a hierarchical one.
+      params: its parameters.
+      x: prepared images [B, H, W, C]; unknown pixels may have any values.
+      known: which pixels are, [B, H, W].
+      labels: classes [B], of a VAE that is conditional on these.
+    """
 
     model: Any
     params: Params
     x: Array
     known: Array
-    labels: Array | None
+    labels: Array | None = None
 
     def densities(self) -> LatentDensities:
+        """Return the densities of the model and of these images."""
         proposal, num = proposal_of(self.model), len(self.x)
         return LatentDensities(
             draw_prior=lambda keys: self._apply(self.model, "draw_prior", len(keys), keys),
@@ -153,22 +159,23 @@ class _Given:
         )
 
     def of_pixels(self, z: Any) -> Any:
-        """The likelihood's parameters of latents [S, B, ...] or [N, ...]."""
+        """Return the likelihood's parameters of latents [S, B, ...] or [N, ...]."""
         decoded = z[0] if isinstance(z, tuple) else z
         return self._apply(self.model, "decode", len(decoded) if decoded.ndim == 2 else len(self.x), decoded)
 
     def draw_images(self, keys: PRNGKey, z: Any) -> Array:
+        """Return draws of p(x | z), keys [N] and z [N, ...]."""
         return jax.vmap(self.model.likelihood.sample)(keys, self.of_pixels(z))
 
     def log_known(self, z: Any) -> Array:
-        """Log p(known | z) and the same constant for all latents of an image, [S, B]."""
+        """Return log p(known | z) and the same constant for all latents of an image, [S, B]."""
         num, most = len(jax.tree.leaves(z)[0]), max(1, PIXELS // self.x.size)
         size = max(size for size in range(1, num + 1) if num % size == 0 and size <= most)
         parts = jax.tree.map(lambda leaf: leaf.reshape(num // size, size, *leaf.shape[1:]), z)
         return jax.lax.map(self._some_log_known, parts).reshape(num, len(self.x))
 
     def log_blank(self) -> Array:
-        """What `log_known` adds for the unknown pixels of every image, [B]."""
+        """Return what `log_known` adds for the unknown pixels of every image, [B]."""
         blank = jnp.where(self.known[..., None], self.x, 0.0)
         shapes = self.model.likelihood.param_shapes(self.x.shape[1:])
         zeros = jax.tree.map(lambda leaf: jnp.zeros((len(blank), *leaf.shape)), shapes)
@@ -184,6 +191,9 @@ class _Given:
         """A method of a model, of `num` latents or images in a row, which are of the images in turn."""
         classes = None if self.labels is None else jnp.tile(self.labels, num // len(self.x))
         return model.apply({"params": self.params}, *args, method=method, **given_labels(model, classes))
+
+
+# ---------- private
 
 
 def _as_pixels(known: Array, leaf: Array) -> Array:

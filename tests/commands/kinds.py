@@ -47,6 +47,7 @@ KINDS = {
         lambda: jv.systems.vae(SPEC, latent_dim=3, net="mlp", class_conditional=True),
         tuple(verb for verb in OF_VAES if verb != "anomaly"),
     ),
+    "masked": (lambda: of_experiment("completion", hidden=4, num_flows=2, latent_dim=3), (*EXPLORED, *COMPRESSED)),
     "colour": (lambda: jv.systems.vae(SPEC._replace(shape=(8, 8, 3)), latent_dim=3, net="mlp"), EXPLORED),
     "pixels": (
         lambda: of_experiment("pixel_vae"),

@@ -26,6 +26,7 @@ RUNS = {
     "beta_vae": ("--sweep", "beta=0.5,2.0", "num_train=10,40"),
     "flow_posterior": ("--sweep", "posterior=gaussian,radial", "seed=0,1", "--latent-dim", "4", "--num-columns", "2"),
     "pixel_cnn": ("--features", "8", "--class-conditional"),
+    "completion": ("--hidden", "8", "--num-flows", "2", "--latent-dim", "4"),
     "top_down_vae": ("--channels", "4", "--prior", "realnvp"),
 }
 MORE = {"flow_posterior": ("--num-reflections", "2")}
@@ -73,6 +74,8 @@ def test_run_leaves_a_folder_that_loads(name, runs, images):
         z = loaded.encode(images.test.x, labels=labels)
         assert loaded.decode(z, labels=labels).shape == images.test.x.shape
     assert (folder / "figures" / "classes.png").exists() == (name == "image_vae")
+    assert (folder / "figures" / "quadrants.png").exists() == (name == "completion")
+    assert ("nll_given_2_quadrants" in summary["metrics"]) == (name == "completion")
 
 
 @pytest.mark.slow
@@ -89,7 +92,7 @@ def test_a_report_says_what_each_group_of_latents_decides(runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "image_vae", "flow_posterior", "top_down_vae"])  # and a study
+@pytest.mark.parametrize("name", ["binary_vae", "image_vae", "completion", "flow_posterior", "top_down_vae"])  # and a study
 def test_run_resumes(name, runs, tmp_path):
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
     folder = tmp_path / name / "a"
