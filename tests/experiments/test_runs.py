@@ -92,7 +92,7 @@ def test_a_report_says_what_each_group_of_latents_decides(runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["binary_vae", "image_vae", "completion", "flow_posterior", "top_down_vae"])  # and a study
+@pytest.mark.parametrize("name", ["binary_vae", "image_vae", "completion", "flow_posterior", "top_down_vae"])
 def test_run_resumes(name, runs, tmp_path):
     shutil.copytree(runs(name), tmp_path, dirs_exist_ok=True)
     folder = tmp_path / name / "a"
