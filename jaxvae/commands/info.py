@@ -8,7 +8,7 @@ from types import ModuleType
 import jax
 
 from jaxvae.applications.encoding import code_shapes
-from jaxvae.capabilities import Codes, Encodes, find
+from jaxvae.capabilities import Codes, Encodes, GivenClasses, find
 from jaxvae.commands import (
     anomaly,
     augment,
@@ -78,6 +78,8 @@ def run(flags: InfoFlags) -> None:
         print("\n".join(lines(metrics)))
     print("\nUse it:")
     examples = {_name(module): example for module, example in VERBS.items() if takes(module, trained)}
+    if find(trained.system, GivenClasses) is not None:  # and image files have no class
+        examples |= {verb: f"{examples[verb]} --label CLASS" for verb in ("interpolate", "traverse") if verb in examples}
     for verb, example in {**examples, "export": "--out DIR"}.items():
         print(f"  {called(verb)} {shlex.quote(str(place))} {example}".rstrip())
 
