@@ -79,7 +79,8 @@ def run(flags: InfoFlags) -> None:
     print("\nUse it:")
     examples = {_name(module): example for module, example in VERBS.items() if takes(module, trained)}
     if find(trained.system, GivenClasses) is not None:  # and image files have no class
-        examples |= {verb: f"{examples[verb]} --label CLASS" for verb in ("interpolate", "traverse") if verb in examples}
+        of_files = ("interpolate", "traverse")
+        examples |= {verb: f"{examples[verb]} --label CLASS" for verb in of_files if verb in examples}
     for verb, example in {**examples, "export": "--out DIR"}.items():
         print(f"  {called(verb)} {shlex.quote(str(place))} {example}".rstrip())
 
