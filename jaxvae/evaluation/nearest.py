@@ -1,5 +1,7 @@
 """Nearest images of a data set: whether a model's samples are new, or copies of what it was trained on."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -31,8 +33,10 @@ def nearest_images(x: np.ndarray, among: np.ndarray, num_values: int, chunk: int
     return nearest
 
 
-def neighbours_log_prob(x: np.ndarray, unknown: np.ndarray, among: np.ndarray, num: int) -> np.ndarray:
-    """Return log p of the unknown pixels of binary images by the nearest images, [N] nats: a floor for completions.
+def neighbours_log_prob(
+    x: np.ndarray, unknown: np.ndarray, among: np.ndarray, nums: Sequence[int], chunk: int = 200
+) -> np.ndarray:
+    """Return log p of the unknown pixels of binary images by the nearest images, [L, N] nats: a floor for completions.
 
       p(x_i = 1) = (ones among the i-th pixels of the K nearest + 1/2) / (K + 1), nearest by the known pixels
 
@@ -40,14 +44,18 @@ def neighbours_log_prob(x: np.ndarray, unknown: np.ndarray, among: np.ndarray, n
       x: images of zeros and ones, [N, H, W, C].
       unknown: booleans, which pixels are scored, [H, W].
       among: images of zeros and ones that are looked among, [M, H, W, C].
-      num: K, of at most M.
+      nums: several K, [L], of at most M.
+      chunk: of the images at a time.
     """
     masks = np.broadcast_to(unknown[..., None], x.shape[1:]).reshape(-1)
     rows, others = (images.reshape(len(images), -1).astype(np.float32) for images in (x, among))
-    known = others[:, ~masks]
-    distances = np.sum(known, axis=1)[None] - 2.0 * rows[:, ~masks] @ known.T  # of bits, but for what is of the image
-    nearest = np.argpartition(distances, min(num, len(others)) - 1, axis=1)[:, :num]
-    ones = np.stack([others[chosen][:, masks].sum(axis=0) for chosen in nearest])
-    p = (ones + 0.5) / (nearest.shape[1] + 1)
-    log_p = np.log(np.where(rows[:, masks] == 1, p, 1 - p))
-    return np.asarray(np.sum(log_p, axis=1, dtype=np.float64))
+    known, hidden, most = others[:, ~masks], others[:, masks], max(nums)
+    found = []
+    for some in np.split(rows, range(chunk, len(rows), chunk)):
+        distances = np.sum(known, axis=1)[None] - 2.0 * some[:, ~masks] @ known.T  # of bits, but for those of the image
+        nearest = np.argpartition(distances, most - 1, axis=1)[:, :most]
+        order = np.argsort(np.take_along_axis(distances, nearest, axis=1), axis=1, kind="stable")
+        ones = np.cumsum(hidden[np.take_along_axis(nearest, order, axis=1)], axis=1)  # [n, most, pixels]
+        p = np.stack([(ones[:, num - 1] + 0.5) / (num + 1) for num in nums])
+        found.append(np.sum(np.log(np.where(some[None, :, masks] == 1, p, 1 - p)), axis=2, dtype=np.float64))
+    return np.concatenate(found, axis=1)

@@ -59,8 +59,8 @@ def prepared(trained: Trained, dataset: Dataset) -> np.ndarray:
 def floor_of(x: np.ndarray, valid: np.ndarray, train: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Return -log p of unknown pixels by the nearest training images, as many as suit validation images best, [N]."""
     nums = [num for num in NEIGHBOURS if num <= len(train)] or [1]
-    best = max(nums, key=lambda num: float(np.mean(neighbours_log_prob(valid, unknown, train, num))))
-    return -neighbours_log_prob(x, unknown, train, best)
+    best = int(np.argmax(np.mean(neighbours_log_prob(valid, unknown, train, nums), axis=1)))
+    return -neighbours_log_prob(x, unknown, train, nums[best : best + 1])[0]
 
 
 def draw_completions(trained: Trained, x: np.ndarray) -> None:

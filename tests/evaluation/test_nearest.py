@@ -17,8 +17,7 @@ def test_neighbours_say_how_likely_unknown_pixels_are():
     among = np.array([[1, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]], np.float32).reshape(3, 2, 2, 1)
     unknown = np.array([[False, False], [True, True]])
     x = np.array([[1, 1, 0, 1], [0, 0, 1, 0]], np.float32).reshape(2, 2, 2, 1)
-    found = neighbours_log_prob(x, unknown, among, 2)
+    one, found = neighbours_log_prob(x, unknown, among, [1, 2], chunk=1)
     # The two nearest of the first image have a one and two; of the second that of zeros and another.
     np.testing.assert_allclose(found[0], np.log((2 - 1 + 0.5) / 3) + np.log(2.5 / 3), rtol=1e-6)
-    one = neighbours_log_prob(x, unknown, among, 1)
     np.testing.assert_allclose(one[1], np.log(0.5 / 2) + np.log(1 - 0.5 / 2), rtol=1e-6)
