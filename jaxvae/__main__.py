@@ -17,7 +17,7 @@ from jaxvae.exits import ending, ending_by_signal, leave_at_interrupts, raise_at
 # In the order in which they are listed; each is the module of that name in `jaxvae.commands`.
 VERBS = (
     *("train", "list", "info", "report", "compare", "evaluate", "export", "explore", "verify"),
-    *("sample", "reconstruct", "interpolate", "traverse", "complete", "denoise"),
+    *("sample", "reconstruct", "interpolate", "traverse", "attribute", "complete", "denoise"),
     *("encode", "decode", "compress", "decompress", "score", "classify", "augment", "anomaly"),
 )
 

@@ -1,9 +1,11 @@
 """Images between two images: decoded points of a path between their codes."""
 
 import functools
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import sampling
@@ -13,9 +15,10 @@ from jaxvae.applications.generation import whole_number
 from jaxvae.applications.given_classes import needed_labels
 from jaxvae.capabilities import Decodes, Encodes, GivenClasses, require
 from jaxvae.errors import UserError
+from jaxvae.labelled import Labelled
 from jaxvae.types import Array, Dataset, ModelState, Params, PRNGKey, System
 
-Path = Literal["slerp", "linear", "norm"]
+Path = Literal["slerp", "linear", "norm", "geodesic"]
 PATHS = {"slerp": sampling.spherical, "linear": sampling.linear, "norm": sampling.normed}
 
 
@@ -42,7 +45,8 @@ def interpolate(
       end: code of the last, [D].
       num: images, both ends included.
       path: `slerp`, an arc, which keeps the length that codes of a Gaussian prior have; `linear`, the straight line,
-        whose middle is shorter; `norm`, its directions with lengths between those of the ends.
+        whose middle is shorter; `norm`, its directions with lengths between those of the ends; `geodesic`, the path
+        along which the images change least, which takes some seconds.
       labels: classes of both images, of a model that is conditional on these, [2]; between two classes their shares
         change evenly.
 
@@ -50,17 +54,22 @@ def interpolate(
       [num, H, W, C] in [0, 1].
 
     Raises:
-      UserError: if the system has no vectors, as a VQ-VAE has none between two codes, or an argument makes no sense.
+      UserError: if the system has no vectors, as a VQ-VAE has none between two codes, or an argument makes no sense;
+        for a geodesic between images that are drawn pixel by pixel, which have no derivative.
     """
     require(system, Encodes)
-    require(system, Decodes)
+    decodes = require(system, Decodes)
     num = whole_number("num", num, least=2)
-    if path not in PATHS:
-        raise UserError(f"path is {path!r}, expected one of {', '.join(PATHS)}.")
+    if path not in get_args(Path):
+        raise UserError(f"path is {path!r}, expected one of {', '.join(get_args(Path))}.")
     shapes = code_shapes(system, params, model_state)
     first, last = (given_vectors(np.asarray(code)[None], system.name, shapes[:1])[0] for code in (start, end))
-    points = _points(path, first, last, num)
     given = None if labels is None else class_shares(system, labels, num)
+    if path == "geodesic":
+        _check_has_means(system, params, model_state, decodes, first, given)
+        points = _geodesic(decodes.decode, params, model_state, key, first, last, given, num)
+    else:
+        points = _points(path, first, last, num)
     return decode(system, params, model_state, np.asarray(points), key, labels=given, same_noise=True)
 
 
@@ -99,6 +108,45 @@ def class_shares(system: System, labels: Any, num: int) -> np.ndarray:
 
 
 # ---------- private
+
+
+def _check_has_means(
+    system: System,
+    params: Params,
+    model_state: ModelState,
+    decodes: Decodes,
+    code: np.ndarray,
+    shares: np.ndarray | None,
+) -> None:
+    """Raise a `UserError` where other keys give other images of a code."""
+    keys = jax.random.split(jax.random.key(0))
+    twice = _given(jnp.stack([code, code]), None if shares is None else shares[[0, 0]])
+    one, other = decodes.decode(params, model_state, keys, twice)
+    if (one != other).any():
+        raise UserError(
+            f"{system.name} draws the pixels of an image one given others, so that there is no geodesic: expected "
+            "another path, or a model with independent pixels."
+        )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 7))
+def _geodesic(
+    decode: Callable[..., Array],
+    params: Params,
+    model_state: ModelState,
+    key: PRNGKey,
+    start: Array,
+    end: Array,
+    shares: Array | None,
+    num: int,
+) -> Array:
+    keys = jax.random.split(key, num)
+    return sampling.geodesic(lambda z: decode(params, model_state, keys, _given(z, shares)), start, end, num)
+
+
+def _given(z: Array, shares: Any) -> Any:
+    """Latents, of a model that is conditional on classes with the shares of these."""
+    return z if shares is None else Labelled(z, jnp.asarray(shares, jnp.float32))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

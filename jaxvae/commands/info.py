@@ -11,6 +11,7 @@ from jaxvae.applications.encoding import code_shapes
 from jaxvae.capabilities import Codes, Encodes, GivenClasses, find
 from jaxvae.commands import (
     anomaly,
+    attribute,
     augment,
     classify,
     complete,
@@ -47,6 +48,7 @@ VERBS: dict[ModuleType, str] = {
     reconstruct: f"{DATA} --out DIR",
     interpolate: "A.png B.png --out between.png",
     traverse: "--out latents.png",
+    attribute: f"{DATA} --name smiling --attributes FILE.csv --out moved.png",
     complete: f"{DATA} --mask MASK.png --out DIR",
     denoise: f"{DATA} --out DIR",
     encode: f"{DATA} --out codes.csv",

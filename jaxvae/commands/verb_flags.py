@@ -69,8 +69,9 @@ class InterpolateFlags(ModelFlags, SomeImageFlags, ClassFlags, OutFlags, SeedFla
     """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
     num: int = 9
     """images, the reconstructions of both included"""
-    path: Literal["slerp", "linear", "norm"] = "slerp"
-    """slerp is an arc, linear the straight line, norm its directions with lengths between those of the ends"""
+    path: Literal["slerp", "linear", "norm", "geodesic"] = "slerp"
+    """slerp is an arc, linear the straight line, norm its directions with lengths between those of the ends, geodesic
+    the path along which the images change least"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,24 @@ class TraverseFlags(ModelFlags, SomeImageFlags, ClassFlags, OutFlags, SeedFlags)
     """numbers of the latents, from 0; by default those that vary most over the training images, 16 at most"""
     num: int = 9
     """images in a row, from the 5 % to the 95 % quantile of the prior"""
+    out: Path
+    """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeFlags(ModelFlags, ImageFlags, ClassFlags, OutFlags, SeedFlags):
+    """Which attribute, and how far."""
+
+    name: str
+    """the attribute: a column of --attributes, or a class of the images, its name or its number"""
+    attributes: Path | None = None
+    """CSV of attributes: path, smiling, ... with 1 or 0, or 1 or -1; by default the classes of the images"""
+    method: Literal["means", "classifier"] = "means"
+    """means goes from the mean code without to that with it, classifier along the normal of a linear classifier"""
+    strengths: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    """how far images are moved; 0 is the reconstruction, 1 as far as the means of both kinds are apart"""
+    num: int = 8
+    """images that are moved, spread evenly over all"""
     out: Path
     """a folder for a PNG file each; NAME.png for one picture of all; NAME.npz for arrays"""
 
@@ -241,6 +260,7 @@ FLAGS: dict[str, type[Any]] = {
     "reconstruct": ReconstructFlags,
     "interpolate": InterpolateFlags,
     "traverse": TraverseFlags,
+    "attribute": AttributeFlags,
     "complete": CompleteFlags,
     "denoise": DenoiseFlags,
     "encode": EncodeFlags,

@@ -8,7 +8,8 @@ from jaxvae.applications.augmentation import Method, NewImages, check_method, ne
 from jaxvae.data.arrays import as_array, as_examples
 from jaxvae.data.classes import UNKNOWN
 from jaxvae.errors import UserError, whole_number
-from jaxvae.runs.trained import Trained, key_of
+from jaxvae.runs.seeds import key_of
+from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
 
 AUGMENTING = 0x61756772  # folded into the key of a seed

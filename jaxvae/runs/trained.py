@@ -12,20 +12,18 @@ from jaxvae.applications import (
     denoising,
     encoding,
     generation,
-    interpolation,
     posterior,
-    traversal,
 )
 from jaxvae.capabilities import Classifies, Codes, Completes, Encodes, require, require_any
 from jaxvae.choices import DENOISING_SAMPLES
 from jaxvae.data.arrays import as_mask, as_noisy_examples
 from jaxvae.runs import compressor
 from jaxvae.runs.seeds import CLASSIFYING, COMPLETING, DECODING, DENOISING, ENCODING, SAMPLING, key_of
-from jaxvae.runs.trained_likelihood import TrainedLikelihood
+from jaxvae.runs.trained_latents import TrainedLatents
 
 
 @dataclass(frozen=True)
-class Trained(TrainedLikelihood):
+class Trained(TrainedLatents):
     """A trained system with the best of its parameters on the validation set, as `train` and `load` return it.
 
     Images are uint8, bool, or floats in [0, 1], of shape [N, H, W] or [N, H, W, C]. A result does not depend on how
@@ -108,51 +106,6 @@ class Trained(TrainedLikelihood):
         """Return reconstructions of images, [N, H, W, C] in [0, 1]: `decode` of `encode`."""
         return self.decode(self.encode(images, labels=labels, seed=seed), labels=labels, seed=seed)
 
-    def interpolate(
-        self, a: Any, b: Any, num: int = 9, *, path: interpolation.Path = "slerp", labels: Any = None, seed: int = 0
-    ) -> np.ndarray:
-        """Return images from one image to another, [num, H, W, C] in [0, 1]: decoded points between their codes.
-
-        Args:
-          a: the first image, [H, W] or [H, W, C].
-          b: the last one.
-          num: of images, the reconstructions of both included.
-          path: `slerp`, `linear` or `norm`, see `jaxvae.applications.interpolation`.
-          labels: classes of both, [2], where the model is conditional on these.
-          seed: of the draw where pixels depend on each other.
-
-        Raises:
-          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
-        """
-        require(self.system, Encodes)
-        classes = interpolation.labels_of_ends(self.system, labels)
-        start, end = (self._code(*one, seed) for one in zip((a, b), classes, strict=True))
-        options: dict[str, Any] = {"path": path, "labels": labels}
-        return interpolation.interpolate(*self._model, key_of(seed, DECODING), start, end, num, **options)
-
-    def traverse(
-        self, image: Any = None, *, dims: Sequence[int] | None = None, num: int = 9, label: Any = None, seed: int = 0
-    ) -> np.ndarray:
-        """Return images in which one latent goes through its range, [D, num, H, W, C] in [0, 1], a row a latent.
-
-        The range is that from the 5 % to the 95 % quantile of the prior; see `jaxvae.applications.traversal`, which
-        gives the values of the latents too.
-
-        Args:
-          image: [H, W] or [H, W, C], at whose code the other latents are held; by default the mean code.
-          dims: numbers of the latents; by default all, those that vary most over the training images first.
-          num: of images in a row.
-          label: class of all images, where the model is conditional on classes.
-          seed: of the draw where pixels depend on each other.
-
-        Raises:
-          UserError: if this kind of system encodes no images as vectors, or an argument makes no sense.
-        """
-        require(self.system, Encodes)
-        code = None if image is None else self._code(image, label, seed)
-        options: dict[str, Any] = {"dims": dims, "num": num, "statistics": self.latents, "label": label}
-        return traversal.traverse(*self._model, key_of(seed, DECODING), code, **options).images
-
     def complete(
         self, images: Any, mask: Any, *, num: int = 4, labels: Any = None, drawn: bool = True, seed: int = 0
     ) -> np.ndarray:
@@ -232,11 +185,6 @@ class Trained(TrainedLikelihood):
           UserError: if they are damaged, or of another model or version.
         """
         return compressor.decompress(self, data)
-
-    def _code(self, image: Any, label: Any, seed: int) -> np.ndarray:
-        """The code of one image, [D]."""
-        example = self._example(image, None if label is None else [label])
-        return encoding.encode(*self._model, example, key_of(seed, ENCODING))[0][0]
 
 
 # ---------- private

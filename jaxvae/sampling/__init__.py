@@ -2,12 +2,13 @@
 
 from jaxvae.sampling.autoregressive import Draw, autoregressive, restricted_draw, tempered_draw
 from jaxvae.sampling.given_pixels import LatentDensities, latents_given_pixels, log_known_pixels
-from jaxvae.sampling.latent_paths import linear, manifold, normed, spherical, traversal
+from jaxvae.sampling.latent_paths import geodesic, linear, manifold, normed, spherical, traversal
 
 __all__ = [
     "Draw",
     "LatentDensities",
     "autoregressive",
+    "geodesic",
     "latents_given_pixels",
     "linear",
     "log_known_pixels",

@@ -3,15 +3,19 @@
 Pure functions that return latents [num, D]; decoding them is the model's.
 """
 
+from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.typing import ArrayLike
 
 from jaxvae.errors import check_shape
 from jaxvae.types import Array
 
+_GEODESIC_STEPS = 100  # of L-BFGS
 _SMALL_SINE = 1e-3  # below it slerp divides by too little for float32, and two nearly parallel vectors need no arc
 
 
@@ -73,6 +77,51 @@ def normed(a: Array, b: Array, num: int) -> Array:
     line, t = linear(a, b, num), jnp.linspace(0.0, 1.0, num)[:, None]
     a, b = _end_points(a, b)
     return jax.vmap(_unit)(line) * ((1.0 - t) * jnp.linalg.norm(a) + t * jnp.linalg.norm(b))
+
+
+def geodesic(decode: Callable[[Array], Array], a: Array, b: Array, num: int) -> Array:
+    """Return points on a path from a to b, both included, along which the decoded images change least.
+
+      min_z  (num - 1) sum_t |f(z_{t+1}) - f(z_t)|^2
+
+    is the energy of a curve in the metric J^T J that a decoder f gives the latents, J its derivative; the least one has
+    a constant speed. L-BFGS starts from the straight line: where several paths are shorter than those around them, it
+    finds one of these.
+
+    Args:
+      decode: f, latents [num, D] -> images or other arrays [num, ...], differentiable.
+      a: one latent, [D].
+      b: another, [D].
+      num: points.
+
+    Returns:
+      [num, D].
+
+    References:
+      Shao, Kumar & Fletcher, "The Riemannian Geometry of Deep Generative Models", 2018, arXiv:1711.08014, algorithm 1.
+      Arvanitidis, Hansen & Hauberg, "Latent Space Oddity", 2018, arXiv:1710.11379.
+    """
+    line = linear(a, b, num)
+
+    def path(inner: Array) -> Array:
+        return jnp.concatenate([line[:1], inner, line[-1:]])
+
+    def energy(inner: Array) -> Array:
+        images = decode(path(inner)).reshape(num, -1)
+        return (num - 1) * jnp.sum(jnp.square(images[1:] - images[:-1]))
+
+    solver = optax.lbfgs()
+    value_and_grad = optax.value_and_grad_from_state(energy)
+
+    def step(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
+        inner, state = carry
+        value, grad = value_and_grad(inner, state=state)
+        options: dict[str, Any] = {"value": value, "grad": grad, "value_fn": energy}
+        updates, state = solver.update(grad, state, inner, **options)
+        return optax.apply_updates(inner, updates), state
+
+    found, _ = jax.lax.fori_loop(0, _GEODESIC_STEPS, step, (line[1:-1], solver.init(line[1:-1])))
+    return path(jnp.where(energy(found) < energy(line[1:-1]), found, line[1:-1]))  # also where it is not a number
 
 
 def manifold(num: int, dim: int = 2) -> Array:

@@ -36,7 +36,7 @@ def flow():
 
 DRAWN = ("sample", "evaluate")
 CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
-OF_VAES = (*DRAWN, "augment", *CODED, "interpolate", "traverse", "complete", "score")
+OF_VAES = (*DRAWN, "augment", *CODED, "interpolate", "attribute", "traverse", "complete", "score")
 COMPRESSED = ("compress", "decompress")
 EXPLORED = (*OF_VAES, "explore")
 EXACT = (*DRAWN, "complete", "score", "anomaly")
@@ -58,7 +58,7 @@ KINDS = {
     "levels": (lambda: of_experiment("vqvae", levels=2, num_codes=5, code_dim=2, channels=(4,)), CODED),
     "autoencoder": (
         lambda: of_experiment("autoencoder", hidden=(6,), latent_dim=3),
-        (*CODED, "interpolate", "augment"),
+        (*CODED, "interpolate", "attribute", "augment"),
     ),
     "autoregressive": (
         lambda: jv.systems.autoregressive(SPEC, features=4, num_layers=2),

@@ -143,3 +143,29 @@ def test_a_missing_package_is_named_with_what_to_install(package, model, tmp_pat
     assert 'pip install "jaxvae[experiments]"' in error_of("sample", model("vae"), "--out", tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
     main(["sample", model("vae"), "--out", str(tmp_path / "a.npz")])  # which needs neither
+
+
+def test_attributes_that_do_not_fit_are_one_sentence(model, photos, tmp_path):
+    def refused(*words, data=photos):
+        return error_of("attribute", model("vae"), "--data", data, *words, "--out", tmp_path / "out.png")
+
+    def file(text):
+        (tmp_path / "a.csv").write_text(text)
+        return "--attributes", tmp_path / "a.csv", "--name", "old"
+
+    names = [f"{name}/{i}.{ending}" for i, name in enumerate(SPEC.classes) for ending in ("bmp", "png")]
+    table = lambda value: "\n".join(["path,old", *(f"{name},{value}" for name in names)])  # noqa: E731
+    before = files(tmp_path) | {"a.csv", "flat", "flat/0.png", "flat/1.png"}
+    assert "All of the 6 images have the attribute: expected some" in refused(*file(table(1)))
+    assert "None of the 6 images have the attribute" in refused(*file(table(-1)))
+    assert "does not name 6 of the 6 images, left/0.bmp, left/0.png" in refused(*file("path,old\n0.png,1\n"))
+    assert "has no attribute old: it has young" in refused(*file("path,young\n0.png,1\n"))
+    assert "expected a CSV file of attributes" in refused("--attributes", tmp_path / "nowhere.csv", "--name", "old")
+    assert "There is no class old: expected one of left, middle, right" in refused("--name", "old")
+    (tmp_path / "flat").mkdir()
+    for i in range(2):
+        Image.fromarray(np.full((8, 8), 90 * i + 50, np.uint8)).save(tmp_path / "flat" / f"{i}.png")
+    assert "The images have no classes: expected --attributes" in refused("--name", "0", data=f"folder:{tmp_path}/flat")
+    assert "num is 0, expected a whole number" in refused("--name", "left", "--num", "0")
+    assert "expected finite numbers" in refused("--name", "left", "--strengths", "nan")
+    assert files(tmp_path) == before

@@ -42,6 +42,7 @@ COMMANDS = {
     "reconstruct": ("vae", [*DATA, "--out", "out"], "out/left/0.png.png"),
     "interpolate": ("vae", [*PATHS, "--out", "out.png"], "out.png"),
     "traverse": ("vae", ["--image", PATHS[0], "--out", "out.png"], "out.png"),
+    "attribute": ("vae", [*DATA, "--name", SPEC.classes[0], "--out", "out.png"], "out.png"),
     "complete": ("vae", [*DATA, "--mask", "hole.png", "--out", "out"], "out/left/0.png/0.png"),
     "denoise": ("vae", [*DATA, "--out", "out"], "out/sheet.png"),
     "encode": ("vae", [*DATA, "--out", "codes.csv"], "codes.csv"),

@@ -29,6 +29,7 @@ def words(verb, place, photos, tmp_path, out):
         "sample": ["--num", "6"],
         "interpolate": [*paths, "--num", "3"],
         "traverse": ["--image", paths[0], "--dims", "1", "0", "--num", "3"],
+        "attribute": [*data, "--name", "left", "--num", "2"],
         "complete": [*data, "--mask", f"{tmp_path}/hole.png", "--num", "2"],
         "denoise": [*data, "--noise", "gaussian", "--level", "0.1", "--num-samples", "2"],
         "decode": [str(tmp_path / "codes.npz")],
@@ -200,6 +201,27 @@ def test_rows_of_data_are_images_too(model, photos, tmp_path):
     for number in ("6", "-1", "x"):
         with pytest.raises(SystemExit, match="expected a number from 0 to 5|Missing|2"):
             main(["interpolate", model("vae"), "1", number, "--data", photos, "--out", str(tmp_path / "b.npz")])
+
+
+@pytest.mark.parametrize("method", ["means", "classifier"])
+def test_images_are_moved_along_an_attribute_of_a_class_or_a_file(method, model, photos, tmp_path, capsys):
+    has = np.array([False, True, True, False, True, False])
+    lines = [f"{name},0,{int(mine)}" for name, mine in zip(NAMES, has, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(["path,old,dark", *reversed(lines)]) + "\n")
+    common = ["attribute", model("vae"), "--data", photos, "--num", "2", "--strengths", "0", "1.5", "--method", method]
+    main([*common, "--name", "dark", "--attributes", str(tmp_path / "a.csv"), "--out", str(tmp_path / "a.npz")])
+    printed = capsys.readouterr().out
+    assert "dark: 3 images with it, 3 without; the direction tells" in printed
+    assert "2 images, 2 strengths each, in" in printed
+    trained, images = jv.load(model("vae")), jv.data.load_for(SPEC, photos).x
+    expected = trained.move(images[[0, 5]], trained.attribute(images, has, method=method), (0, 1.5))
+    found = read_npz(tmp_path / "a.npz")
+    np.testing.assert_array_equal(found["images"], np.rint(255 * expected).reshape(4, 8, 8, 1))
+    assert found["paths"].tolist() == [f"{name}/{i}" for name in (NAMES[0], NAMES[5]) for i in (0, 1)]
+    main([*common, "--name", "left", "--out", str(tmp_path / "b.npz")])
+    of_class = trained.attribute(images, np.arange(6) < 2, method=method)
+    expected = trained.move(images[[0, 5]], of_class, (0, 1.5))
+    np.testing.assert_array_equal(read_npz(tmp_path / "b.npz")["images"], np.rint(255 * expected).reshape(4, 8, 8, 1))
 
 
 @pytest.mark.parametrize("kind", ["vae", "autoregressive"])

@@ -34,6 +34,17 @@ def test_latents_are_traversed_at_the_mean_or_at_an_image(trained):
     assert model.traverse(IMAGES[0], dims=[2]).shape == (1, 9, 8, 8, 1)
 
 
+def test_images_get_more_or_less_of_an_attribute(trained):
+    model, has = trained["vae"], np.arange(len(IMAGES)) % 3 == 0
+    found = model.attribute(IMAGES, has)
+    codes = model.encode(IMAGES)
+    np.testing.assert_allclose(found.direction, codes[has].mean(0) - codes[~has].mean(0), rtol=1e-4, atol=1e-6)
+    moved = model.move(IMAGES[:2], found, (-1, 0, 2))
+    assert moved.shape == (2, 3, 8, 8, 1)
+    np.testing.assert_allclose(moved[:, 1], model.reconstruct(IMAGES[:2]), atol=1e-5)
+    np.testing.assert_allclose(moved[:, 2], model.decode(codes[:2] + 2 * found.direction), atol=1e-5)
+
+
 def test_samples_have_means_and_a_temperature(trained):
     model = trained["vae"]
     means = model.sample(4, means=True)
@@ -138,6 +149,11 @@ REFUSED = {
         "vqvae cannot encode images as vectors: expected one of VAEs and autoencoders",
     ),
     "no vectors": ("autoregressive", lambda m: m.traverse(), "autoregressive cannot encode images as vectors"),
+    "no directions": (
+        "vqvae",
+        lambda m: m.attribute(IMAGES, np.arange(len(IMAGES)) > 1),
+        "vqvae cannot encode images as vectors",
+    ),
     "several images": (
         "vae",
         lambda m: m.interpolate(IMAGES[:2, None], IMAGES[0]),

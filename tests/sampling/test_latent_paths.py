@@ -1,5 +1,6 @@
 """Paths and grids of latents against hand-worked numbers, and at the ends of their range."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -82,3 +83,43 @@ def test_normed_has_the_directions_of_the_line_and_lengths_between_the_ends():
     expected = line / np.linalg.norm(line, axis=1, keepdims=True) * (5.0 - 4.0 * t)
     np.testing.assert_allclose(sampling.normed(jnp.array(a), jnp.array(b), 5), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(sampling.normed(A, -A, 3)[1], np.zeros(3))  # through zero, without a direction
+
+
+def polar(z):
+    """Points of the plane by the logarithm of their distance from the middle and their angle."""
+    radius, angle = jnp.exp(z[:, 0]), z[:, 1]
+    return radius[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+
+
+@pytest.mark.parametrize("num", [2, 9])
+def test_a_geodesic_of_the_plane_is_its_straight_line(num):
+    a, b = jnp.array([0.1, -0.6]), jnp.array([0.7, 1.2])
+    z = jax.jit(lambda a, b: sampling.geodesic(polar, a, b, num))(a, b)
+    ends = polar(jnp.stack([a, b]))
+    np.testing.assert_allclose(polar(z), sampling.linear(*ends, num), atol=1e-3)  # at equal distances
+    np.testing.assert_allclose(z[jnp.array([0, -1])], jnp.stack([a, b]), rtol=1e-6)
+    if num > 2:
+        between = polar(sampling.linear(a, b, num))
+        assert np.abs(between - sampling.linear(*ends, num)).max() > 0.1  # the straight line of latents is another
+
+
+@pytest.mark.slow
+def test_a_geodesic_of_a_sphere_is_a_great_circle():
+    """Latents are longitude and latitude: from London to Tokyo one goes north."""
+
+    def sphere(z):
+        longitude, latitude = z[:, 0], z[:, 1]
+        return jnp.stack(
+            [jnp.cos(latitude) * jnp.cos(longitude), jnp.cos(latitude) * jnp.sin(longitude), jnp.sin(latitude)], axis=1
+        )
+
+    a, b = jnp.array([0.0, 0.9]), jnp.array([2.4, 0.62])
+    points = np.asarray(sphere(sampling.geodesic(sphere, a, b, 7)))
+    ends = sphere(jnp.stack([a, b]))
+    np.testing.assert_allclose(points, sampling.spherical(ends[0], ends[1], 7), atol=2e-3)
+    assert points[3, 2] > np.sin(1.1)
+
+
+@pytest.mark.slow
+def test_a_geodesic_between_equal_points_stays_there():
+    np.testing.assert_array_equal(sampling.geodesic(polar, A[:2], A[:2], 4), jnp.tile(A[None, :2], (4, 1)))
