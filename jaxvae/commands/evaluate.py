@@ -18,6 +18,7 @@ from jaxvae.reports.samples import MOST_IMAGES, evaluate_samples, features_for, 
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
+MOST_SAMPLES = 100_000  # of which modes are counted; the measures are of the first MOST_IMAGES
 SPLIT = 0  # seed of the two halves of images that are given
 ROWS = {  # name -> what it is, and which of two values is better
     "frechet_distance": ("Frechet distance", "lower"),
@@ -38,7 +39,7 @@ def needed(trained: Trained) -> Generates:
 def run(flags: EvaluateFlags) -> None:
     """Print a table of the measures, and write them where that is asked for."""
     place = flags.out and check_place(flags.out, overwrite=flags.overwrite, endings=(".json",), folder=False)
-    num = None if flags.num is None else whole_number("num", flags.num, 1, MOST_IMAGES)
+    num = None if flags.num is None else whole_number("num", flags.num, 1, MOST_SAMPLES)
     trained = load_model(flags)
     needed(trained)
     real, others, train, beside = _images(flags, trained, num)
@@ -93,6 +94,12 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     said = [
         f"Power at high frequencies, of which blurred images have little: {found['sharpness']:.2f} of the real ones'."
     ]
+    if "modes" in found:
+        said.append(
+            f"Combinations of classes: {found['modes']:,} among {found['num_samples']:,} samples, KL to an even mixture "
+            f"{found['modes_kl']:.3g} nats; {found['real_modes']:,} among the {found['num_real']:,} real images, "
+            f"{found['real_modes_kl']:.3g} nats."
+        )
     if "recognised_samples" in found:
         said.append(
             f"The classifier is sure of {found['recognised_samples']:.1%} of the samples, and of "

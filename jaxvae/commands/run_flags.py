@@ -82,7 +82,7 @@ class EvaluateFlags(ModelFlags, SeedFlags):
     resize: bool = False
     """bring images of another size to that of the model: padded to its proportions, never cut"""
     num: int | None = None
-    """samples; by default as many as real images, 10,000 at most"""
+    """samples; by default as many as real images. The first 10,000 are measured, of stacked images all are counted"""
     classifier: Path | None = None
     """a run of experiments.classifier on such images, in whose features they are compared; by default the shipped one
     of the same data, and where there is none principal components of pixels"""

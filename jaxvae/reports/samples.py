@@ -1,5 +1,6 @@
 """Samples of a run against real images, in the features of a classifier or in principal components of pixels."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,14 +12,15 @@ from jaxvae.applications.classification import class_features, classify
 from jaxvae.applications.generation import sample
 from jaxvae.applications.prepared import prepared_images
 from jaxvae.errors import UserError
-from jaxvae.evaluation import high_frequency_power, recognition, sample_measures
-from jaxvae.reports.recognition import classifier_of
+from jaxvae.evaluation import high_frequency_power, modes, recognition, sample_measures
+from jaxvae.reports.recognition import OF_DIGITS, classifier_of
 from jaxvae.runs.load import load
 from jaxvae.runs.pretrained import shipped
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
-MOST_IMAGES = 10_000  # of each kind
+MOST_IMAGES = 10_000  # of each kind, whose features are compared
+STACKED = "stacked:"  # how data begin whose channels are images of their own
 COMPONENTS, MOST_FITTED = 64, 2_000  # principal ones, where there is no classifier, and the images they are of
 SAMPLING = 0x6A756467  # folded into the seed's key
 
@@ -28,7 +30,7 @@ class Features(NamedTuple):
 
     name: str
     of_images: Callable[[np.ndarray], np.ndarray]  # [N, H, W, C] in [0, 1] -> [N, F]
-    judge: Trained | None  # the classifier, if it is one
+    probabilities: Callable[[np.ndarray], np.ndarray] | None = None  # of classes, [N, K], or [N, C, K] of each channel
 
 
 def features_for(trained: Trained, train: Dataset, classifier: str | None = None) -> Features:
@@ -37,26 +39,34 @@ def features_for(trained: Trained, train: Dataset, classifier: str | None = None
     Args:
       trained: the run.
       train: its training images, of which principal components are found where there is no classifier.
-      classifier: place of a trained classifier; by default the shipped one of the same data, where there is one.
+      classifier: place of a trained classifier; by default the shipped one of the same data, where there is one. Of
+        stacked images it is one of their channels, whose features are put together.
 
     Raises:
       UserError: if it is no classifier, or one of other images.
     """
-    name = classifier or classifier_of(trained)
+    source = str(trained.config.get("data"))
+    name = classifier or classifier_of(trained) or (OF_DIGITS if source == f"{STACKED}digits" else None)
     if name is None:
         return _principal_components(trained, train)
     judge = load(name if classifier else shipped()[name])
-    if judge.spec.shape != trained.spec.shape:
+    one_channel = judge.spec.shape == (*trained.spec.shape[:2], 1) and source.startswith(STACKED)
+    if judge.spec.shape != trained.spec.shape and not one_channel:
         raise UserError(
             f"{name} is of images {list(judge.spec.shape)}, {trained.system.name} of {list(trained.spec.shape)}: "
             "expected a classifier of the same size and channels."
         )
 
-    def of_images(x: np.ndarray) -> np.ndarray:
-        return class_features(judge.system, judge.params, judge.model_state, _as_data(x, judge))
+    def by(function: Callable[..., np.ndarray], x: np.ndarray) -> np.ndarray:
+        """Of images, or of each channel, [N, F] or [N, C, F]."""
+        images = np.moveaxis(x, -1, 1).reshape(-1, *judge.spec.shape) if one_channel else x
+        values = np.round(images * (judge.spec.num_values - 1)).astype(np.uint8)
+        found = function(judge.system, judge.params, judge.model_state, Dataset(values, None))
+        return found.reshape(len(x), -1, found.shape[1]) if one_channel else found
 
-    of_images(np.zeros((1, *judge.spec.shape), np.float32))  # what is no classifier says so before images are drawn
-    return Features(f"the features of {name}", of_images, judge)
+    of_images = lambda x: _rows(by(class_features, x))  # noqa: E731
+    of_images(np.zeros((1, *trained.spec.shape), np.float32))  # what is no classifier says so before images are drawn
+    return Features(f"the features of {name}", of_images, functools.partial(by, classify))
 
 
 def evaluate_samples(
@@ -82,7 +92,8 @@ def evaluate_samples(
 
     Returns:
       Measures of `evaluation.sample_measures`, those of the other real images with the prefix "real_", and the numbers
-      of images; sharpness of the samples, and the share of them that the classifier recognises.
+      of images; sharpness of the samples, and by a classifier the share of them that it recognises, or of stacked
+      images the number of combinations of classes, see `evaluation.modes`.
 
     Raises:
       UserError: if the run draws no images, or there are too few.
@@ -93,7 +104,7 @@ def evaluate_samples(
     drawn = sample(*model, key, num, only="mean" if means else "x")
     samples = np.asarray(drawn.mean if means else drawn.x)
     of_real = features.of_images(real)
-    found = sample_measures(of_real, features.of_images(samples), seed=seed)
+    found = sample_measures(of_real, features.of_images(samples[:MOST_IMAGES]), seed=seed)
     beside = sample_measures(of_real, features.of_images(others), seed=seed)
     return {
         "features": features.name,
@@ -102,7 +113,7 @@ def evaluate_samples(
         "num_others": len(others),
         **found,
         **{f"real_{name}": value for name, value in beside.items()},
-        **_recognised(features.judge, samples, real),
+        **_classes(features, samples, real),
         "sharpness": high_frequency_power(samples) / high_frequency_power(real),
     }
 
@@ -137,24 +148,25 @@ def _principal_components(trained: Trained, train: Dataset) -> Features:
     fitted = fit_components(rows, min(COMPONENTS, *rows.shape))
     mean, components = fitted["mean"], fitted["components"]
     name = f"{len(components)} principal components of pixels"
-    return Features(name, lambda x: (_rows(x) - mean) @ components.T, None)
+    return Features(name, lambda x: (_rows(x) - mean) @ components.T)
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1)
 
 
-def _as_data(x: np.ndarray, judge: Trained) -> Dataset:
-    return Dataset(np.round(x * (judge.spec.num_values - 1)).astype(np.uint8), None)
-
-
-def _recognised(judge: Trained | None, samples: np.ndarray, real: np.ndarray) -> Mapping[str, Any]:
-    if judge is None:
+def _classes(features: Features, samples: np.ndarray, real: np.ndarray) -> Mapping[str, Any]:
+    """What a classifier says of samples and of real images."""
+    if features.probabilities is None:
         return {}
-    model = judge.system, judge.params, judge.model_state
-    found, of_real = (recognition(classify(*model, _as_data(x, judge))) for x in (samples, real))
+    found, of_real = features.probabilities(samples), features.probabilities(real)
+    if found.ndim == 3:
+        num_classes = found.shape[-1]
+        of_images = modes(of_real.argmax(axis=-1), num_classes)
+        return modes(found.argmax(axis=-1), num_classes) | {f"real_{name}": of_images[name] for name in of_images}
+    recognised, of_images = recognition(found), recognition(of_real)
     return {
-        "recognised_samples": found["recognised"],
-        "recognised_images": of_real["recognised"],
-        "classes_of_samples": found["classes"],
+        "recognised_samples": recognised["recognised"],
+        "recognised_images": of_images["recognised"],
+        "classes_of_samples": recognised["classes"],
     }

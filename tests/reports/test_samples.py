@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import jaxvae as jv
+from jaxvae.applications.classification import class_features
 from jaxvae.capabilities import Generates
 from jaxvae.reports import samples as module
 from jaxvae.reports.samples import Features, evaluate_samples, features_for, own_images
@@ -39,7 +41,7 @@ def test_components_are_those_of_the_training_images_and_keep_distances():
 
 
 def test_samples_are_measured_beside_other_real_images():
-    features = Features("pixels", lambda x: np.asarray(x).reshape(len(x), -1), None)
+    features = Features("pixels", lambda x: np.asarray(x).reshape(len(x), -1))
     real, others = IMAGES[:30] / np.float32(255), IMAGES[30:] / np.float32(255)
     found = evaluate_samples(trained(), features, real, others)
     assert (found["num_samples"], found["num_real"], found["num_others"]) == (30, 30, 30)
@@ -59,3 +61,23 @@ def test_own_images_are_test_images_and_as_many_of_the_training_as_samples(monke
     assert (len(real), len(others)) == (10, 25)
     monkeypatch.setattr(module, "MOST_IMAGES", 5)
     assert len(own_images(trained(), splits)[0]) == 5
+
+
+@pytest.mark.slow
+def test_channels_of_stacked_images_are_judged_one_by_one():
+    splits, spec = jv.data.load("stacked:digits")
+    images = splits.test.x / np.float32(255)
+    use = (Generates(lambda key, params, state, num: Samples(images[:num], None)),)
+    system = System("toy", spec, to_unit, Trainable(None, (), None, {}), use)
+    run = Trained(system, {}, {}, {"config": {"data": "stacked:digits"}, "data": "0123"}, None)
+    features = features_for(run, splits.train)
+    x = features.of_images(images[:7])
+    one = jv.load("digits-classifier")
+    alone = class_features(one.system, one.params, one.model_state, Dataset(splits.test.x[:7, ..., 1:2], None))
+    assert x.shape == (7, 3 * alone.shape[1])
+    found = evaluate_samples(run, features, images[:300], images[300:600], num=1_000)
+    assert found["num_samples"] == 1_000
+    assert found["real_modes"] > 200
+    assert found["real_modes"] < found["modes"] < 1_000
+    right = splits.test.labels[:1_000]
+    assert abs(found["modes"] - len(np.unique(right))) < 0.03 * 1_000
