@@ -95,11 +95,11 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
         f"Power at high frequencies, of which blurred images have little: {found['sharpness']:.2f} of the real ones'."
     ]
     if "modes" in found:
-        counts = (
-            f"{found[f'{kind}modes']:,} among {num:,} {words}, KL to an even mixture {found[f'{kind}modes_kl']:.3g} nats"
+        of_samples, of_real = (
+            f"{found[f'{kind}modes']:,} among {num:,} {words}, {found[f'{kind}modes_kl']:.3g} nats"
             for kind, num, words in (("", found["num_samples"], "samples"), ("real_", found["num_real"], "real images"))
         )
-        said.append(f"Combinations of classes: {'; '.join(counts)}.")
+        said.append(f"Combinations of classes, and their KL to an even mixture: {of_samples}; {of_real}.")
     if "recognised_samples" in found:
         said.append(
             f"The classifier is sure of {found['recognised_samples']:.1%} of the samples, and of "
