@@ -1,6 +1,11 @@
 """What a report's numbers and figures mean, in a sentence each."""
 
 NUMBERS = {
+    "mig": "How much more the best latent says of a factor than the second best, mean of the factors.",
+    "sap": "How much better one latent alone predicts a factor than the second best, mean of the factors.",
+    "dci_disentanglement": "Whether each latent is important for one factor alone.",
+    "factor_vae_score": "How often the factor that is held is known by the latent that varies least.",
+    "images_seen": "Training images that were seen, the same ones again counted again.",
     "nll": "How unlikely the test images are to the model: its error as a density.",
     "nll_bound": "At most so unlikely are the test images to the model.",
     "elbo": "A lower bound of the log-likelihood: the reconstruction's minus the KL.",

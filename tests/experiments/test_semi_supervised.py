@@ -143,6 +143,7 @@ def test_m1m2_trains_on_latents_that_were_encoded_once(images, tmp_path, monkeyp
     np.testing.assert_array_equal(parts[0].train.labels[:40], np.full(40, -1))
 
 
+@pytest.mark.slow
 def test_m2_of_latents_is_of_their_shape():
     first_stage = untrained("binary_vae", net="mlp", latent_dim=3).system.parts
     model = m2(small(method="m1m2", encoder="a"), SPEC, first_stage)

@@ -97,6 +97,7 @@ def test_bound_of_a_tiny_model_is_that_of_quadrature_and_below_its_likelihood(mo
     assert np.all(bound < np.log(likelihood))
 
 
+@pytest.mark.slow
 def test_gradient_reaches_the_classifier_through_the_unknown_classes_alone(model, params):
     def loss(params, labels):
         return jnp.mean(class_bound(model.apply({"params": params}, KEYS, X), labels))

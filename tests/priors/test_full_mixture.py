@@ -53,6 +53,7 @@ def test_a_temperature_moves_draws_towards_the_mean_of_their_component():
     np.testing.assert_allclose(BOUND.tempered(z, 0.5), np.float32(PARAMS["mean"]) + 0.05, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_prior_of_two_stages_is_the_learned_one_until_it_is_a_mixture_of_both():
     prior = RefittedPrior(FlowPrior(CouplingFlow(DIM, 2, (4,))), PRIOR, weight=0.7)
     z = jnp.asarray(RNG.standard_normal((7, DIM)), jnp.float32)
@@ -77,6 +78,7 @@ def test_a_prior_of_two_stages_is_the_learned_one_until_it_is_a_mixture_of_both(
     np.testing.assert_allclose(after.apply(variables, z, 0.5, method="tempered"), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_draws_of_a_prior_of_two_stages_are_of_both_by_their_weights():
     far = {"logits": jnp.zeros(1), "mean": jnp.full((1, DIM), 50.0)}
     far |= {"log_diagonal": jnp.zeros((1, DIM)), "factor": jnp.zeros((1, DIM, DIM))}

@@ -155,6 +155,7 @@ def test_figures_that_could_not_be_drawn_are_drawn_when_the_run_is_resumed(tmp_p
     assert report(again, splits, evaluation=all_was_done)["figures"] == drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["no JSON", "[1]", '{"steps": 1, "figures": 3}', '{"steps": 1, "figures": ["a"]}'])
 def test_a_damaged_summary_is_made_again(damage, tmp_path):
     splits, system = squares(), jv.systems.vae(SPEC, latent_dim=2, net="mlp")

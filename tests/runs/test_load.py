@@ -48,6 +48,7 @@ def test_a_training_starts_from_every_place_that_loads(trained, place, tmp_path)
         load_start(where, BUILDS["vae"](SPEC))
 
 
+@pytest.mark.slow
 def test_a_system_composed_by_hand_loads_by_itself_alone_and_starts_another(trained, tmp_path, capsys):
     system = BUILDS["vae"](SPEC)._replace(parts=None)
     jv.train(system, IMAGES, folder=tmp_path / "a", **SIZES)
@@ -148,6 +149,7 @@ class Halved(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_a_package_that_was_listed_once_counts_for_all_later_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(names, "_LISTED", set())
     folder = tmp_path / "site-packages"

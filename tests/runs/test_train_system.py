@@ -156,6 +156,7 @@ def test_sigterm_saves_and_ends_the_process(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "a" / "checkpoints" / "3").is_dir()
 
 
+@pytest.mark.slow
 def test_another_model_or_other_images_are_not_gone_on_with(tmp_path):
     place, resumed = tmp_path / "a", {"resume": True, **SIZES}
     jv.train(BUILDS["vae"](SPEC), IMAGES, folder=place, **SIZES)

@@ -121,6 +121,7 @@ def test_what_cannot_be_shifted_is_refused(spec, shift, message):
         augmented(seeing_system(spec), shift=shift)
 
 
+@pytest.mark.slow
 def test_a_run_says_how_its_images_are_augmented(tmp_path):
     spec = jv.DataSpec((6, 6, 1), 2, 0)
     system = jv.systems.vae(spec, latent_dim=2, net="mlp", shift=1, flip=True)

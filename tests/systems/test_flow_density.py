@@ -37,6 +37,7 @@ def inputs_of(system, step=10, keys=KEYS, batch=NOTHING):
     return StepInput(batch, keys, jnp.int32(step), hparams)
 
 
+@pytest.mark.slow
 def test_path_gradient_has_the_same_mean_and_no_variance_at_the_optimum(monkeypatch):
     # With no layer in use and a learned base, q is a Gaussian; for a Gaussian target the optimum is known.
     def gradients(mode, target, params, num):
@@ -84,6 +85,7 @@ def test_hyper_parameters_choose_the_target():
     assert not np.allclose(kl(first, other), kl(first, first))
 
 
+@pytest.mark.slow
 def test_a_step_leaves_what_the_flow_uses_in_the_model_state():
     """Also where the program was made for another flow, as those of a study are."""
     system, other = system_of(max_flows=5), system_of(max_flows=5, target="U1", num_flows=4, base="learned")

@@ -18,6 +18,7 @@ LABELS = np.array([0, -1, 2, -1, -1, -1, -1, -1], np.int32)
 MODEL = LadderNetwork(3, (5,), 0.3)
 
 
+@pytest.mark.slow
 def test_loss_weighs_the_costs_of_the_layers_from_the_image_upwards():
     system = ladder_system(name="ladder", spec=SPEC, model=MODEL, optimizer=optax.adam(1e-3), costs=(100.0, 10.0))
     batch = batch_of_squares(labels=LABELS)

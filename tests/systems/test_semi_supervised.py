@@ -88,6 +88,7 @@ def trained_on(system, batch):
     return state, StepInput(batch, step_keys(state, len(batch.mask)), state.step, {})
 
 
+@pytest.mark.slow
 def test_loss_is_the_objective_of_the_terms_of_prepared_images():
     system, batch = m2_of_images(), batch_of_squares(labels=LABELS)
     state, inputs = trained_on(system, batch)
@@ -192,6 +193,7 @@ def test_samples_are_of_the_classes_in_turn_or_of_those_asked_for_and_alike_at_a
     assert np.abs(cold[0] - cold[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_what_m1m2_makes_of_a_latent_is_decoded_in_the_units_of_m1():
     system, batch, _, variables = m1m2_of_all()
     state, _ = trained_on(system, batch)

@@ -46,6 +46,7 @@ def conditional(x):
     return mean, covariance[~k][:, ~k] - gain @ covariance[k][:, ~k]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [0.0, 0.6], ids=["exact q(z | x)", "biased and wide q(z | x)"])
 def test_a_linear_vae_completes_by_the_conditional_gaussian(bias):
     system, params = linear_system()

@@ -96,6 +96,7 @@ def test_given_loss_is_that_of_the_terms_and_its_mean_is_taken():
     assert float(value) == pytest.approx(3 + 2.0 * float(jnp.mean(terms_of(system, state, inputs).penalty)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluation_has_the_loss_and_its_terms_of_every_image():
     system, batch = system_of_squares(weight=5.0), batch_of_squares()
     state, _ = first_step(system, batch)

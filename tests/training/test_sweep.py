@@ -113,6 +113,7 @@ def test_a_member_that_had_diverged_stays_so_when_resumed(splits, tmp_path):
     assert diverged.loop.best == before.loop.best
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_discards_what_one_member_alone_has_saved(splits, tmp_path):
     def trained(steps, count, resume):
         members = members_of(*({"learning_rate": rate} for rate in (0.1, 0.2)[:count]))
@@ -149,6 +150,7 @@ def test_sweep_stops_each_member_as_early_as_alone(splits):
         assert result.loop.best_step == expected.loop.best_step
 
 
+@pytest.mark.slow
 def test_sweep_resumed_equals_uninterrupted(splits, tmp_path):
     def saving(i, member):
         return member._replace(checkpoints=Checkpoints(tmp_path / str(i)))
