@@ -90,7 +90,7 @@ def test_log_p_of_unknown_pixels_is_that_of_latents_given_the_known_ones():
 @pytest.mark.slow
 def test_completions_cover_the_images_by_their_probabilities(monkeypatch):
     """By weights of many latents those of the VAE, whatever r is; of one each those of r."""
-    system, num, x = small(), 4_000, EVERY_X[8]
+    system, num, x = small(), 4_000, EVERY_X[1]
     params, able = drawn(system), require(system, Completes)
     log_px, log_pz, log_r = densities(system, params, x)
     every = np.array(list(itertools.product((0, 1), repeat=2)))
