@@ -4,18 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxvae import viz
 from jaxvae.applications.completion import complete, log_unknown
+from jaxvae.applications.prepared import prepared_images
 from jaxvae.data.masks import named_mask
 from jaxvae.evaluation.nearest import neighbours_log_prob
 from jaxvae.evaluation.statistics import mean_and_error
 from jaxvae.reports.figures import figures_of, sample_key, shuffled
 from jaxvae.reports.vae import DEFAULT_NLL_SAMPLES, evaluate_vae
 from jaxvae.runs.trained import Trained
-from jaxvae.training import evaluation_keys
 from jaxvae.types import Dataset, Splits
 
 QUADRANTS = {1: "all-but-bottom-left", 2: "right-half", 3: "bottom-right"}  # that are known, and what is not
@@ -34,7 +33,7 @@ def evaluate_completion(trained: Trained, splits: Splits) -> tuple[dict[str, Any
     metrics, draw_vae = evaluate_vae(trained, splits)
     rows = shuffled(trained, len(splits.test.x))[:MOST_IMAGES]
     test, num_samples = Dataset(splits.test.x[rows], None), trained.config.get("nll_samples", DEFAULT_NLL_SAMPLES)
-    images, valid, train = (prepared(trained, part) for part in (test, splits.valid, splits.train))
+    images, valid, train = (prepared_images(*_model(trained), part) for part in (test, splits.valid, splits.train))
     # Of bits: what is binarised at random would be others than the neighbours' otherwise.
     bits = Dataset(images, None)
     for num, name in QUADRANTS.items():
@@ -49,11 +48,6 @@ def evaluate_completion(trained: Trained, splits: Splits) -> tuple[dict[str, Any
         draw_completions(trained, bits.x[:SHOWN])
 
     return {**metrics, "completion_images": len(images), "completion_k": num_samples}, draw
-
-
-def prepared(trained: Trained, dataset: Dataset) -> np.ndarray:
-    """Return images as they are modelled, [N, H, W, C], by the noise of evaluations."""
-    return np.asarray(trained.system.prepare(evaluation_keys(0, len(dataset.x)), jnp.asarray(dataset.x)))
 
 
 def floor_of(x: np.ndarray, valid: np.ndarray, train: np.ndarray, unknown: np.ndarray) -> np.ndarray:
