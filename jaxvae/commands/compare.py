@@ -12,7 +12,7 @@ from jaxvae.errors import UserError
 from jaxvae.runs.files import read_records
 from jaxvae.runs.measures import MAIN, main_numbers
 from jaxvae.runs.pretrained import model_at
-from jaxvae.runs.state import RunState, state_of
+from jaxvae.runs.state import RunState, members, state_of
 from jaxvae.viz import save_compared
 
 LONGEST = 30  # characters of a value
@@ -51,19 +51,6 @@ def run(flags: CompareFlags) -> None:
         with writing(place) as path:
             save_compared(path, records)
         print(f"Curves: {place}")
-
-
-def members(folder: Path) -> list[Path]:
-    """Return the runs of a study, or the run itself.
-
-    Raises:
-      UserError: if there is none.
-    """
-    if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is no folder of a run: there is no config.json in it.")
-    is_study = not (folder / "checkpoints").is_dir() and not (folder / "model.safetensors").exists()
-    inner = sorted(path.parent for path in folder.glob("*/config.json")) if is_study else []
-    return inner or [folder]
 
 
 def rows(states: Sequence[RunState]) -> list[tuple[str, list[str]]]:

@@ -14,7 +14,7 @@ from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.run_flags import EvaluateFlags
 from jaxvae.errors import UserError, whole_number
-from jaxvae.reports.samples import MOST_IMAGES, evaluate_samples, features_for, own_images, prepared
+from jaxvae.reports.samples import MOST_IMAGES, draw_samples, evaluate_samples, features_for, own_images, prepared
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
@@ -44,14 +44,16 @@ def run(flags: EvaluateFlags) -> None:
     needed(trained)
     real, others, train, beside = _images(flags, trained, num)
     features = features_for(trained, train, None if flags.classifier is None else str(flags.classifier))
-    found = evaluate_samples(trained, features, real, others, num=num, means=flags.means, seed=flags.seed)
-    print(f"{found['num_samples']:,} samples against {len(real):,} real images, in {features.name}.")
-    print_table([("", ("samples", "95 % interval", beside, "95 % interval", "better")), *_rows(found)])
-    for sentence in _sentences(found):
+    samples = draw_samples(trained, num or len(real), means=flags.means, seed=flags.seed)
+    found, of_others = (evaluate_samples(features, x, real, seed=flags.seed) for x in (samples, others))
+    print(f"{len(samples):,} samples against {len(real):,} real images, in {features.name}.")
+    print_table([("", ("samples", "95 % interval", beside, "95 % interval", "better")), *_rows(found, of_others)])
+    for sentence in _sentences(found, of_others, beside):
         print(sentence)
     if place is not None:
         with writing(place) as path:
-            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            numbers = {"features": features.name, **found, "other_real_images": of_others}
+            path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
         print(f"Numbers in {place}.")
 
 
@@ -82,27 +84,25 @@ def _own_splits(trained: Trained) -> Splits:
     return splits
 
 
-def _rows(found: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    def cells(name: str) -> tuple[str, str]:
-        low, high = found[f"{name}_interval"]
-        return f"{found[name]:.4g}", f"{low:.3g} to {high:.3g}"
+def _rows(found: Mapping[str, Any], of_others: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    def cells(name: str, measured: Mapping[str, Any]) -> tuple[str, str]:
+        low, high = measured[f"{name}_interval"]
+        return f"{measured[name]:.4g}", f"{low:.3g} to {high:.3g}"
 
-    return [(words, (*cells(name), *cells(f"real_{name}"), better)) for name, (words, better) in ROWS.items()]
+    return [(words, (*cells(name, found), *cells(name, of_others), better)) for name, (words, better) in ROWS.items()]
 
 
-def _sentences(found: Mapping[str, Any]) -> list[str]:
-    said = [
-        f"Power at high frequencies, of which blurred images have little: {found['sharpness']:.2f} of the real ones'."
-    ]
+def _sentences(found: Mapping[str, Any], of_others: Mapping[str, Any], beside: str) -> list[str]:
+    said = [f"Power at high frequencies over that of real images, below 1 of blurred ones: {found['sharpness']:.2f}."]
     if "modes" in found:
-        of_samples, of_real = (
-            f"{found[f'{kind}modes']:,} among {num:,} {words}, {found[f'{kind}modes_kl']:.3g} nats"
-            for kind, num, words in (("", found["num_samples"], "samples"), ("real_", found["num_real"], "real images"))
+        each = (
+            f"{one['modes']:,} among {one['num_samples']:,} {words}, {one['modes_kl']:.3g} nats"
+            for one, words in ((found, "samples"), (of_others, f"of the {beside}"))
         )
-        said.append(f"Combinations of classes, and their KL to an even mixture: {of_samples}; {of_real}.")
+        said.append(f"Combinations of classes, and their KL to an even mixture: {'; '.join(each)}.")
     if "recognised_samples" in found:
         said.append(
             f"The classifier is sure of {found['recognised_samples']:.1%} of the samples, and of "
-            f"{found['recognised_images']:.1%} of the real images."
+            f"{of_others['recognised_samples']:.1%} of the {beside}."
         )
     return said

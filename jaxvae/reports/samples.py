@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxvae.applications.anomaly.distances import fit_components
 from jaxvae.applications.classification import class_features, classify
-from jaxvae.applications.generation import sample
+from jaxvae.applications.generation import Only, sample
 from jaxvae.applications.prepared import prepared_images
 from jaxvae.errors import UserError
 from jaxvae.evaluation import high_frequency_power, modes, recognition, sample_measures
@@ -69,52 +69,47 @@ def features_for(trained: Trained, train: Dataset, classifier: str | None = None
     return Features(f"the features of {name}", of_images, functools.partial(by, classify))
 
 
-def evaluate_samples(
-    trained: Trained,
-    features: Features,
-    real: np.ndarray,
-    others: np.ndarray,
-    *,
-    num: int | None = None,
-    means: bool = False,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Return how near samples are to real images, and how near other real images are to these.
+def draw_samples(trained: Trained, num: int, *, means: bool | None = None, seed: int = 0) -> np.ndarray:
+    """Return samples of a run, [num, H, W, C] in [0, 1].
 
     Args:
       trained: a run that generates.
-      features: see `features_for`.
-      real: images as the model has them, [N, H, W, C] in [0, 1].
-      others: real images of which no one is among these, as many as samples if there are so many.
-      num: of samples; by default as many as real images.
-      means: whether samples are the means of their pixels.
-      seed: of the samples and of the bootstrap.
-
-    Returns:
-      Measures of `evaluation.sample_measures`, those of the other real images with the prefix "real_", and the numbers
-      of images; sharpness of the samples, and by a classifier the share of them that it recognises, or of stacked
-      images the number of combinations of classes, see `evaluation.modes`.
+      num: of samples.
+      means: whether they are the means of their pixels; None takes means where the run has them.
+      seed: of the draws.
 
     Raises:
-      UserError: if the run draws no images, or there are too few.
+      UserError: if the run draws no images, or has no means that are asked for.
     """
-    num = num or len(real)
     key = jax.random.fold_in(jax.random.key(seed), SAMPLING)
-    model = trained.system, trained.params, trained.model_state
-    drawn = sample(*model, key, num, only="mean" if means else "x")
-    samples = np.asarray(drawn.mean if means else drawn.x)
-    of_real = features.of_images(real)
-    found = sample_measures(of_real, features.of_images(samples[:MOST_IMAGES]), seed=seed)
-    beside = sample_measures(of_real, features.of_images(others), seed=seed)
+    only: Only | None = None if means is None else "mean" if means else "x"
+    drawn = sample(trained.system, trained.params, trained.model_state, key, num, only=only)
+    return np.asarray(drawn.x if drawn.mean is None else drawn.mean)
+
+
+def evaluate_samples(features: Features, samples: np.ndarray, real: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
+    """Return how near samples are to real images. Other real images in their place say how near that can be.
+
+    Args:
+      features: see `features_for`.
+      samples: [M, H, W, C] in [0, 1].
+      real: images [N, H, W, C] in [0, 1].
+      seed: of the bootstrap.
+
+    Returns:
+      Measures of `evaluation.sample_measures`, and the numbers of images; sharpness, and by a classifier the share of
+      samples that it recognises, or of stacked images the number of combinations of classes, see `evaluation.modes`.
+
+    Raises:
+      UserError: if there are too few.
+    """
+    some = samples[:MOST_IMAGES]
     return {
-        "features": features.name,
-        "num_samples": num,
+        "num_samples": len(samples),
         "num_real": len(real),
-        "num_others": len(others),
-        **found,
-        **{f"real_{name}": value for name, value in beside.items()},
-        **_classes(features, samples, real),
-        "sharpness": high_frequency_power(samples) / high_frequency_power(real),
+        **sample_measures(features.of_images(real), features.of_images(some), seed=seed),
+        **_classes(features, samples),
+        "sharpness": high_frequency_power(some) / high_frequency_power(real),
     }
 
 
@@ -155,18 +150,12 @@ def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1)
 
 
-def _classes(features: Features, samples: np.ndarray, real: np.ndarray) -> Mapping[str, Any]:
-    """What a classifier says of samples and of real images."""
+def _classes(features: Features, samples: np.ndarray) -> Mapping[str, Any]:
+    """What a classifier says of samples."""
     if features.probabilities is None:
         return {}
-    found, of_real = features.probabilities(samples), features.probabilities(real)
+    found = features.probabilities(samples)
     if found.ndim == 3:
-        num_classes = found.shape[-1]
-        of_images = modes(of_real.argmax(axis=-1), num_classes)
-        return modes(found.argmax(axis=-1), num_classes) | {f"real_{name}": of_images[name] for name in of_images}
-    recognised, of_images = recognition(found), recognition(of_real)
-    return {
-        "recognised_samples": recognised["recognised"],
-        "recognised_images": of_images["recognised"],
-        "classes_of_samples": recognised["classes"],
-    }
+        return modes(found.argmax(axis=-1), found.shape[-1])
+    recognised = recognition(found)
+    return {"recognised_samples": recognised["recognised"], "classes_of_samples": recognised["classes"]}

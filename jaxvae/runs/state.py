@@ -77,6 +77,19 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def members(folder: Path) -> list[Path]:
+    """Return the runs of a study, or the run or model itself.
+
+    Raises:
+      UserError: if there is none.
+    """
+    if not (folder / "config.json").exists():
+        raise UserError(f"{folder} is no folder of a run: there is no config.json in it.")
+    is_study = not (folder / "checkpoints").is_dir() and not (folder / "model.safetensors").exists()
+    inner = sorted(path.parent for path in folder.glob("*/config.json")) if is_study else []
+    return inner or [folder]
+
+
 # ---------- private
 
 

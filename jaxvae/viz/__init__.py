@@ -6,6 +6,7 @@ from jaxvae.viz.compression import save_quality, save_rates
 from jaxvae.viz.curves import save_curves, save_losses, save_stages
 from jaxvae.viz.densities import save_densities, save_restarts
 from jaxvae.viz.detection import save_roc, save_score_histograms, save_scores
+from jaxvae.viz.measures import save_measures
 from jaxvae.viz.pictures import (
     save_anomalies,
     save_grid,
@@ -38,6 +39,7 @@ __all__ = [
     "save_learning_curve",
     "save_losses",
     "save_manifold",
+    "save_measures",
     "save_noise_levels",
     "save_quality",
     "save_rate_distortion",

@@ -32,11 +32,12 @@ def test_components_of_pixels_are_the_features_where_there_is_no_classifier(runs
     text, found = capsys.readouterr().out, json.loads((tmp_path / "a.json").read_text())
     assert "principal components of pixels" in text.splitlines()[0]
     assert "training images" in text.splitlines()[1]
-    assert found["num_samples"] == found["num_real"] == found["num_others"]
+    assert found["num_samples"] == found["num_real"] == found["other_real_images"]["num_samples"]
     for name in ("frechet_distance", "precision", "recall", "density", "coverage"):
         assert f"{found[name]:.4g}" in text
-        low, high = found[f"real_{name}_interval"]
-        assert low <= found[f"real_{name}"] <= high
+        beside = found["other_real_images"]
+        low, high = beside[f"{name}_interval"]
+        assert low <= beside[name] <= high
     main(["evaluate", str(runs / "vae"), "--out", str(tmp_path / "b.json"), "--seed", "1"])
     assert json.loads((tmp_path / "b.json").read_text()) != found
     main(["evaluate", str(runs / "vae"), "--out", str(tmp_path / "b.json"), "--overwrite"])
@@ -49,7 +50,7 @@ def test_a_classifier_of_ones_own_gives_features(runs, model, tmp_path, capsys):
     main([*words, "--out", str(tmp_path / "a.json")])
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["features"] == f"the features of {judge}"
-    assert found["num_samples"] == found["num_others"] == 20
+    assert found["num_samples"] == found["other_real_images"]["num_samples"] == 20
     assert 0 <= found["recognised_samples"] <= 1
     assert "The classifier is sure of" in capsys.readouterr().out
     assert "vae cannot give features of images: expected one of classifiers" in failed(*words[:3], str(runs / "vae"))
@@ -59,7 +60,7 @@ def test_a_classifier_of_ones_own_gives_features(runs, model, tmp_path, capsys):
 def test_images_that_are_given_are_cut_in_two(runs, tmp_path, capsys):
     main(["evaluate", str(runs / "vae"), "--data", f"npz:{runs / 'squares.npz'}", "--out", str(tmp_path / "a.json")])
     found = json.loads((tmp_path / "a.json").read_text())
-    assert found["num_real"] == found["num_others"] == found["num_samples"] == 60
+    assert found["num_real"] == found["other_real_images"]["num_samples"] == found["num_samples"] == 60
     assert "other half" in capsys.readouterr().out
 
 

@@ -20,7 +20,15 @@ from jaxvae.types import Batch, StepInput
 from tests.experiments.conftest import SPEC, module_and_config
 
 # Without images, of several trainings or of none.
-OTHERS = {"sharpness", "denoising", "planar_density", "representations", "semi_supervised", "compression"}
+OTHERS = {
+    "sharpness",
+    "denoising",
+    "planar_density",
+    "representations",
+    "semi_supervised",
+    "compression",
+    "vae_against_gan",
+}
 NAMES = sorted(experiments().keys() - OTHERS - {"classifier", "stacked_autoencoder", "vqvae_prior"})
 pytestmark = pytest.mark.usefixtures("images")
 

@@ -1,13 +1,16 @@
 """Which features samples of a run are compared in, and what they are compared with."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import jaxvae as jv
+from jaxvae import UserError
 from jaxvae.applications.classification import class_features
 from jaxvae.capabilities import Generates
 from jaxvae.reports import samples as module
-from jaxvae.reports.samples import Features, evaluate_samples, features_for, own_images
+from jaxvae.reports.samples import Features, draw_samples, evaluate_samples, features_for, own_images
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, DataSpec, Samples, Splits, System, Trainable
 
@@ -42,14 +45,25 @@ def test_components_are_those_of_the_training_images_and_keep_distances():
 
 def test_samples_are_measured_beside_other_real_images():
     features = Features("pixels", lambda x: np.asarray(x).reshape(len(x), -1))
-    real, others = IMAGES[:30] / np.float32(255), IMAGES[30:] / np.float32(255)
-    found = evaluate_samples(trained(), features, real, others)
-    assert (found["num_samples"], found["num_real"], found["num_others"]) == (30, 30, 30)
+    real, others = IMAGES[:30] / np.float32(255), IMAGES[30:55] / np.float32(255)
+    found, beside = (evaluate_samples(features, x, real) for x in (draw_samples(trained(), 30), others))
+    assert (found["num_samples"], found["num_real"], beside["num_samples"]) == (30, 30, 25)
     assert found["frechet_distance"] == pytest.approx(0, abs=1e-5)  # the same images
-    assert found["real_frechet_distance"] > 0.1
+    assert beside["frechet_distance"] > 0.1
     assert found["coverage"] == found["precision"] == 1.0
     assert found["sharpness"] == pytest.approx(1.0)
     assert "recognised_samples" not in found
+
+
+def test_means_are_drawn_where_there_are_any():
+    x = IMAGES / np.float32(255)
+    use = (Generates(lambda key, params, state, num: Samples(x[:num], x[-num:])),)
+    of_means = dataclasses.replace(trained(), system=trained().system._replace(use=use))
+    np.testing.assert_array_equal(draw_samples(of_means, 5), x[-5:])
+    np.testing.assert_array_equal(draw_samples(of_means, 5, means=False), x[:5])
+    np.testing.assert_array_equal(draw_samples(trained(), 5), x[:5])
+    with pytest.raises(UserError, match="toy has no means of its samples"):
+        draw_samples(trained(), 5, means=True)
 
 
 def test_own_images_are_test_images_and_as_many_of_the_training_as_samples(monkeypatch):
@@ -75,9 +89,8 @@ def test_channels_of_stacked_images_are_judged_one_by_one():
     one = jv.load("digits-classifier")
     alone = class_features(one.system, one.params, one.model_state, Dataset(splits.test.x[:7, ..., 1:2], None))
     assert x.shape == (7, 3 * alone.shape[1])
-    found = evaluate_samples(run, features, images[:300], images[300:600], num=1_000)
+    found = evaluate_samples(features, draw_samples(run, 1_000), images[:300])
     assert found["num_samples"] == 1_000
-    assert found["real_modes"] > 200
-    assert found["real_modes"] < found["modes"] < 1_000
+    assert found["modes"] < 1_000
     right = splits.test.labels[:1_000]
     assert abs(found["modes"] - len(np.unique(right))) < 0.03 * 1_000
