@@ -99,4 +99,6 @@ def draw_comparison(
         for measure in MEASURES
     }
     viz.save_measures(folder / "measures.png", values, beside)
-    viz.save_rows(folder / "samples.png", dict(images), "Real images, and samples of the first run of each model")
+    num = min(map(len, images.values()))  # of few real images, as few samples
+    rows_of_images = {name: x[:num] for name, x in images.items()}
+    viz.save_rows(folder / "samples.png", rows_of_images, "Real images, and samples of the first run of each model")

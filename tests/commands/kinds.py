@@ -37,6 +37,7 @@ def flow():
 DRAWN = ("sample", "evaluate")
 CODED = ("reconstruct", "denoise", "encode", "decode", "anomaly")
 OF_VAES = (*DRAWN, "augment", *CODED, "interpolate", "attribute", "traverse", "complete", "score")
+OF_ADVERSARIES = (*DRAWN, *CODED, "interpolate", "attribute", "traverse", "augment")
 COMPRESSED = ("compress", "decompress")
 EXPLORED = (*OF_VAES, "explore")
 EXACT = (*DRAWN, "complete", "score", "anomaly")
@@ -69,10 +70,13 @@ KINDS = {
     "classifier": (lambda: of_experiment("classifier", channels=(4,), num_blocks=0, features=5), ("classify",)),
     "ladder": (lambda: of_experiment("semi_supervised", method="ladder"), ("classify",)),
     "gan": (lambda: of_experiment("gan", pac=2, spectral_norm=True), (*DRAWN, "decode")),
-    "vae_gan": (lambda: of_experiment("vae_gan", latent_dim=3), (*DRAWN, *CODED, "interpolate", "traverse", "augment")),
+    "vae_gan": (
+        lambda: of_experiment("vae_gan", latent_dim=3),
+        (*DRAWN, *CODED, "interpolate", "attribute", "traverse", "augment"),
+    ),
     "adversarial_autoencoder": (
         lambda: of_experiment("adversarial_autoencoder", latent_dim=3),
-        (*DRAWN, *CODED, "interpolate", "traverse", "augment"),
+        OF_ADVERSARIES,
     ),
     "code_prior": (code_prior, (*DRAWN, *CODED, *COMPRESSED)),
     "flow": (flow, ("sample",)),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jaxvae.__main__ import VERBS, main
@@ -52,6 +53,8 @@ COMMANDS = {
     "score": ("vae", [*DATA, "--num-samples", "2", "--out", "scores.csv"], "scores.csv"),
     "explore": ("vae", [*DATA, "--out", "explorer.html"], "explorer.html"),
     "anomaly": ("vae", ["--normal", "folder:photos", *DATA, "--out", "out"], "out/summary.json"),
+    "evaluate": ("vae", ["--data", "npz:many.npz", "--num", "6", "--out", "a.json"], "a.json"),
+    "augment": ("vae", [*DATA, "--num", "2", "--out", "new"], "new/labels.csv"),
     "classify": ("m2", [*DATA, "--out", "classes.csv"], "classes.csv"),
 }
 
@@ -60,6 +63,8 @@ COMMANDS = {
 def test_every_verb_is_a_command(verb, run, model, photos, tmp_path):
     kind, flags, written = COMMANDS[verb]
     (tmp_path / "codes.csv").write_text("z0,z1,z2\n0,1,2\n") if verb == "decode" else None
+    if verb == "evaluate":
+        np.savez(tmp_path / "many.npz", x=np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8))
     if verb == "decompress":
         main(["compress", model(kind), "--data", photos, "--binarize", "sample", "--out", f"{tmp_path}/images.jvz"])
     found = run(verb, *([model(kind)] if kind else []), *flags)

@@ -27,6 +27,12 @@ FUNCTIONS = {
     "autoencoder": {"encode": False, "decode": False},
     "autoregressive": {"log_likelihood": False},
     "classes": {"log_likelihood": False},
+    "classes_vae": {"encode": False, "decode": False, "score": True},
+    "masked": {"encode": False, "decode": False, "score": True},
+    "gan": {"decode": False},
+    "vae_gan": {"encode": False, "decode": False},
+    "adversarial_autoencoder": {"encode": False, "decode": False},
+    "classifier": {"classify": False},
     "m2": {"classify": False},
     "ladder": {"classify": False},
     "code_prior": {"encode": False, "decode": False},  # with its VQ-VAE

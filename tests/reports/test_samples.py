@@ -57,9 +57,9 @@ def test_samples_are_measured_beside_other_real_images():
 
 def test_means_are_drawn_where_there_are_any():
     x = IMAGES / np.float32(255)
-    use = (Generates(lambda key, params, state, num: Samples(x[:num], x[-num:])),)
+    use = (Generates(lambda key, params, state, num: Samples(x[:num], 1 - x[:num])),)
     of_means = dataclasses.replace(trained(), system=trained().system._replace(use=use))
-    np.testing.assert_array_equal(draw_samples(of_means, 5), x[-5:])
+    np.testing.assert_array_equal(draw_samples(of_means, 5), 1 - x[:5])
     np.testing.assert_array_equal(draw_samples(of_means, 5, means=False), x[:5])
     np.testing.assert_array_equal(draw_samples(trained(), 5), x[:5])
     with pytest.raises(UserError, match="toy has no means of its samples"):

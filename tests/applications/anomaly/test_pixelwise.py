@@ -28,7 +28,7 @@ def see(name, num=9):
     return Seen(Model(system, params, jax.tree.map(np.abs, state)), Dataset(x, None), KEY, num_samples=3)
 
 
-@pytest.mark.parametrize("name", ABLE)
+@pytest.mark.parametrize("name", [name for name in ABLE if name != "vae_gan"])  # which reconstructs features
 def test_pixels_sum_to_the_image(name):
     seen = see(name)
     system, found = seen.model.system, contributions(seen, "nll").sum(axis=(1, 2))
@@ -42,7 +42,7 @@ def test_pixels_sum_to_the_image(name):
     elif codes := find(system, Codes):
         expected = -codes.log_px(seen.model.params, seen.model.model_state, seen.pixels.reshape(9, 8, 8, 1))
     else:
-        expected = system.parts.evaluate(*seen.model[1:], None, _batch(seen), {})["reconstruction"]
+        expected = system.parts.evaluate(*seen.model[1:], jax.random.split(KEY, 9), _batch(seen), {})["reconstruction"]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
