@@ -108,6 +108,7 @@ def test_loss_of_m2_is_its_bound_and_the_weighted_cross_entropy_of_known_classes
     assert float(loss) == pytest.approx(float(-np.mean(want) + 50 * cross_entropy), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_classifier_of_m2_learns_from_shifted_images():
     config = small(method="m2", shift=2, classifier="conv")
     system, batch = build(config, SPEC), batch_of_squares(labels=[0, -1, 2, -1, -1, -1, -1, -1])

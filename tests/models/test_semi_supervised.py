@@ -39,6 +39,7 @@ X = jnp.array(np.random.default_rng(0).integers(0, 2, (4, *SHAPE)), jnp.float32)
 KEYS = jax.random.split(jax.random.key(1), 4)
 
 
+@pytest.mark.slow
 def test_terms_are_those_of_every_class_alone(model, params):
     terms = model.apply({"params": params}, KEYS, X)
     for y in range(K):

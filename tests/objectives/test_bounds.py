@@ -401,6 +401,7 @@ def test_dreg_takes_latents_of_any_structure():
     assert_trees_close(gradient_of(in_parts, WRONG, X, noise), gradient_of(dreg_of, WRONG, X, noise), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_dreg_gradient_under_jit_and_vmap_equals_one_by_one():
     noise = noise_of(3)
     both = jax.tree.map(lambda a, b: jnp.stack([a, b]), WRONG, EXACT)

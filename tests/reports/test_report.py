@@ -116,6 +116,7 @@ def test_a_collapsed_posterior_is_told_with_the_flags_of_its_run(tmp_path):
     assert cures(jv.Trained(system, flat, {}, {"config": {"learning_rate": 1.0}})) == ["Try a lower --learning-rate."]
 
 
+@pytest.mark.slow
 def test_a_flow_in_the_plane_is_introduced_by_its_target(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("jaxvae.reports.flow_density.draw_flow", lambda trained, kl: None)
     settings = {"objective": "reverse_kl", "gradient": "path", "max_flows": 2, "anneal_steps": 0.0}

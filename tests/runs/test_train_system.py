@@ -125,6 +125,7 @@ def interrupted(monkeypatch, number, at=3):
     monkeypatch.setattr(recorder.Recorder, "__call__", record)
 
 
+@pytest.mark.slow
 def test_an_interrupt_gives_back_the_best_so_far_and_the_training_goes_on(trained, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupted(patch, signal.SIGINT)
@@ -140,6 +141,7 @@ def test_an_interrupt_gives_back_the_best_so_far_and_the_training_goes_on(traine
     assert [r["step"] for r in read_records(tmp_path / "a") if r["part"] == "valid"] == [3, 6]
 
 
+@pytest.mark.slow
 def test_an_interrupt_before_the_first_evaluation_is_one(tmp_path, monkeypatch):
     interrupted(monkeypatch, signal.SIGINT, at=100)
     with pytest.raises(KeyboardInterrupt, match="after step 100, before the first evaluation, all is saved in"):

@@ -34,6 +34,7 @@ def system_of(activation=nn.relu, likelihood=bernoulli, noise="none", level=0.25
     )
 
 
+@pytest.mark.slow
 def test_encoder_sees_corrupted_images_and_is_evaluated_on_whole_ones():
     """With all pixels masked every image gets the same code, and the loss is that of one answer for all."""
     system, x = system_of(noise="masking", level=1.0), jnp.asarray(BATCH.x) / 255

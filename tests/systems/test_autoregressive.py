@@ -204,6 +204,7 @@ def test_output_starts_at_the_mean_image():
     np.testing.assert_allclose(jax.nn.sigmoid(params["bias"]), np.mean(x, axis=0), atol=0.02)
 
 
+@pytest.mark.slow
 def test_training_learns_the_images_of_a_class_and_samples_the_classes_in_turn():
     system = system_of(TOKENS["blocks"], conditional=True)
     labels = np.arange(30, dtype=np.int32) % 3

@@ -234,6 +234,7 @@ def test_a_batch_without_known_classes_learns_from_its_images():
     assert metrics["grad_norm"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["m2", "ladder"])
 def test_gradients_of_replicas_are_those_of_the_whole_batch(kind):
     """Though known classes are divided unevenly: three of the first half, one of the other."""

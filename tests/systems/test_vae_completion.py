@@ -206,6 +206,7 @@ def test_latents_of_several_layers_are_drawn_together():
     np.testing.assert_allclose(means[:, 1:3].mean(axis=0), of_prior_draws(model, params), atol=0.02)
 
 
+@pytest.mark.slow
 def test_a_flow_is_replaced_by_a_gaussian_of_its_moments():
     base, flow = GaussianPosterior(2), PlanarFlow(2, 3, amortized=True)
     posterior = FlowPosterior(base, flow)

@@ -70,6 +70,7 @@ def test_a_member_learns_from_some_rows_as_from_a_data_set_of_them(splits):
     chex.assert_trees_all_close(found.state.params, expected.state.params, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_sweep_reports_every_member(splits):
     reports = [[], []]
     members = [
@@ -85,6 +86,7 @@ def test_sweep_reports_every_member(splits):
             np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_freezes_alone(splits):
     members = members_of({"learning_rate": 0.1}, {"learning_rate": 1e30}, {"learning_rate": 0.2})
     found = fit_sweep(make_injected(), splits, members, SETTINGS)
