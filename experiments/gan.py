@@ -69,7 +69,9 @@ def build(config: Config, spec: DataSpec) -> System:
         name="gan",
         spec=spec,
         generator=image_generator(spec, channels, config.hidden, dtype),
-        discriminator=image_discriminator(channels, spectral_norm=config.spectral_norm, dtype=dtype),
+        discriminator=image_discriminator(
+            channels, -(-config.hidden // 2), spectral_norm=config.spectral_norm, dtype=dtype
+        ),
         latent_dim=config.latent_dim,
         discriminator_loss=discriminator_loss,
         generator_loss=generator_loss,

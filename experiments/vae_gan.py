@@ -83,7 +83,9 @@ def build(config: Config, spec: DataSpec) -> System:
         spec=spec,
         encoder=GaussianEncoder(image_encoder(channels, config.hidden, dtype), GaussianPosterior(config.latent_dim)),
         generator=image_generator(spec, channels, config.hidden, dtype),
-        discriminator=image_discriminator(channels, spectral_norm=config.spectral_norm, dtype=dtype),
+        discriminator=image_discriminator(
+            channels, -(-config.hidden // 2), spectral_norm=config.spectral_norm, dtype=dtype
+        ),
         latent_dim=config.latent_dim,
         losses=losses,
         optimizers={name: cosine_adam(config.learning_rate, config.steps, b1=0.0, b2=0.99) for name in losses},

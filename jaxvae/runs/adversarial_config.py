@@ -25,7 +25,7 @@ class AdversarialConfig(AugmentedConfig):
     channels: tuple[int, ...] = ()
     """channels, of each halving of the image; by default as many halvings as lead to 8 pixels, the first one of 16"""
     hidden: int = 256
-    """units of the dense layer between latents and maps"""
+    """units of the dense layer between latents and maps, half as many in the discriminator"""
     learning_rate: float = 2e-3
     ema_decay: float = 0.99
     batch_size: int = 64

@@ -3,7 +3,7 @@
 References:
   Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial networks", 2016,
   arXiv:1511.06434. Departs from it: no batch norm, after which a logit would not be of its own image alone, and a dense
-  layer before the maps, without which the parts of a sample do not belong together.
+  layer before the generator's maps and behind the discriminator's, without which parts do not belong together.
 """
 
 from collections.abc import Sequence
@@ -52,15 +52,19 @@ def image_generator(spec: DataSpec, channels: Sequence[int], hidden: int, dtype:
     return ImageDecoder(net, bernoulli().param_shapes(spec.shape), dtype)
 
 
-def image_discriminator(channels: Sequence[int], *, spectral_norm: bool = False, dtype: Any = None) -> nn.Module:
+def image_discriminator(
+    channels: Sequence[int], hidden: int, *, spectral_norm: bool = False, dtype: Any = None
+) -> nn.Module:
     """Return a discriminator of images, or of packs of images as channels, of any size.
 
     Args:
-      channels: of the maps, each of half the size of the one before.
+      channels: of the maps, each of half the size of the one before, which are its features.
+      hidden: units of the dense layer behind them, which sees the image as a whole.
       spectral_norm: whether its kernels have spectral norm 1, see `nn.SpectralNorm`.
       dtype: of the arithmetic.
     """
-    return _normed(Discriminator(ConvEncoder(channels, activation=leaky_relu, dtype=dtype)), spectral_norm)
+    maps = ConvEncoder(channels, activation=leaky_relu, dtype=dtype)
+    return _normed(Discriminator(maps, (hidden,), dtype), spectral_norm)
 
 
 def code_discriminator(hidden: Sequence[int], *, spectral_norm: bool = False, dtype: Any = None) -> nn.Module:

@@ -39,7 +39,7 @@ def system_of(spec=SPEC, *, pack=1, spectral_norm=False, alternating=False):
         name="gan",
         spec=spec,
         generator=image_generator(spec, (2,), 3),
-        discriminator=image_discriminator((2,), spectral_norm=spectral_norm),
+        discriminator=image_discriminator((2,), 3, spectral_norm=spectral_norm),
         latent_dim=2,
         discriminator_loss=discriminator_loss,
         generator_loss=generator_loss,
