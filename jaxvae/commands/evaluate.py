@@ -14,7 +14,16 @@ from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import check_place, writing
 from jaxvae.commands.run_flags import EvaluateFlags
 from jaxvae.errors import UserError, whole_number
-from jaxvae.reports.samples import MOST_IMAGES, draw_samples, evaluate_samples, features_for, own_images, prepared
+from jaxvae.evaluation.samples import NEIGHBOURS
+from jaxvae.reports.samples import (
+    MOST_IMAGES,
+    check_enough,
+    evaluate_samples,
+    features_for,
+    own_images,
+    prepared,
+    samples_of,
+)
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
@@ -39,12 +48,14 @@ def needed(trained: Trained) -> Generates:
 def run(flags: EvaluateFlags) -> None:
     """Print a table of the measures, and write them where that is asked for."""
     place = flags.out and check_place(flags.out, overwrite=flags.overwrite, endings=(".json",), folder=False)
-    num = None if flags.num is None else whole_number("num", flags.num, 1, MOST_SAMPLES)
+    num = None if flags.num is None else whole_number("num", flags.num, NEIGHBOURS + 1, MOST_SAMPLES)
     trained = load_model(flags)
     needed(trained)
     real, others, train, beside = _images(flags, trained, num)
+    check_enough(len(real), "real images")
+    check_enough(len(others), beside)
     features = features_for(trained, train, None if flags.classifier is None else str(flags.classifier))
-    samples = draw_samples(trained, num or len(real), means=flags.means, seed=flags.seed)
+    samples = samples_of(trained, num or len(real), means=flags.means, seed=flags.seed)
     found, of_others = (evaluate_samples(features, x, real, seed=flags.seed) for x in (samples, others))
     print(f"{len(samples):,} samples against {len(real):,} real images, in {features.name}.")
     print_table([("", ("samples", "95 % interval", beside, "95 % interval", "better")), *_rows(found, of_others)])

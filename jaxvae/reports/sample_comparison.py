@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae import viz
-from jaxvae.reports.samples import Features, draw_samples, evaluate_samples
+from jaxvae.reports.samples import Features, evaluate_samples, samples_of
 from jaxvae.runs.state import state_of
 from jaxvae.runs.trained import Trained
 
@@ -42,13 +42,13 @@ def run_row(
       features: as of `evaluate_samples`.
       real: the same.
       num: of samples.
-      means: as of `draw_samples`.
+      means: as of `samples_of`.
       seed: of the samples and the bootstrap.
 
     Returns:
       Its seed, steps and seconds, the measures with their intervals, and its likelihood if its report has one.
     """
-    samples = draw_samples(trained, num, means=means, seed=seed)
+    samples = samples_of(trained, num, means=means, seed=seed)
     found = evaluate_samples(features, samples, real, seed=seed)
     summary = {} if trained.folder is None else state_of(trained.folder).summary
     metrics: Mapping[str, Any] = summary.get("metrics", {})

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxvae.applications.anomaly.distances import fit_components
@@ -13,16 +12,18 @@ from jaxvae.applications.generation import Only, sample
 from jaxvae.applications.prepared import prepared_images
 from jaxvae.errors import UserError
 from jaxvae.evaluation import high_frequency_power, modes, recognition, sample_measures
+from jaxvae.evaluation.samples import NEIGHBOURS
 from jaxvae.reports.recognition import OF_DIGITS, classifier_of
 from jaxvae.runs.load import load
 from jaxvae.runs.pretrained import shipped
+from jaxvae.runs.seeds import key_of
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
 MOST_IMAGES = 10_000  # of each kind, whose features are compared
 STACKED = "stacked:"  # how data begin whose channels are images of their own
 COMPONENTS, MOST_FITTED = 64, 2_000  # principal ones, where there is no classifier, and the images they are of
-SAMPLING = 0x6A756467  # folded into the seed's key
+EVALUATING = 0x6A756467  # folded into the key of a seed
 
 
 class Features(NamedTuple):
@@ -69,7 +70,7 @@ def features_for(trained: Trained, train: Dataset, classifier: str | None = None
     return Features(f"the features of {name}", of_images, functools.partial(by, classify))
 
 
-def draw_samples(trained: Trained, num: int, *, means: bool | None = None, seed: int = 0) -> np.ndarray:
+def samples_of(trained: Trained, num: int, *, means: bool | None = None, seed: int = 0) -> np.ndarray:
     """Return samples of a run, [num, H, W, C] in [0, 1].
 
     Args:
@@ -81,9 +82,8 @@ def draw_samples(trained: Trained, num: int, *, means: bool | None = None, seed:
     Raises:
       UserError: if the run draws no images, or has no means that are asked for.
     """
-    key = jax.random.fold_in(jax.random.key(seed), SAMPLING)
     only: Only | None = None if means is None else "mean" if means else "x"
-    drawn = sample(trained.system, trained.params, trained.model_state, key, num, only=only)
+    drawn = sample(trained.system, trained.params, trained.model_state, key_of(seed, EVALUATING), num, only=only)
     return np.asarray(drawn.x if drawn.mean is None else drawn.mean)
 
 
@@ -111,6 +111,12 @@ def evaluate_samples(features: Features, samples: np.ndarray, real: np.ndarray, 
         **_classes(features, samples),
         "sharpness": high_frequency_power(some) / high_frequency_power(real),
     }
+
+
+def check_enough(num: int, name: str) -> None:
+    """Raise a `UserError` before anything is drawn if there are too few images for their neighbours."""
+    if num <= NEIGHBOURS:
+        raise UserError(f"There are {num} {name}, expected at least {NEIGHBOURS + 1} for measures of samples.")
 
 
 def own_images(trained: Trained, splits: Splits, num: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,44 +1,18 @@
 """Generative adversarial networks as systems; the losses of both players are the experiment's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import optax
 
-from jaxvae import objectives
-from jaxvae.keys import split_each
-from jaxvae.systems.adversarial_parts import GANParts, Judge
+from jaxvae.systems.adversarial_parts import GANParts, Judge, PlayerLoss
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.pixels import unit_pixels
-from jaxvae.types import Array, DataSpec, Metrics, ModelState, Params, Player, StepInput, System
+from jaxvae.types import Array, DataSpec, Metrics, Player, System
 
 # (the discriminator, real images, made ones) -> what a player minimises, [B], metrics [B]; packs in place of images
 AdversarialLoss = Callable[[Judge, Array, Array], tuple[Array, Metrics]]
-
-
-@dataclass(frozen=True, eq=False)
-class GANLoss:
-    """The loss of one player of a GAN: both see the same images and the same latents in a step."""
-
-    parts: GANParts
-    loss: AdversarialLoss
-    steps: bool  # whether the player's turn moves what the discriminator keeps beside its parameters
-
-    def __call__(
-        self, params: Params, model_state: ModelState, inputs: StepInput
-    ) -> tuple[Array, tuple[ModelState, Metrics]]:
-        parts = self.parts
-        noise, draw = split_each(inputs.keys.examples)
-        real = objectives.pack(parts.prepare(noise, inputs.batch.x), parts.pack)
-        fake = objectives.pack(parts.images(params, parts.draw_prior(draw)), parts.pack)
-        value, metrics = self.loss(parts.judge(params, model_state), real, fake)
-        if self.steps:
-            model_state = parts.stepped(params, model_state, real)
-        return jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
 
 
 def gan_system(
@@ -77,7 +51,7 @@ def gan_system(
       The system.
     """
     parts = GANParts(spec, unit_pixels(spec), latent_dim, generator, discriminator, pack)
-    losses: Any = (GANLoss(parts, discriminator_loss, steps=True), GANLoss(parts, generator_loss, steps=False))
+    losses: Any = (PlayerLoss(parts, discriminator_loss, steps=True), PlayerLoss(parts, generator_loss, steps=False))
     optimizers = discriminator_optimizer, generator_optimizer
     players = [
         Player(one, loss, optimizer, owns=one.__eq__)

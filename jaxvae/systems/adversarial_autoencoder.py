@@ -16,7 +16,7 @@ from jaxvae import capabilities
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
 from jaxvae.likelihoods.scoring import perfect_pixels, score_images, score_pixels
-from jaxvae.systems.adversarial_parts import GeneratorParts, HasDiscriminator, Judge
+from jaxvae.systems.adversarial_parts import GeneratorParts, HasDiscriminator, Judge, PlayerLoss
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.pixels import unit_pixels
 from jaxvae.types import Array, Batch, DataSpec, Metrics, ModelState, Params, Player, PRNGKey, StepInput, System
@@ -99,27 +99,13 @@ class AdversarialAutoencoderParts(GeneratorParts):
         judge = self.judge(params, model_state)
         return judge(self.draw_prior(keys)), judge(self.code(params, x))
 
-
-@dataclass(frozen=True, eq=False)
-class PlayerLoss:
-    """The loss of one player: both see the same images and draws of the prior in a step."""
-
-    parts: AdversarialAutoencoderParts
-    loss: AutoencoderLoss
-    steps: bool  # whether the player's turn moves what the discriminator keeps beside its parameters
-
-    def __call__(
-        self, params: Params, model_state: ModelState, inputs: StepInput
-    ) -> tuple[Array, tuple[ModelState, Metrics]]:
-        parts = self.parts
+    def seen(self, params: Params, model_state: ModelState, inputs: StepInput) -> tuple[tuple[Any, ...], Array]:
+        """Return codes, draws of the prior and log p(x | code) with the discriminator: see `Plays`."""
         noise, draw = split_each(inputs.keys.examples)
-        x = parts.prepare(noise, inputs.batch.x)
-        code, prior = parts.code(params, x), parts.draw_prior(draw)
-        log_px = score_images(bernoulli(), parts.logits(params, code), x)
-        value, metrics = self.loss(Coded(parts.judge(params, model_state), log_px, prior, code))
-        if self.steps:
-            model_state = parts.stepped(params, model_state, code)
-        return jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
+        x = self.prepare(noise, inputs.batch.x)
+        code, prior = self.code(params, x), self.draw_prior(draw)
+        log_px = score_images(bernoulli(), self.logits(params, code), x)
+        return (Coded(self.judge(params, model_state), log_px, prior, code),), prior
 
 
 def adversarial_autoencoder_system(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,7 @@ from jaxvae.evaluation.energy import energy_score
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import with_output_bias
-from jaxvae.types import Array, Batch, DataSpec, Metrics, ModelState, Params, Prepare, PRNGKey, Samples
+from jaxvae.types import Array, Batch, DataSpec, Metrics, ModelState, Params, Prepare, PRNGKey, Samples, StepInput
 
 SCORED = 500  # samples of an energy score: of digits, ten times as far from one that is half trained as from noise
 SCORING = 0x656E6572  # key of their latents, the same at every evaluation: differences are of the parameters
@@ -141,6 +141,36 @@ class GeneratorParts:
         return {"update_stats": update} if isinstance(self.discriminator, nn.SpectralNorm) else {}
 
 
+class Plays(Protocol):
+    """Parts that say what their players' losses are of."""
+
+    def seen(self, params: Params, model_state: ModelState, inputs: StepInput) -> tuple[tuple[Any, ...], Array]:
+        """Return the arguments of every player's loss in a step, and what the discriminator is given as real."""
+        ...
+
+    def stepped(self, params: Params, model_state: ModelState, x: Array) -> ModelState:
+        """Return the model state after the discriminator's turn: see `GeneratorParts.stepped`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PlayerLoss:
+    """The loss of one player of an adversarial system: all see the same images and draws in a step."""
+
+    parts: Plays
+    loss: Callable[..., tuple[Array, Metrics]]  # of what `parts.seen` gives -> what is minimised [B], metrics [B]
+    steps: bool  # whether the player's turn moves what the discriminator keeps beside its parameters
+
+    def __call__(
+        self, params: Params, model_state: ModelState, inputs: StepInput
+    ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        given, real = self.parts.seen(params, model_state, inputs)
+        value, metrics = self.loss(*given)
+        if self.steps:
+            model_state = self.parts.stepped(params, model_state, real)
+        return jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
+
+
 @dataclass(frozen=True, eq=False)
 class GANParts(GeneratorParts):
     """The parts of a generative adversarial network.
@@ -170,3 +200,10 @@ class GANParts(GeneratorParts):
         judge = self.judge(params, model_state)
         made = self.images(params, self.draw_prior(keys))
         return judge(objectives.pack(x, self.pack)), judge(objectives.pack(made, self.pack))
+
+    def seen(self, params: Params, model_state: ModelState, inputs: StepInput) -> tuple[tuple[Any, ...], Array]:
+        """Return the discriminator, packs of images and of samples: see `Plays`."""
+        noise, draw = split_each(inputs.keys.examples)
+        real = objectives.pack(self.prepare(noise, inputs.batch.x), self.pack)
+        fake = objectives.pack(self.images(params, self.draw_prior(draw)), self.pack)
+        return (self.judge(params, model_state), real, fake), real

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxvae.capabilities import Completes, ScoresCompletions
@@ -20,7 +19,7 @@ from jaxvae.models.partial_posterior import PartialPosterior
 from jaxvae.sampling.given_pixels import split_ahead
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.negative_bound import Bound, NegativeBound
-from jaxvae.systems.vae_completion import PIXELS, KnownPixels, can_complete
+from jaxvae.systems.vae_completion import PIXELS, KnownPixels, can_complete, never_exact
 from jaxvae.systems.vae_parts import VAEParts
 from jaxvae.types import (
     Array,
@@ -92,7 +91,7 @@ class PartialVAEParts(VAEParts):
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`; completions are by the encoder of masked images."""
         others = (one for one in super().use if not isinstance(one, Completes | ScoresCompletions))
-        scores = ScoresCompletions(self.log_unknown, self.is_exact)
+        scores = ScoresCompletions(self.log_unknown, never_exact)
         return *others, Completes(self.complete), scores, HasPartialPosterior(self.draw_given)
 
     def draw_given(self, params: Params, model_state: ModelState, keys: PRNGKey, x: Array, known: Array) -> Array:
@@ -153,10 +152,6 @@ class PartialVAEParts(VAEParts):
             return ELBOTerms(unknown.log_known(z) - unknown.log_blank()[None], log_r[..., None], log_q[..., None])
 
         return importance_estimate(terms, keys, num, max(1, PIXELS // x.size)).log_likelihood
-
-    def is_exact(self, known: Any) -> Any:
-        """Return for which masks completions are exact: for none."""
-        return np.zeros(len(known), bool)
 
     def _partial(self, params: Params, *args: Any, method: str) -> Any:
         return self.partial.apply({"params": params[NAME]}, *args, method=method)

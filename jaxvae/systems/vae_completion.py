@@ -37,7 +37,7 @@ class VAECompletion:
     def use(self) -> tuple[Any, ...]:
         """The capabilities: see `jaxvae.capabilities`."""
         num_classes = getattr(self.vae, "num_classes", 0)
-        return Completes(self.complete, num_classes), ScoresCompletions(self.log_unknown, self.is_exact, num_classes)
+        return Completes(self.complete, num_classes), ScoresCompletions(self.log_unknown, never_exact, num_classes)
 
     def complete(
         self,
@@ -65,9 +65,10 @@ class VAECompletion:
         """Return log p(unknown pixels | known ones): see `capabilities.ScoresCompletions`."""
         return log_unknown_pixels(self.vae, params, keys, x, known, num, labels)
 
-    def is_exact(self, known: Any) -> Any:
-        """Return for which masks completions by latents are exact: for none, whatever their number."""
-        return np.zeros(len(known), bool)
+
+def never_exact(known: Any) -> np.ndarray:
+    """Return for which masks, [N, H, W], completions by latents are exact: for none, whatever their number, [N]."""
+    return np.zeros(len(known), bool)
 
 
 def complete_images(

@@ -14,7 +14,7 @@ import optax
 
 from jaxvae import capabilities, distributions
 from jaxvae.keys import split_each
-from jaxvae.systems.adversarial_parts import GeneratorParts, HasDiscriminator
+from jaxvae.systems.adversarial_parts import GeneratorParts, HasDiscriminator, PlayerLoss
 from jaxvae.systems.assemble import assembled
 from jaxvae.systems.pixels import unit_pixels
 from jaxvae.types import (
@@ -129,33 +129,19 @@ class VAEGANParts(GeneratorParts):
         judge = self.judge(params, model_state)
         return judge(x), judge(self.images(params, self.draw_prior(keys)))
 
-
-@dataclass(frozen=True, eq=False)
-class PlayerLoss:
-    """The loss of one player of a VAE-GAN: all see the same images, draws and samples in a step."""
-
-    parts: VAEGANParts
-    loss: VAEGANLoss
-    steps: bool  # whether the player's turn moves what the discriminator keeps beside its parameters
-
-    def __call__(
-        self, params: Params, model_state: ModelState, inputs: StepInput
-    ) -> tuple[Array, tuple[ModelState, Metrics]]:
-        parts = self.parts
+    def seen(self, params: Params, model_state: ModelState, inputs: StepInput) -> tuple[tuple[Any, ...], Array]:
+        """Return images, reconstructions and samples with the discriminator: see `Plays`."""
         noise, draw, prior = split_each(inputs.keys.examples, 3)
-        x = parts.prepare(noise, inputs.batch.x)
-        z, q = parts.drawn(params, draw, x)
-        seen = Seen(
-            judge=lambda images: parts.judged(params, model_state, images),
+        x = self.prepare(noise, inputs.batch.x)
+        z, q = self.drawn(params, draw, x)
+        found = Seen(
+            judge=lambda images: self.judged(params, model_state, images),
             x=x,
-            reconstruction=parts.images(params, z),
-            sample=parts.images(params, parts.draw_prior(prior)),
+            reconstruction=self.images(params, z),
+            sample=self.images(params, self.draw_prior(prior)),
             kl=kl(q),
         )
-        value, metrics = self.loss(seen)
-        if self.steps:
-            model_state = parts.stepped(params, model_state, x)
-        return jnp.mean(value), (model_state, jax.tree.map(jnp.mean, metrics))
+        return (found,), x
 
 
 def vae_gan_system(

@@ -68,7 +68,8 @@ def test_what_cannot_be_compared_is_said_before_anything_is_drawn(runs, model, t
     np.savez(tmp_path / "few.npz", x=squares(8, 8))
     few = failed("evaluate", str(runs / "vae"), "--data", f"npz:{tmp_path / 'few.npz'}")
     assert "There are 4 real images, expected at least 6" in few
-    assert "num is 0, expected a whole number of at least 1" in failed("evaluate", str(runs / "vae"), "--num", "0")
+    assert "num is 5, expected a whole number of at least 6" in failed("evaluate", str(runs / "vae"), "--num", "5")
+    assert "seed is -1, expected a whole number" in failed("evaluate", str(runs / "vae"), "--seed", "-1")
     assert "cannot draw new images" in failed("evaluate", model("classifier"))
     main(["export", str(runs / "vae"), "--out", str(tmp_path / "vae")])
     record = json.loads((tmp_path / "vae" / "config.json").read_text())

@@ -10,7 +10,7 @@ from jaxvae import UserError
 from jaxvae.applications.classification import class_features
 from jaxvae.capabilities import Generates
 from jaxvae.reports import samples as module
-from jaxvae.reports.samples import Features, draw_samples, evaluate_samples, features_for, own_images
+from jaxvae.reports.samples import Features, evaluate_samples, features_for, own_images, samples_of
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, DataSpec, Samples, Splits, System, Trainable
 
@@ -46,7 +46,7 @@ def test_components_are_those_of_the_training_images_and_keep_distances():
 def test_samples_are_measured_beside_other_real_images():
     features = Features("pixels", lambda x: np.asarray(x).reshape(len(x), -1))
     real, others = IMAGES[:30] / np.float32(255), IMAGES[30:55] / np.float32(255)
-    found, beside = (evaluate_samples(features, x, real) for x in (draw_samples(trained(), 30), others))
+    found, beside = (evaluate_samples(features, x, real) for x in (samples_of(trained(), 30), others))
     assert (found["num_samples"], found["num_real"], beside["num_samples"]) == (30, 30, 25)
     assert found["frechet_distance"] == pytest.approx(0, abs=1e-5)  # the same images
     assert beside["frechet_distance"] > 0.1
@@ -59,11 +59,11 @@ def test_means_are_drawn_where_there_are_any():
     x = IMAGES / np.float32(255)
     use = (Generates(lambda key, params, state, num: Samples(x[:num], 1 - x[:num])),)
     of_means = dataclasses.replace(trained(), system=trained().system._replace(use=use))
-    np.testing.assert_array_equal(draw_samples(of_means, 5), 1 - x[:5])
-    np.testing.assert_array_equal(draw_samples(of_means, 5, means=False), x[:5])
-    np.testing.assert_array_equal(draw_samples(trained(), 5), x[:5])
+    np.testing.assert_array_equal(samples_of(of_means, 5), 1 - x[:5])
+    np.testing.assert_array_equal(samples_of(of_means, 5, means=False), x[:5])
+    np.testing.assert_array_equal(samples_of(trained(), 5), x[:5])
     with pytest.raises(UserError, match="toy has no means of its samples"):
-        draw_samples(trained(), 5, means=True)
+        samples_of(trained(), 5, means=True)
 
 
 def test_own_images_are_test_images_and_as_many_of_the_training_as_samples(monkeypatch):
@@ -89,7 +89,7 @@ def test_channels_of_stacked_images_are_judged_one_by_one():
     one = jv.load("digits-classifier")
     alone = class_features(one.system, one.params, one.model_state, Dataset(splits.test.x[:7, ..., 1:2], None))
     assert x.shape == (7, 3 * alone.shape[1])
-    found = evaluate_samples(features, draw_samples(run, 1_000), images[:300])
+    found = evaluate_samples(features, samples_of(run, 1_000), images[:300])
     assert found["num_samples"] == 1_000
     assert found["modes"] < 1_000
     right = splits.test.labels[:1_000]
