@@ -18,7 +18,6 @@ import jax.numpy as jnp
 
 from jaxvae import objectives, schedules
 from jaxvae.data import flipped_pixels
-from jaxvae.data.notices import notice
 from jaxvae.keys import split_each
 from jaxvae.likelihoods import bernoulli
 from jaxvae.models import given_labels
@@ -28,7 +27,7 @@ from jaxvae.studies.cli import main
 from jaxvae.systems.augmentation import augmented
 from jaxvae.systems.bounds import bound_metrics
 from jaxvae.systems.networks import gaussian_vae
-from jaxvae.systems.pixels import binary_pixels
+from jaxvae.systems.pixels import binary_pixels, say_binarised
 from jaxvae.systems.refit import with_refitted_prior
 from jaxvae.systems.vae_parts import vae_system
 from jaxvae.training import cosine_optimizer
@@ -101,11 +100,7 @@ def build(config: Config, spec: DataSpec) -> System:
 
 def check(configs: Sequence[Config], options: Options, splits: Splits, spec: DataSpec) -> None:
     """Say what becomes of images that are not binary."""
-    if spec.num_values > 2:
-        notice(
-            f"these images have {spec.num_values} values and are binarised anew at every visit, with their intensity "
-            "as the probability of a one; python -m experiments.image_vae models the values themselves."
-        )
+    say_binarised(build(configs[0], spec), "python -m experiments.image_vae")
 
 
 if __name__ == "__main__":

@@ -18,5 +18,6 @@ def docstrings(cls: type[Any]) -> dict[str, str]:
         body = typing.cast(ast.ClassDef, node).body
         for field, text in zip(body, body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                found[typing.cast(ast.Name, field.target).id] = str(text.value.value)
+                # In one line, which the help breaks where its window ends, and not where the source does.
+                found[typing.cast(ast.Name, field.target).id] = " ".join(str(text.value.value).split())
     return found

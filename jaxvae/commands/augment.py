@@ -9,15 +9,16 @@ from jaxvae.capabilities import find
 from jaxvae.choices import Method
 from jaxvae.commands.given import load_images, load_model
 from jaxvae.commands.output import SHEET, check_place, writing
-from jaxvae.commands.pictures import MOST, numbered, write_images
+from jaxvae.commands.pictures import numbered, write_images
 from jaxvae.commands.verb_flags import AugmentFlags
 from jaxvae.errors import UserError
 from jaxvae.runs.augmenter import Augmenter
 from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset
-from jaxvae.viz import save_grid
+from jaxvae.viz import save_rows
 
 LIST = "labels.csv"
+MOST_ROWS, MOST_COLUMNS = 20, 12  # of the picture: classes, and images of each
 
 
 def needed(trained: Trained) -> Method:
@@ -52,8 +53,7 @@ def run(flags: AugmentFlags) -> None:
             writer = csv.writer(file)
             writer.writerow(["path", "class", "method", "made of"])
             writer.writerows(_rows(found, names, trained, dataset, method))
-        shown = np.sort(np.random.default_rng(0).permutation(len(found.x))[:MOST])
-        save_grid(path / SHEET, found.x[shown])
+        save_rows(path / SHEET, _shown(found, trained))
     counts = np.unique(found.labels, return_counts=True)[1]
     each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
     print(f"{len(found.x):,} new images ({method}), {each} of each of {len(counts)} classes, in {place}.")
@@ -65,6 +65,13 @@ def run(flags: AugmentFlags) -> None:
 
 def _class(trained: Trained, label: int) -> str:
     return trained.spec.classes[label] if trained.spec.classes else str(label)
+
+
+def _shown(found: NewImages, trained: Trained) -> dict[str, np.ndarray]:
+    """The first images of the first classes, as many of each."""
+    classes, counts = np.unique(found.labels, return_counts=True)
+    num = min(MOST_COLUMNS, int(counts.min()))
+    return {_class(trained, int(label)): found.x[found.labels == label][:num] for label in classes[:MOST_ROWS]}
 
 
 def _names(found: NewImages, trained: Trained) -> list[str]:

@@ -28,6 +28,7 @@ from jaxvae.runs.trained import Trained
 from jaxvae.types import Dataset, Splits
 
 MOST_SAMPLES = 100_000  # of which modes are counted; the measures are of the first MOST_IMAGES
+FEW = 100  # real images, of which shares of 0 and 1 have intervals without a width
 SPLIT = 0  # seed of the two halves of images that are given
 ROWS = {  # name -> what it is, and which of two values is better
     "frechet_distance": ("Frechet distance", "lower"),
@@ -105,6 +106,8 @@ def _rows(found: Mapping[str, Any], of_others: Mapping[str, Any]) -> list[tuple[
 
 def _sentences(found: Mapping[str, Any], of_others: Mapping[str, Any], beside: str) -> list[str]:
     said = [f"Power at high frequencies over that of real images, below 1 of blurred ones: {found['sharpness']:.2f}."]
+    if found["num_real"] < FEW:
+        said.append(f"{found['num_real']} real images are few: shares of them tell little, whatever their intervals.")
     if "modes" in found:
         each = (
             f"{one['modes']:,} among {one['num_samples']:,} {words}, {one['modes_kl']:.3g} nats"

@@ -13,6 +13,7 @@ from jaxvae.runs.compiled import keep_compiled_programs
 from jaxvae.runs.state import state_of
 from jaxvae.runs.train_system import train
 from jaxvae.systems import autoregressive, vae, vqvae
+from jaxvae.systems.pixels import say_binarised
 
 BUILDS: dict[str, Any] = {"vae": vae, "vqvae": vqvae, "autoregressive": autoregressive}
 # Which flags are of which models: each of them is an argument of the build.
@@ -31,9 +32,11 @@ def run(flags: TrainFlags) -> None:
     keep_compiled_programs()
     chosen = of_model(flags)
     splits, spec = data.load(flags.data, image_size=flags.image_size)
+    system = BUILDS[flags.model](spec, **chosen)
+    say_binarised(system, "--model vqvae" if flags.model == "autoregressive" else "--likelihood logistic_mixture")
     notes = {**chosen, **{name: getattr(flags, name) for name in ("model", "data", "image_size", "nll_samples")}}
     trained = train(
-        BUILDS[flags.model](spec, **chosen),
+        system,
         splits,
         steps=flags.steps,
         batch_size=flags.batch_size,

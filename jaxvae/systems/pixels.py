@@ -6,14 +6,31 @@ from typing import Any
 from jaxvae import likelihoods
 from jaxvae.choices import PixelLikelihood
 from jaxvae.data import binarize, to_unit
+from jaxvae.data.notices import notice
 from jaxvae.errors import UserError
 from jaxvae.labelled import same_labels, values_of
-from jaxvae.types import Array, DataSpec, Likelihood, Prepare, PRNGKey
+from jaxvae.types import Array, DataSpec, Likelihood, Prepare, PRNGKey, System
 
 
 def binary_pixels(spec: DataSpec) -> Prepare:
     """Return the preprocessing that binarises images anew at every visit, with intensity as the probability of 1."""
     return functools.partial(binarize, num_values=spec.num_values)
+
+
+def say_binarised(system: System, instead: str) -> None:
+    """Say what becomes of images of more than two values in a system that binarises them.
+
+    Args:
+      system: of images.
+      instead: what models the values themselves, for the sentence.
+    """
+    prepare: Any = system.prepare
+    prepare = getattr(prepare, "keywords", {}).get("prepare", prepare)  # of a model that is conditional on classes
+    if system.spec.num_values > 2 and getattr(prepare, "func", None) is binarize:
+        notice(
+            f"these images have {system.spec.num_values} values and are binarised anew at every visit, with their "
+            f"intensity as the probability of a one; {instead} models the values themselves."
+        )
 
 
 def unit_pixels(spec: DataSpec) -> Prepare:

@@ -71,3 +71,4 @@ def test_docstrings_are_those_below_the_fields():
     found = docstrings(Config)
     assert found["width"] == "units of the layer"
     assert found["steps"].startswith("training steps")
+    assert all(text == " ".join(text.split()) for text in found.values())  # broken where the window ends alone
