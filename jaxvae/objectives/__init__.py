@@ -10,12 +10,11 @@ from jaxvae.objectives.adversarial import (
     relativistic_generator,
 )
 from jaxvae.objectives.bounds import dreg, elbo, elbo_analytic, free_bits, iwae, log_weights, stratified_elbo
-from jaxvae.objectives.divergences import KLParts, decompose_kl, discriminator_loss, permute_dimensions
+from jaxvae.objectives.divergences import KLParts, decompose_kl, permute_dimensions
 
 __all__ = [
     "KLParts",
     "decompose_kl",
-    "discriminator_loss",
     "dreg",
     "elbo",
     "elbo_analytic",

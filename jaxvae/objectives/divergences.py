@@ -106,27 +106,6 @@ def permute_dimensions(key: PRNGKey, z: Array, axis_name: str | None = None) -> 
     return jax.lax.dynamic_slice_in_dim(permuted, jax.lax.axis_index(axis_name) * len(z), len(z))
 
 
-def discriminator_loss(joint: Array, product: Array) -> Array:
-    """Return the loss of a discriminator of draws of q(z) and of the product of its marginals.
-
-      -1/2 log sigmoid(l(z)) - 1/2 log(1 - sigmoid(l(z')))
-
-    The logit l of the best discriminator is log q(z) - sum_d log q(z_d), whose mean over q(z) is the total correlation.
-
-    Args:
-      joint: logits of draws z of q(z), [B].
-      product: logits of draws z' of the product of its marginals, [B].
-
-    Returns:
-      [B], nats.
-
-    References:
-      Kim & Mnih 2018, arXiv:1802.05983, sec. 3.
-    """
-    check_shape("product", product, joint.shape)
-    return 0.5 * (jax.nn.softplus(-joint) + jax.nn.softplus(product))
-
-
 # ---------- private
 
 

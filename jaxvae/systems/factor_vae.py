@@ -82,7 +82,8 @@ class DiscriminatorLoss:
         permuted = objectives.permute_dimensions(inputs.keys.shared, z, inputs.axis_name)
         joint, product = self.parts.log_ratio(params, z), self.parts.log_ratio(params, permuted)
         right = 0.5 * (jnp.mean(joint > 0) + jnp.mean(product < 0))
-        loss = jnp.mean(objectives.discriminator_loss(joint, product))
+        # The best discriminator's logit is log q(z) - sum_d log q(z_d), whose mean is the total correlation.
+        loss = 0.5 * jnp.mean(objectives.non_saturating_discriminator(joint, product))
         return loss, (model_state, {"discriminator_accuracy": right})
 
 

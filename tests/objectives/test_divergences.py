@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxvae.objectives import decompose_kl, discriminator_loss, permute_dimensions
+from jaxvae.objectives import decompose_kl, non_saturating_discriminator, permute_dimensions
 from jaxvae.types import GaussianParams
 
 NUM, DIM = 4, 2  # images in all, latents
@@ -114,7 +114,7 @@ def test_the_best_discriminator_gives_the_total_correlation():
 
     def loss(logits):
         of_pairs = [
-            (joint[a] * product[b], discriminator_loss(logits[a][None], logits[b][None])[0])
+            (joint[a] * product[b], non_saturating_discriminator(logits[a][None], logits[b][None])[0])
             for a, b in itertools.product(np.ndindex(2, 2), repeat=2)
         ]
         return sum(weight * value for weight, value in of_pairs)
