@@ -87,7 +87,7 @@ def write_scores(
         writer = csv.writer(file)
         writer.writerow(["path", "log_p_unknown_given_known"])
         writer.writerows([name, f"{value:.7g}"] for name, value in zip(dataset.names, nats, strict=True))
-    how = "exact" if is_exact(trained.system, unknown) else f"estimated by {flags.num_samples} importance samples"
+    how = "exact" if is_exact(trained.system, unknown) else f"estimated by {flags.num_samples:,} importance samples"
     print(f"log p(unknown | known) of {len(nats):,} images in {place}, {how}. Mean: {nats.mean():.5g} nats.")
 
 
